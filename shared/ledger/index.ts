@@ -1,0 +1,5 @@
+/**
+ * The ledger owns the truth about money. Always true here: no account passes its limit, every chain is whole, balances are
+ * running figures on the account, and the same id with the same fields is one transfer however often it is sent.
+ */
+export * from './port.ts'

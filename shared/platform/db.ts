@@ -1,0 +1,181 @@
+import pg from 'pg'
+import { assert, Fault } from './errors.ts'
+import type { Logger } from './log.ts'
+import { type Sql, sqlText } from './sql.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: a row is untyped until its table's mapper has read it; mappers are where casts live.
+export type Row = Record<string, any>
+
+/** Queries against one database. Inside {@link Db.tx} the same interface runs on the transaction's connection. */
+export interface Db {
+  /** All rows, each through the table's mapper. */
+  many<T>(map: (row: Row) => T, query: Sql): Promise<T[]>
+  /** The first row, or `undefined`. */
+  maybe<T>(map: (row: Row) => T, query: Sql): Promise<T | undefined>
+  /** Exactly one row; a bug otherwise. */
+  one<T>(map: (row: Row) => T, query: Sql): Promise<T>
+  /** The number of rows affected. */
+  execute(query: Sql): Promise<number>
+  /** Runs `work` in a transaction (READ COMMITTED); a throw rolls back. Inside a transaction it joins that one. No network calls inside. */
+  tx<T>(work: (db: Db) => Promise<T>): Promise<T>
+}
+
+export interface DbPool extends Db {
+  readonly connectionString: string
+  close(): Promise<void>
+}
+
+export interface DbOptions {
+  connectionString: string
+  /** Connections at most. */
+  poolSizeMax?: number
+  /** Names statements so that Postgres plans them once per connection. Off behind a proxy that pins sessions on them. */
+  prepared?: boolean
+  applicationName?: string
+  log?: Logger
+}
+
+const INT8 = 20
+const NUMERIC = 1700
+const INT8_ARRAY = 1016
+const NUMERIC_ARRAY = 1231
+
+/** Integers beyond 2^53 exist here, so `int8` and `numeric` become bigint. Set per pool: a global parser would reach other users of `pg`. */
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
+    if (oid === INT8 || oid === NUMERIC) return (text: string) => BigInt(text)
+    if (oid === INT8_ARRAY || oid === NUMERIC_ARRAY) {
+      return (text: string) =>
+        text === '{}'
+          ? []
+          : text
+              .slice(1, -1)
+              .split(',')
+              .map((item) => (item === 'NULL' ? null : BigInt(item)))
+    }
+    return pg.types.getTypeParser(oid, format)
+  }) as pg.CustomTypesConfig['getTypeParser'],
+}
+
+const CONNECTION_FAULTS = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOENT',
+  '57P01',
+  '57P02',
+  '57P03',
+  '08000',
+  '08003',
+  '08006',
+  '53300',
+  '40001',
+  '40P01',
+])
+
+/** The constraint that a statement violated (`23505` unique, `23503` foreign key, `23514` check), or `undefined`. */
+export function violatedConstraint(error: unknown): string | undefined {
+  if (!(error instanceof pg.DatabaseError)) return undefined
+  return error.code?.startsWith('23') ? error.constraint : undefined
+}
+
+/** Lost connections and serialization failures become retryable faults; anything else stays what it is. */
+function asFault(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const code = (error as { code?: string }).code
+  const lost =
+    /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect/
+  if ((code !== undefined && CONNECTION_FAULTS.has(code)) || lost.test(error.message))
+    return new Fault('database_unavailable', { retryable: true, message: error.message, cause: error })
+  return error
+}
+
+let statementCount = 0
+const statementNames = new Map<string, string>()
+/** A bound, because text composed from filters could otherwise grow the map for ever. */
+const STATEMENT_NAMES_MAX = 2000
+
+function statementName(text: string): string | undefined {
+  const known = statementNames.get(text)
+  if (known) return known
+  if (statementNames.size >= STATEMENT_NAMES_MAX) return undefined
+  const name = `u${++statementCount}`
+  statementNames.set(text, name)
+  return name
+}
+
+function queriesOn(run: (query: Sql) => Promise<pg.QueryResult<Row>>, tx: Db['tx']): Db {
+  return {
+    async many(map, query) {
+      return (await run(query)).rows.map(map)
+    },
+    async maybe(map, query) {
+      const row = (await run(query)).rows[0]
+      return row === undefined ? undefined : map(row)
+    },
+    async one(map, query) {
+      const { rows } = await run(query)
+      assert(rows.length === 1, `expected one row, got ${rows.length}`, sqlText(query))
+      return map(rows[0] as Row)
+    },
+    async execute(query) {
+      return (await run(query)).rowCount ?? 0
+    },
+    tx,
+  }
+}
+
+/** A pool on one database. `int8` and `numeric` arrive as bigint; timestamps as `Date`. */
+export function createDb(options: DbOptions): DbPool {
+  const pool = new pg.Pool({
+    connectionString: options.connectionString,
+    max: options.poolSizeMax ?? 10,
+    types,
+    connectionTimeoutMillis: 10_000,
+    ...(options.applicationName && { application_name: options.applicationName }),
+  })
+  // An idle connection that breaks must not end the process; the next query opens another.
+  pool.on('error', (error) => options.log?.warn({ err: error }, 'database connection lost'))
+
+  const queryOf = (query: Sql): pg.QueryConfig => {
+    const text = sqlText(query)
+    const name = options.prepared === false ? undefined : statementName(text)
+    return { text, values: query.values as unknown[], ...(name && { name }) }
+  }
+
+  const runOn = (client: pg.Pool | pg.PoolClient) => async (query: Sql) => {
+    try {
+      return await client.query<Row>(queryOf(query))
+    } catch (error) {
+      throw asFault(error)
+    }
+  }
+
+  const tx: Db['tx'] = async (work) => {
+    const client = await pool.connect().catch((error) => {
+      throw asFault(error)
+    })
+    let broken: Error | undefined
+    const inside: Db = queriesOn(runOn(client), (inner) => inner(inside))
+    try {
+      await client.query('begin')
+      const result = await work(inside)
+      await client.query('commit')
+      return result
+    } catch (error) {
+      await client.query('rollback').catch((rollbackError: Error) => {
+        broken = rollbackError
+      })
+      throw asFault(error)
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  return {
+    ...queriesOn(runOn(pool), tx),
+    connectionString: options.connectionString,
+    close: () => pool.end(),
+  }
+}

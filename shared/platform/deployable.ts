@@ -1,0 +1,42 @@
+import type { Environment } from './config.ts'
+import { ConfigError } from './config.ts'
+import { messageOf } from './errors.ts'
+
+/** A deployable that runs: its listeners' ports by name, and how to end it. */
+export interface RunningDeployable {
+  name: string
+  /** Actual ports, also where the configuration said 0. */
+  ports: Readonly<Record<string, number>>
+  /** Refuses new work, finishes what is in flight, closes connections. */
+  close(): Promise<void>
+}
+
+/** Reads the environment, connects, migrates, listens. Throws {@link ConfigError} with every problem at once. */
+export type StartDeployable = (env: Environment) => Promise<RunningDeployable>
+
+/** The main of a `server.ts`: start, report, and drain on SIGTERM or SIGINT. The entry passes `process.env`; nothing below reads it. */
+export async function runDeployable(start: StartDeployable, env: Environment): Promise<void> {
+  let running: RunningDeployable
+  try {
+    running = await start(env)
+  } catch (error) {
+    console.error(error instanceof ConfigError ? error.message : error)
+    process.exitCode = 1
+    return
+  }
+  console.log(JSON.stringify({ started: running.name, ports: running.ports, pid: process.pid }))
+  let closing = false
+  const stop = () => {
+    if (closing) return
+    closing = true
+    running.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        console.error(messageOf(error))
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}

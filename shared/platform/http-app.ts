@@ -1,0 +1,92 @@
+import cors from '@fastify/cors'
+import fastify, { type FastifyInstance } from 'fastify'
+import { messageOf } from './errors.ts'
+import type { Logger } from './log.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The body's bytes as received: what a content digest covers. */
+    rawBody?: Buffer
+  }
+}
+
+export interface HttpAppOptions {
+  log: Logger
+  /** Believe X-Forwarded-* (TRUST_PROXY). */
+  trustProxy?: boolean
+  /** Bytes; default 1 MiB. */
+  bodyLimit?: number
+  /** `Access-Control-Allow-Origin: *`, as every public listener answers. */
+  cors?: boolean
+  /** Throws when a dependency is away: `/healthz` and `/readyz` then answer 500 and 503. */
+  ready?: () => Promise<void>
+}
+
+/**
+ * A Fastify instance with what all listeners share: health routes, text 404s, raw bodies, JSON errors for malformed JSON, no
+ * 405s, case-insensitive paths and tolerated trailing slashes (contracts/open-payments/routes.md §0).
+ */
+export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    logger: false,
+    trustProxy: options.trustProxy ?? false,
+    bodyLimit: options.bodyLimit ?? 1024 * 1024,
+    routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, maxParamLength: 1024 },
+    forceCloseConnections: 'idle',
+    requestTimeout: 60_000,
+  })
+  if (options.cors)
+    await app.register(cors, {
+      origin: '*',
+      methods: 'GET,HEAD,PUT,POST,DELETE,PATCH',
+      strictPreflight: false,
+    })
+
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser<Buffer>(
+    /^application\/(?:[a-z.-]+\+)?json\b/i,
+    { parseAs: 'buffer' },
+    (request, body, done) => {
+      request.rawBody = body
+      if (body.length === 0) {
+        done(null, undefined)
+        return
+      }
+      try {
+        done(null, JSON.parse(body.toString('utf8')))
+      } catch {
+        done(Object.assign(new Error('Bad Request'), { statusCode: 400, code: 'malformed_json' }), undefined)
+      }
+    },
+  )
+
+  app.get('/livez', async (_request, reply) => reply.type('text/plain').send('OK'))
+  const ready =
+    (failureStatus: number) => async (_request: unknown, reply: import('fastify').FastifyReply) => {
+      try {
+        await options.ready?.()
+        return reply.type('text/plain').send('OK')
+      } catch (error) {
+        options.log.warn({ reason: messageOf(error) }, 'not ready')
+        return reply.status(failureStatus).type('text/plain').send('Not Ready')
+      }
+    }
+  app.get('/healthz', ready(500))
+  app.get('/readyz', ready(503))
+
+  app.setNotFoundHandler((_request, reply) => reply.status(404).type('text/plain').send('Not Found'))
+  return app
+}
+
+/** Listens on all addresses, both families where there are two, and returns the port. */
+export async function listenOn(app: FastifyInstance, port: number, host = '::'): Promise<number> {
+  try {
+    await app.listen({ port, host })
+  } catch (error) {
+    // No IPv6 on this machine.
+    if (host !== '::' || (error as { code?: string }).code !== 'EAFNOSUPPORT') throw error
+    await app.listen({ port, host: '0.0.0.0' })
+  }
+  const address = app.server.address()
+  return typeof address === 'object' && address ? address.port : port
+}

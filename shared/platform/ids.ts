@@ -1,0 +1,60 @@
+import { hash, randomFillSync } from 'node:crypto'
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+const pool = Buffer.allocUnsafe(4096)
+let poolOffset = pool.length
+let lastMs = 0
+let sequence = 0
+
+function take(size: number): number {
+  if (poolOffset + size > pool.length) {
+    randomFillSync(pool)
+    poolOffset = 0
+  }
+  const start = poolOffset
+  poolOffset += size
+  return start
+}
+
+/** UUID text of 16 bytes. */
+export function bytesToUuid(bytes: Uint8Array): string {
+  let text = ''
+  for (let index = 0; index < 16; index++) {
+    if (index === 4 || index === 6 || index === 8 || index === 10) text += '-'
+    text += HEX[bytes[index] ?? 0]
+  }
+  return text
+}
+
+/**
+ * Time-ordered UUID (RFC 9562 §5.7). Ids of one process are strictly increasing: `rand_a` counts within a millisecond and
+ * borrows from the next one when it overflows. Ordered keys keep Postgres and TigerBeetle indexes compact.
+ */
+export function uuidv7(nowMs: number = Date.now()): string {
+  const at = take(16)
+  const bytes = pool.subarray(at, at + 16)
+  if (nowMs > lastMs) {
+    lastMs = nowMs
+    sequence = (((bytes[6] ?? 0) & 0x07) << 8) | (bytes[7] ?? 0)
+  } else if (++sequence > 0xfff) {
+    lastMs++
+    sequence = 0
+  }
+  bytes.writeUIntBE(lastMs, 0, 6)
+  bytes[6] = 0x70 | (sequence >> 8)
+  bytes[7] = sequence & 0xff
+  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f)
+  return bytesToUuid(bytes)
+}
+
+/**
+ * The id of a thing that follows from what it is for: the first 128 bits of SHA-256 over the length-prefixed parts
+ * (decisions: Money). A retry after a crash derives the same id, so it cannot move money twice.
+ */
+export function deriveId(purpose: string, ...parts: (string | number | bigint)[]): string {
+  const text = [purpose, ...parts].map((part) => `${String(part).length}:${part}`).join('|')
+  return bytesToUuid(hash('sha256', text, 'buffer'))
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+export const isUuid = (text: unknown): text is string => typeof text === 'string' && UUID.test(text)

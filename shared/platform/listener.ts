@@ -1,0 +1,93 @@
+import pg from 'pg'
+import { messageOf } from './errors.ts'
+import type { Logger } from './log.ts'
+
+export interface Listener {
+  /** Calls `handler` with each payload that arrives on `channel`, and once with `undefined` after a lost connection came back: whatever happened meanwhile was missed. */
+  listen(channel: string, handler: (payload: string | undefined) => void): void
+  close(): Promise<void>
+}
+
+const RECONNECT_MS_MAX = 5_000
+const CHANNEL = /^[a-z_][a-z0-9_]{0,62}$/
+
+/** One Postgres connection for LISTEN, kept alive. Notifications only wake workers; nothing is lost when one is. */
+export function createListener(options: { connectionString: string; log: Logger }): Listener {
+  const handlers = new Map<string, Set<(payload: string | undefined) => void>>()
+  let client: pg.Client | undefined
+  let closed = false
+  let attempt = 0
+  let timer: NodeJS.Timeout | undefined
+  let connecting: Promise<void> | undefined
+
+  const connect = async (): Promise<void> => {
+    const next = new pg.Client({
+      connectionString: options.connectionString,
+      application_name: 'upesi-listener',
+    })
+    const lost = (error?: Error) => {
+      if (client !== next) return
+      client = undefined
+      if (closed) return
+      options.log.warn({ err: error }, 'listener connection lost')
+      schedule()
+    }
+    next.on('error', lost)
+    next.on('end', () => lost())
+    next.on('notification', ({ channel, payload }) => {
+      for (const handler of handlers.get(channel) ?? []) handler(payload)
+    })
+    await next.connect()
+    if (closed) {
+      await next.end()
+      return
+    }
+    client = next
+    for (const channel of handlers.keys()) await next.query(`listen ${channel}`)
+    if (attempt > 0) for (const set of handlers.values()) for (const handler of set) handler(undefined)
+    attempt = 0
+  }
+
+  const start = () => {
+    connecting = connect().catch((error: unknown) => {
+      options.log.warn({ reason: messageOf(error) }, 'listener cannot connect')
+      schedule()
+    })
+  }
+
+  const schedule = () => {
+    if (closed || timer) return
+    attempt++
+    timer = setTimeout(
+      () => {
+        timer = undefined
+        start()
+      },
+      Math.min(100 * 2 ** attempt, RECONNECT_MS_MAX),
+    )
+    timer.unref()
+  }
+
+  start()
+  return {
+    listen(channel, handler) {
+      if (!CHANNEL.test(channel)) throw new TypeError(`not a channel name: ${channel}`)
+      const known = handlers.get(channel)
+      if (known) known.add(handler)
+      else {
+        handlers.set(channel, new Set([handler]))
+        client?.query(`listen ${channel}`).catch((error: unknown) => {
+          options.log.warn({ reason: messageOf(error), channel }, 'listen failed')
+        })
+      }
+    },
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      await connecting
+      const last = client
+      client = undefined
+      await last?.end()
+    },
+  }
+}

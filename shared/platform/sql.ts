@@ -1,0 +1,48 @@
+/** A piece of SQL with its values. Compose pieces by interpolating one into another; anything else becomes a parameter. */
+export interface Sql {
+  readonly strings: readonly string[]
+  readonly values: readonly unknown[]
+}
+
+const isSql = (value: unknown): value is Sql =>
+  typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === sqlKind
+
+const sqlKind = Symbol('sql')
+
+/** Tags a query: values become `$n` parameters, nested {@link Sql} is spliced in. */
+export function sql(strings: TemplateStringsArray, ...values: unknown[]): Sql {
+  const outStrings: string[] = [strings[0] ?? '']
+  const outValues: unknown[] = []
+  for (const [index, value] of values.entries()) {
+    const next = strings[index + 1] ?? ''
+    if (isSql(value)) {
+      outStrings[outStrings.length - 1] += value.strings[0] ?? ''
+      for (const [inner, innerValue] of value.values.entries()) {
+        outValues.push(innerValue)
+        outStrings.push(value.strings[inner + 1] ?? '')
+      }
+      outStrings[outStrings.length - 1] += next
+    } else {
+      outValues.push(value)
+      outStrings.push(next)
+    }
+  }
+  return { kind: sqlKind, strings: outStrings, values: outValues } as Sql
+}
+
+/** SQL text taken as it is. For constants of the program only: column lists, `asc` or `desc`. Never for input. */
+export const rawSql = (text: string): Sql => ({ kind: sqlKind, strings: [text], values: [] }) as Sql
+
+/** Joins pieces, by default with `and`; an empty list gives `true`. */
+export function joinSql(pieces: readonly Sql[], separator = ' and '): Sql {
+  const [first, ...rest] = pieces
+  if (!first) return rawSql('true')
+  return rest.reduce((joined, piece) => sql`${joined}${rawSql(separator)}${piece}`, first)
+}
+
+/** The text with numbered placeholders. */
+export function sqlText(query: Sql): string {
+  let text = query.strings[0] ?? ''
+  for (let index = 1; index < query.strings.length; index++) text += `$${index}${query.strings[index]}`
+  return text
+}
