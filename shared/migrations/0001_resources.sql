@@ -253,13 +253,23 @@ create table idempotency_keys (
   key text not null,
   operation text not null,
   arguments_hash bytea not null,
-  -- Enough to answer a repeat: the ids of what the effect made.
-  result jsonb not null,
+  -- The mutation's answer, so that a repeat gets the same one; null while the first request is still at it.
+  result jsonb,
+  -- Until when the request that holds the key may still be at it, and who it is.
+  locked_until timestamptz not null,
+  owner uuid not null,
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
   primary key (tenant_id, key)
 );
 create index idempotency_keys_expiry on idempotency_keys (expires_at);
+
+-- Signatures of mutations that were carried out: each is good for one. Unlogged: after a crash the freshness window protects.
+create unlogged table used_signatures (
+  digest bytea primary key,
+  expires_at timestamptz not null
+);
+create index used_signatures_expiry on used_signatures (expires_at);
 
 -- Grants that this node holds at other authorization servers, to create and read incoming payments there.
 create table remote_grants (
