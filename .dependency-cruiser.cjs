@@ -16,6 +16,7 @@ const rooms = [
     'webhooks',
     'queue',
     'http-signatures',
+    'openapi',
     'grants-client',
     'connector-client',
     'stream-credentials',

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { parse } from 'yaml'
+import { assert } from '../platform/index.ts'
+
+/** Documents of the Open Payments specifications, named as their files are. */
+export type SpecName = 'auth-server' | 'resource-server' | 'wallet-address-server'
+
+/** A JSON Schema object; untyped, because Ajv is its reader. */
+export type JsonSchema = { readonly [keyword: string]: unknown }
+
+export interface Parameter {
+  name: string
+  in: 'query' | 'header' | 'path'
+  required?: boolean
+  schema: JsonSchema
+}
+
+interface Content {
+  content?: Record<string, { schema: JsonSchema }>
+}
+
+export interface OperationSpec {
+  parameters?: Parameter[]
+  requestBody?: Content & { required?: boolean }
+  responses: Record<string, Content>
+}
+
+export interface Spec {
+  paths: Record<string, Record<string, unknown> & { parameters?: Parameter[] }>
+}
+
+/** No URL, amount, date or address of the protocol is longer; the specifications' patterns are quadratic in the length. */
+const TEXT_LENGTH_MAX = 8192
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function resolvePointer(document: unknown, reference: string): unknown {
+  assert(reference.startsWith('#/'), 'references stay inside their document', reference)
+  let found = document
+  for (const part of reference.slice(2).split('/')) found = isObject(found) ? found[part] : undefined
+  assert(found !== undefined, 'a reference leads somewhere', reference)
+  return found
+}
+
+/**
+ * Replaces every `$ref` by its target, keywords beside it added: `{$ref: payment, additionalProperties: false}` means the
+ * closed payment, which JSON Schema proper would read as *nothing allowed*. The documents have no cycles.
+ */
+function dereference(document: unknown, node: unknown, depth = 0): unknown {
+  assert(depth < 100, 'the specification has no reference cycle')
+  if (Array.isArray(node)) return node.map((item) => dereference(document, item, depth + 1))
+  if (!isObject(node)) return node
+  const { $ref: reference, ...beside } = node
+  const target =
+    typeof reference === 'string'
+      ? dereference(document, resolvePointer(document, reference), depth + 1)
+      : undefined
+  const own = Object.fromEntries(
+    Object.entries(beside).map(([key, value]) => [key, dereference(document, value, depth + 1)]),
+  )
+  return isObject(target) ? { ...target, ...own } : own
+}
+
+/** Reads a document from the npm package, references resolved. Once per process and document is enough. */
+export function readSpec(name: SpecName): Spec {
+  const file = createRequire(import.meta.url).resolve(
+    `@interledger/open-payments/dist/openapi/specs/${name}.yaml`,
+  )
+  const document: unknown = parse(readFileSync(file, 'utf8'))
+  return dereference(document, document) as Spec
+}
+
+/** The schema as requests are held against it: bounded texts, and `unevaluatedProperties` left out, as the field does. */
+export function lenientSchema(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(lenientSchema)
+  if (!isObject(schema)) return schema
+  const { unevaluatedProperties: _unenforced, ...rest } = schema
+  const copy = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, lenientSchema(value)]))
+  const isText = copy.type === 'string' && ('pattern' in copy || 'format' in copy)
+  return isText && !('maxLength' in copy) ? { ...copy, maxLength: TEXT_LENGTH_MAX } : copy
+}
