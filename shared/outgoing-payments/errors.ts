@@ -1,0 +1,28 @@
+import { Refusal } from '../platform/index.ts'
+
+export type OutgoingPaymentRefusalCode =
+  | 'unknown_payment'
+  | 'unknown_quote'
+  | 'unknown_wallet_address'
+  | 'inactive_wallet_address'
+  /** Expired, used already, or of another wallet address. */
+  | 'invalid_quote'
+  /** Missing, completed or expired. */
+  | 'invalid_receiver'
+  | 'invalid_amount'
+  /** The payment is not in a state that allows this. */
+  | 'wrong_state'
+  /** There is no such event, or it is not one that money can be moved for. */
+  | 'unknown_event'
+  /** Nothing remains to be withdrawn. */
+  | 'nothing_to_withdraw'
+  /** The account holds less than that. */
+  | 'insufficient_balance'
+  /** This withdrawal was made before, with other terms. */
+  | 'duplicate_withdrawal'
+  | 'unknown_withdrawal'
+  | 'withdrawal_already_posted'
+  | 'withdrawal_already_voided'
+  | 'withdrawal_expired'
+
+export class OutgoingPaymentRefusal extends Refusal<OutgoingPaymentRefusalCode> {}
