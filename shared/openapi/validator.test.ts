@@ -109,12 +109,7 @@ const cases: Case[] = [
     name: `amount ${JSON.stringify(value.slice(0, 24))}`,
     operation: createIncoming,
     body: incoming({ incomingAmount: usd(value) }),
-    refused: [
-      400,
-      value.length > 100
-        ? 'body.incomingAmount.value must match format "uint64"'
-        : 'body.incomingAmount.value must match format "uint64"',
-    ] as [number, string],
+    refused: [400, 'body.incomingAmount.value must match format "uint64"'] as [number, string],
   })),
   {
     name: 'largest amount',
@@ -358,7 +353,12 @@ describe('against the validator of the field', () => {
       assert.ok(validate)
       let theirs: { status: number; text: string } | undefined
       try {
-        validate({ headers: item.headers ?? json, query: { ...item.query }, body: item.body ?? {} })
+        validate({
+          headers: item.headers ?? json,
+          query: { ...item.query },
+          params: { id: 'x' },
+          body: item.body ?? {},
+        })
       } catch (error) {
         const { status, errors } = error as { status: number; errors: { message: string }[] }
         theirs = { status, text: PREFIX + errors[0]?.message }
