@@ -1,0 +1,53 @@
+// Runs every *.test.ts on one PostgreSQL. Arguments filter the files by parts of their paths; --stop ends a test server that
+// single test files left running.
+import { spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { startTestServer, TEST_SERVER_VARIABLE } from '../shared/testing/index.ts'
+
+const ROOMS = ['shared', 'functions', 'connector', 'cli', 'examples', 'scripts']
+/** Most test files wait for a database or a socket, so a few at once are faster even on two cores. */
+const FILES_AT_ONCE = 4
+const FILE_MS_MAX = 180_000
+
+process.chdir(dirname(dirname(fileURLToPath(import.meta.url))))
+const filters = process.argv.slice(2)
+
+if (filters.includes('--stop')) {
+  await (await startTestServer()).stop()
+  process.exit(0)
+}
+
+const files = globSync(`{${ROOMS.join(',')}}/**/*.test.ts`, { exclude: ['**/node_modules/**'] })
+  .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
+  .sort()
+if (files.length === 0) {
+  console.error(`no test files${filters.length > 0 ? ` match ${filters.join(', ')}` : ''}`)
+  process.exit(1)
+}
+
+const server = await startTestServer()
+const tests = spawn(
+  process.execPath,
+  [
+    '--test',
+    `--test-concurrency=${FILES_AT_ONCE}`,
+    `--test-timeout=${FILE_MS_MAX}`,
+    '--test-reporter=spec',
+    ...files,
+  ],
+  { stdio: 'inherit', env: { ...process.env, [TEST_SERVER_VARIABLE]: server.connectionString } },
+)
+// A terminal sends its Ctrl-C to both; other senders only to us. Either way the server stops after the tests.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => tests.kill(signal))
+const exitCode = await new Promise<number>((resolve) => {
+  tests.once('exit', (code) => resolve(code ?? 1))
+  tests.once('error', (error) => {
+    console.error(error.message)
+    resolve(1)
+  })
+})
+// An adopted server belongs to whoever started it, and tests run by hand may be using it.
+if (!server.adopted) await server.stop()
+process.exit(exitCode)

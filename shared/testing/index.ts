@@ -1,0 +1,9 @@
+/**
+ * What tests stand on: real databases cloned from migrated templates, a clock that stands still, waiting with a limit, a
+ * Redis where there is one. Imported by tests only. Every database made here is the test's own; the server is shared.
+ */
+export { type TestClock, testClock } from './clock.ts'
+export { createTestDatabase, type TestDatabase, type TestDatabaseKind } from './database.ts'
+export { startTestRedis, type TestRedis } from './redis.ts'
+export { startTestServer, TEST_SERVER_VARIABLE, type TestServer } from './server.ts'
+export { waitFor } from './wait-for.ts'

@@ -1,0 +1,63 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { connect, createServer } from 'node:net'
+import { waitFor } from './wait-for.ts'
+
+export interface TestRedis {
+  url: string
+  stop(): Promise<void>
+}
+
+const has = (program: string): boolean =>
+  spawnSync('/bin/sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status === 0
+
+/**
+ * A Redis of the test's own on a free port, nothing kept. `undefined` where redis-server is not installed: the test skips and
+ * says so. In CI, where it can be installed, its absence is an error.
+ */
+export async function startTestRedis(): Promise<TestRedis | undefined> {
+  if (!has('redis-server')) {
+    if (process.env.CI === 'true' && has('apt-get')) throw new Error('CI must install redis-server')
+    return undefined
+  }
+  const port = await freePort()
+  const child = spawn(
+    'redis-server',
+    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+    { stdio: 'ignore', cwd: '/' },
+  )
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  // A test that dies must not leave a server.
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  await waitFor(() => accepts(port))
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    async stop() {
+      process.off('exit', kill)
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
