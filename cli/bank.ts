@@ -1,0 +1,83 @@
+import { startConnector } from '../connector/wiring.ts'
+import { type AdminClient, createAdminClient } from '../examples/mock-wallet/admin-client.ts'
+import { type MockWallet, startMockWallet } from '../examples/mock-wallet/index.ts'
+import { startAdmin } from '../functions/admin/wiring.ts'
+import { startAuth } from '../functions/auth/wiring.ts'
+import { startOpenPayments } from '../functions/open-payments/wiring.ts'
+import { startPayments } from '../functions/payments/wiring.ts'
+import { startWebhooks } from '../functions/webhooks/wiring.ts'
+import { type Logger, messageOf, type RunningDeployable, type StartDeployable } from '../shared/platform/index.ts'
+import { authEnvironment, type BankSettings } from './bank-settings.ts'
+
+/** One bank, all of its deployables in this process, and the wallet that it serves. */
+export interface Bank {
+  settings: BankSettings
+  environment: Record<string, string>
+  admin: AdminClient
+  wallet: MockWallet
+  deployables: readonly RunningDeployable[]
+  close(): Promise<void>
+}
+
+export type DeployableName = 'auth' | 'connector' | 'admin' | 'open-payments' | 'webhooks' | 'payments'
+
+// Auth first: admin mirrors nothing to it yet, but the others ask it. Workers last, when what they call listens.
+const starts: readonly (readonly [DeployableName, StartDeployable])[] = [
+  ['auth', startAuth],
+  ['connector', startConnector],
+  ['open-payments', startOpenPayments],
+  ['admin', startAdmin],
+  ['webhooks', startWebhooks],
+  ['payments', startPayments],
+]
+
+/** Closes in reverse order and lets every part close, whatever the others say. */
+export async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const part of [...parts].reverse()) {
+    try {
+      await part.close()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join('; '))
+}
+
+/** Starts a bank; `except` leaves deployables out that run elsewhere. Stops what it started when one part fails. */
+export async function startBank(input: {
+  settings: BankSettings
+  environment: Record<string, string>
+  rates: Record<string, Record<string, string>>
+  log: Logger
+  except?: readonly DeployableName[]
+}): Promise<Bank> {
+  const { settings, environment, log } = input
+  const started: { close(): Promise<void> }[] = []
+  const deployables: RunningDeployable[] = []
+  try {
+    const adminUrl = `http://localhost:${settings.ports.admin}/graphql`
+    const credentials = { tenantId: settings.operatorTenantId, secret: settings.adminApiSecret }
+    const wallet = await startMockWallet({
+      port: settings.ports.wallet,
+      webhookSecret: settings.signatureSecret,
+      adminUrl,
+      tenantId: credentials.tenantId,
+      adminSecret: credentials.secret,
+      rates: input.rates,
+      log,
+    })
+    started.push(wallet)
+    for (const [name, start] of starts) {
+      if (input.except?.includes(name)) continue
+      const running = await start(name === 'auth' ? authEnvironment(settings, environment) : environment)
+      started.push(running)
+      deployables.push(running)
+    }
+    const admin = createAdminClient({ url: adminUrl, ...credentials })
+    return { settings, environment, admin, wallet, deployables, close: () => closeAll(started) }
+  } catch (error) {
+    await closeAll(started).catch((closeError: unknown) => log.error({ err: closeError }, 'while stopping'))
+    throw error
+  }
+}

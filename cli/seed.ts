@@ -1,0 +1,196 @@
+import { createPublicKey } from 'node:crypto'
+import type { AdminClient } from '../examples/mock-wallet/admin-client.ts'
+import { deriveId } from '../shared/platform/index.ts'
+import type { Bank } from './bank.ts'
+import { customerKey } from './bank-settings.ts'
+
+/** What a bank of `npm start` starts out with. Amounts are in smallest units. */
+export interface SeedPlan {
+  assets: readonly { code: string; scale: number }[]
+  assetLiquidity: bigint
+  peerLiquidity: bigint
+  /** Absent: no fee. */
+  sendingFee?: { fixed: bigint; basisPoints: number }
+  /** One wallet address per name, in the named asset. */
+  customers: readonly { name: string; publicName: string; assetCode: string }[]
+  maxPacketAmount?: bigint
+}
+
+export const demoPlan: Record<'a' | 'b', SeedPlan> = {
+  a: {
+    assets: [
+      { code: 'USD', scale: 2 },
+      { code: 'EUR', scale: 2 },
+    ],
+    assetLiquidity: 1_000_000_00n,
+    peerLiquidity: 1_000_000_00n,
+    sendingFee: { fixed: 5n, basisPoints: 50 },
+    customers: [
+      { name: 'alice', publicName: 'Alice', assetCode: 'USD' },
+      { name: 'amara', publicName: 'Amara', assetCode: 'EUR' },
+    ],
+  },
+  b: {
+    assets: [
+      { code: 'USD', scale: 2 },
+      { code: 'EUR', scale: 2 },
+    ],
+    assetLiquidity: 1_000_000_00n,
+    peerLiquidity: 1_000_000_00n,
+    sendingFee: { fixed: 5n, basisPoints: 50 },
+    customers: [
+      { name: 'bob', publicName: 'Bob', assetCode: 'EUR' },
+      { name: 'bahati', publicName: 'Bahati', assetCode: 'USD' },
+    ],
+  },
+}
+
+export interface SeededBank {
+  /** Asset id by code. */
+  assets: Record<string, string>
+  /** Peer id by asset code. */
+  peers: Record<string, string>
+  /** Wallet address by customer name. */
+  walletAddresses: Record<string, { id: string; address: string; assetCode: string }>
+}
+
+interface IdNode {
+  id: string
+}
+
+const keyOf = (...parts: string[]) => deriveId('seed', ...parts)
+
+async function seedAsset(bank: Bank, plan: SeedPlan, asset: { code: string; scale: number }): Promise<string> {
+  const { admin } = bank
+  const found = await admin.graphql<{ assetByCodeAndScale: IdNode | null }>(
+    'query FindAsset($code: String!, $scale: UInt8!) { assetByCodeAndScale(code: $code, scale: $scale) { id } }',
+    asset,
+  )
+  const id =
+    found.assetByCodeAndScale?.id ??
+    (
+      await admin.graphql<{ createAsset: { asset: IdNode } }>(
+        'mutation CreateAsset($input: CreateAssetInput!) { createAsset(input: $input) { asset { id } } }',
+        { input: { ...asset, idempotencyKey: keyOf('asset', asset.code) } },
+      )
+    ).createAsset.asset.id
+  await depositOnce(admin, 'depositAssetLiquidity', 'DepositAssetLiquidityInput', {
+    assetId: id,
+    id: keyOf('asset-liquidity', bank.settings.operatorTenantId, asset.code),
+    amount: plan.assetLiquidity.toString(),
+  })
+  if (plan.sendingFee)
+    await admin.graphql('mutation SetFee($input: SetFeeInput!) { setFee(input: $input) { fee { id } } }', {
+      input: {
+        assetId: id,
+        type: 'SENDING',
+        fee: { fixed: plan.sendingFee.fixed.toString(), basisPoints: plan.sendingFee.basisPoints },
+        idempotencyKey: keyOf('fee', asset.code),
+      },
+    })
+  return id
+}
+
+/** The transfer id follows from what the deposit is for, so a second start deposits nothing. */
+async function depositOnce(
+  admin: AdminClient,
+  mutation: 'depositAssetLiquidity' | 'depositPeerLiquidity',
+  type: string,
+  input: { id: string; amount: string; assetId?: string; peerId?: string },
+): Promise<void> {
+  await admin.graphql(`mutation Deposit($input: ${type}!) { ${mutation}(input: $input) { success } }`, {
+    input: { ...input, idempotencyKey: input.id },
+  }).catch((error: unknown) => {
+    if ((error as { code?: string }).code !== 'DUPLICATE') throw error
+  })
+}
+
+async function seedPeer(bank: Bank, other: Bank, assetCode: string, assetId: string, plan: SeedPlan): Promise<string> {
+  const input = {
+    assetId,
+    name: `${other.environment.INSTANCE_NAME} (${assetCode})`,
+    staticIlpAddress: other.environment.ILP_ADDRESS,
+    http: {
+      outgoing: {
+        endpoint: other.environment.ILP_CONNECTOR_URL,
+        authToken: other.settings.peerTokens[assetCode],
+      },
+      incoming: { authTokens: [bank.settings.peerTokens[assetCode]] },
+    },
+    ...(plan.maxPacketAmount !== undefined && { maxPacketAmount: plan.maxPacketAmount.toString() }),
+    idempotencyKey: keyOf('peer', assetCode),
+  }
+  const peers = await bank.admin.graphql<{ peers: { edges: { node: IdNode & { asset: IdNode } }[] } }>(
+    'query Peers { peers(first: 100) { edges { node { id asset { id } } } } }',
+    {},
+  )
+  const known = peers.peers.edges.find((edge) => edge.node.asset.id === assetId)?.node.id
+  const id =
+    known ??
+    (
+      await bank.admin.graphql<{ createPeer: { peer: IdNode } }>(
+        'mutation CreatePeer($input: CreatePeerInput!) { createPeer(input: $input) { peer { id } } }',
+        { input },
+      )
+    ).createPeer.peer.id
+  await depositOnce(bank.admin, 'depositPeerLiquidity', 'DepositPeerLiquidityInput', {
+    peerId: id,
+    id: keyOf('peer-liquidity', bank.settings.operatorTenantId, assetCode),
+    amount: plan.peerLiquidity.toString(),
+  })
+  return id
+}
+
+async function seedCustomer(
+  bank: Bank,
+  customer: SeedPlan['customers'][number],
+  assetId: string,
+): Promise<{ id: string; address: string; assetCode: string }> {
+  const address = `${bank.environment.OPEN_PAYMENTS_URL}/${customer.name}`
+  const found = await bank.admin.graphql<{ walletAddressByUrl: IdNode | null }>(
+    'query Find($url: String!) { walletAddressByUrl(url: $url) { id } }',
+    { url: address },
+  )
+  if (found.walletAddressByUrl) return { id: found.walletAddressByUrl.id, address, assetCode: customer.assetCode }
+  const created = await bank.admin.graphql<{ createWalletAddress: { walletAddress: IdNode } }>(
+    'mutation Create($input: CreateWalletAddressInput!) { createWalletAddress(input: $input) { walletAddress { id } } }',
+    {
+      input: {
+        assetId,
+        address,
+        publicName: customer.publicName,
+        additionalProperties: [],
+        idempotencyKey: keyOf('wallet-address', customer.name),
+      },
+    },
+  )
+  const walletAddressId = created.createWalletAddress.walletAddress.id
+  const { x } = createPublicKey(customerKey(bank.settings)).export({ format: 'jwk' })
+  await bank.admin.graphql(
+    'mutation Key($input: CreateWalletAddressKeyInput!) { createWalletAddressKey(input: $input) { walletAddressKey { id } } }',
+    {
+      input: {
+        walletAddressId,
+        jwk: { kid: `${customer.name}-key`, x, alg: 'EdDSA', kty: 'OKP', crv: 'Ed25519' },
+        idempotencyKey: keyOf('key', customer.name),
+      },
+    },
+  )
+  return { id: walletAddressId, address, assetCode: customer.assetCode }
+}
+
+/** Assets, liquidity, fees, peers, wallet addresses and keys, by the Admin API alone. Repeating it changes nothing. */
+export async function seedBank(bank: Bank, other: Bank, plan: SeedPlan): Promise<SeededBank> {
+  const seeded: SeededBank = { assets: {}, peers: {}, walletAddresses: {} }
+  for (const asset of plan.assets) {
+    const assetId = await seedAsset(bank, plan, asset)
+    seeded.assets[asset.code] = assetId
+    seeded.peers[asset.code] = await seedPeer(bank, other, asset.code, assetId, plan)
+  }
+  for (const customer of plan.customers) {
+    const assetId = seeded.assets[customer.assetCode]
+    if (!assetId) throw new Error(`${customer.name} has an asset that the plan lacks: ${customer.assetCode}`)
+    seeded.walletAddresses[customer.name] = await seedCustomer(bank, customer, assetId)
+  }
+  return seeded
+}

@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import { assert, type Clock, type Db, Refusal, type Row, sql, uuidv7 } from '../../shared/platform/index.ts'
+
+export type IdempotencyRefusalCode = 'idempotency_conflict' | 'idempotency_in_progress'
+
+export class IdempotencyRefusal extends Refusal<IdempotencyRefusalCode> {}
+
+export interface IdempotencyContext {
+  db: Db
+  clock: Clock
+  /** How long a repeat waits for the first request, and how long a crashed one blocks its key. */
+  lockMs: number
+  lifespanMs: number
+}
+
+interface Entry {
+  operation: string
+  argumentsHash: Buffer
+  result: unknown
+  lockedUntil: Date
+  owner: string
+}
+
+const toEntry = (row: Row): Entry => ({
+  operation: row.operation,
+  argumentsHash: row.arguments_hash,
+  result: row.result,
+  lockedUntil: row.locked_until,
+  owner: row.owner,
+})
+
+const WAIT_STEP_MS = 25
+
+/**
+ * Runs a mutation at most once per tenant and key: a repeat with the same arguments gets the same answer, with others
+ * `idempotency_conflict` and no effect; failures are not stored (decisions: Idempotency and repeats). A crash between the
+ * effect and the stored answer is covered one layer down: ids of what moves money are derived, so the second run finds them.
+ */
+export async function runOnce<T>(
+  ctx: IdempotencyContext,
+  request: { tenantId: string; key: string | undefined; operation: string; arguments: unknown },
+  run: () => Promise<T>,
+): Promise<T> {
+  if (request.key === undefined) return run()
+  const hash = createHash('sha256')
+    .update(canonicalize(request.arguments) ?? '')
+    .digest()
+  const owner = uuidv7()
+  const waitUntil = ctx.clock.nowMs() + ctx.lockMs
+  for (;;) {
+    if (await acquire(ctx, { tenantId: request.tenantId, key: request.key, operation: request.operation, hash, owner })) break
+    const entry = await find(ctx, request.tenantId, request.key)
+    if (!entry) continue
+    if (entry.operation !== request.operation || !entry.argumentsHash.equals(hash))
+      throw new IdempotencyRefusal('idempotency_conflict', {
+        message: 'the idempotency key was used for another request',
+      })
+    if (entry.result !== null) return (entry.result as { answer: T }).answer
+    if (ctx.clock.nowMs() >= waitUntil)
+      throw new IdempotencyRefusal('idempotency_in_progress', {
+        message: 'a request with this idempotency key is still being carried out; repeat it later',
+      })
+    await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS))
+  }
+  return finish(ctx, { tenantId: request.tenantId, key: request.key, owner }, run)
+}
+
+/** Takes the key when it is free, expired, or held by a request that must be dead. The owner token keeps a late one out. */
+async function acquire(
+  ctx: IdempotencyContext,
+  claim: { tenantId: string; key: string; operation: string; hash: Buffer; owner: string },
+): Promise<boolean> {
+  const now = ctx.clock.now()
+  const rows = await ctx.db.execute(sql`
+    insert into idempotency_keys as k (tenant_id, key, operation, arguments_hash, locked_until, owner, expires_at)
+    values (${claim.tenantId}, ${claim.key}, ${claim.operation}, ${claim.hash}, ${ctx.clock.fromNow(LOCK_LEASE_MS)},
+            ${claim.owner}, ${ctx.clock.fromNow(ctx.lifespanMs)})
+    on conflict (tenant_id, key) do update
+      set operation = excluded.operation, arguments_hash = excluded.arguments_hash, result = null,
+          locked_until = excluded.locked_until, owner = excluded.owner, expires_at = excluded.expires_at
+      where k.expires_at <= ${now}
+         or (k.result is null and k.locked_until <= ${now}
+             and k.operation = excluded.operation and k.arguments_hash = excluded.arguments_hash)`)
+  return rows === 1
+}
+
+/** Longer than any mutation may take: a slow one must never be overtaken by its own repeat. */
+const LOCK_LEASE_MS = 60_000
+
+const find = (ctx: IdempotencyContext, tenantId: string, key: string): Promise<Entry | undefined> =>
+  ctx.db.maybe(
+    toEntry,
+    sql`select operation, arguments_hash, result, locked_until, owner from idempotency_keys
+        where tenant_id = ${tenantId} and key = ${key} and expires_at > ${ctx.clock.now()}`,
+  )
+
+async function finish<T>(
+  ctx: IdempotencyContext,
+  claim: { tenantId: string; key: string; owner: string },
+  run: () => Promise<T>,
+): Promise<T> {
+  let answer: T
+  try {
+    answer = await run()
+  } catch (error) {
+    await ctx.db.execute(sql`
+      delete from idempotency_keys
+      where tenant_id = ${claim.tenantId} and key = ${claim.key} and owner = ${claim.owner} and result is null`)
+    throw error
+  }
+  const stored = JSON.stringify({ answer })
+  assert(stored !== undefined, 'answers are JSON')
+  await ctx.db.execute(sql`
+    update idempotency_keys set result = ${stored}
+    where tenant_id = ${claim.tenantId} and key = ${claim.key} and owner = ${claim.owner}`)
+  return answer
+}
+
+/** Forgets keys whose time is over. */
+export const sweepIdempotencyKeys = (ctx: Pick<IdempotencyContext, 'db' | 'clock'>): Promise<number> =>
+  ctx.db.execute(sql`delete from idempotency_keys where expires_at < ${ctx.clock.now()}`)

@@ -1,0 +1,59 @@
+import { GraphQLError, type GraphQLScalarType, type GraphQLSchema, Kind, type ValueNode, valueFromASTUntyped } from 'graphql'
+import { AMOUNT_MAX } from '../../shared/money/index.ts'
+
+const badInput = (message: string) => new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } })
+
+function toUint64(value: unknown): bigint {
+  const text = typeof value === 'bigint' || typeof value === 'number' ? String(value) : value
+  if (typeof text !== 'string' || !/^(0|[1-9]\d{0,19})$/.test(text) || BigInt(text) > AMOUNT_MAX)
+    throw badInput(`UInt64 must be a whole number from 0 to ${AMOUNT_MAX}`)
+  // Beyond 2^53 a JSON number has already lost digits; guessing which amount was meant is not for us.
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) throw badInput('UInt64 above 2^53 must be sent as a string')
+  return BigInt(text)
+}
+
+function toUint8(value: unknown): number {
+  const number = typeof value === 'string' && /^\d{1,3}$/.test(value) ? Number(value) : value
+  if (typeof number !== 'number' || !Number.isInteger(number) || number < 0 || number > 255)
+    throw badInput('UInt8 must be a whole number from 0 to 255')
+  return number
+}
+
+function toObject(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badInput('JSONObject must be an object')
+  return value as Record<string, unknown>
+}
+
+const literalText = (node: ValueNode): unknown => {
+  if (node.kind === Kind.INT || node.kind === Kind.STRING || node.kind === Kind.FLOAT) return node.value
+  throw badInput(`unexpected ${node.kind}`)
+}
+
+interface ScalarBehaviour {
+  parse: (value: unknown) => unknown
+  parseLiteral: (node: ValueNode) => unknown
+  serialize: (value: unknown) => unknown
+}
+
+const behaviours: Record<string, ScalarBehaviour> = {
+  // Amounts leave as strings: JSON numbers end at 2^53.
+  UInt64: { parse: toUint64, parseLiteral: (node) => toUint64(literalText(node)), serialize: (value) => toUint64(value).toString() },
+  UInt8: { parse: toUint8, parseLiteral: (node) => toUint8(literalText(node)), serialize: toUint8 },
+  JSONObject: { parse: toObject, parseLiteral: (node) => toObject(valueFromASTUntyped(node)), serialize: toObject },
+}
+
+/** Gives the schema's scalars their meaning (admin-api.md §1). Throws when the schema has one that we do not know. */
+export function defineScalars(schema: GraphQLSchema): void {
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (!('parseLiteral' in type) || ['String', 'Int', 'Float', 'Boolean', 'ID'].includes(type.name)) continue
+    const behaviour = behaviours[type.name]
+    if (!behaviour) throw new Error(`scalar without behaviour: ${type.name}`)
+    const scalar = type as GraphQLScalarType
+    scalar.parseValue = behaviour.parse
+    scalar.coerceInputValue = behaviour.parse
+    scalar.parseLiteral = behaviour.parseLiteral
+    scalar.coerceInputLiteral = behaviour.parseLiteral
+    scalar.serialize = behaviour.serialize
+    scalar.coerceOutputValue = behaviour.serialize
+  }
+}
