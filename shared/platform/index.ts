@@ -2,6 +2,7 @@
  * Platform is what every room stands on and knows nothing of payments: errors, time, ids, SQL, configuration, logs and the
  * one way out to the network. Time, randomness and the environment enter the program here and nowhere else.
  */
+export { type Cache, createCache } from './cache.ts'
 export { type Clock, systemClock } from './clock.ts'
 export * as configuration from './config.ts'
 export {
@@ -14,6 +15,7 @@ export {
 } from './config.ts'
 export { createDb, type Db, type DbOptions, type DbPool, type Row, violatedConstraint } from './db.ts'
 export { type RunningDeployable, runDeployable, type StartDeployable } from './deployable.ts'
+export { createGuardedHttp, type GuardedHttpOptions, type HostAddress } from './egress-http.ts'
 export { AssertionFailed, assert, type ErrorInput, Fault, messageOf, Refusal, unreachable } from './errors.ts'
 export { type HmacSignature, parseHmacSignature, signHmac, verifyHmacDigest } from './hmac-signature.ts'
 export { createHttpApp, type HttpAppOptions, listenOn } from './http-app.ts'
@@ -22,5 +24,6 @@ export { bytesToUuid, deriveId, isUuid, uuidv7 } from './ids.ts'
 export { createListener, type Listener } from './listener.ts'
 export { createLogger, type Logger, type LogLevel, silentLogger } from './log.ts'
 export { MigrationMismatch, migrate, PendingMigrations } from './migrations.ts'
+export { present } from './present.ts'
 export { createSecretBox, type SecretBox } from './secret-box.ts'
 export { joinSql, rawSql, type Sql, sql, sqlText } from './sql.ts'

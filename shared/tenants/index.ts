@@ -1,0 +1,45 @@
+/**
+ * Tenants owns the account servicing entities on this node, their settings, and the two rules that every list and lookup
+ * above it obeys: {@link TenantScope} says whose rows a call may touch, and {@link listPage} is the one way to page. Secrets
+ * are sealed at rest; the operator's secret always is ADMIN_API_SECRET.
+ */
+export { InvalidPage, TenantRefusal, type TenantRefusalCode } from './errors.ts'
+export {
+  type Tenant,
+  type TenantDefaults,
+  type TenantSetting,
+  type TenantSettingKey,
+  type TenantSettings,
+  tenantSettingKeys,
+} from './model.ts'
+export {
+  type ListQuery,
+  listPage,
+  PAGE_SIZE_DEFAULT,
+  PAGE_SIZE_MAX,
+  type Page,
+  type Paged,
+} from './paging.ts'
+export { isInScope, scopeSql, type TenantScope } from './scope.ts'
+export {
+  findTenantByWalletAddressUrl,
+  getTenantSettings,
+  getWalletAddressPrefix,
+  isBelowPrefix,
+  listTenantSettings,
+  type WebhookRecipient,
+  webhookRecipient,
+} from './settings.ts'
+export type { TenantPatch } from './store.ts'
+export {
+  type CreateTenantInput,
+  createTenant,
+  deleteTenant,
+  ensureOperatorTenant,
+  findTenant,
+  findTenantEvenDeleted,
+  getTenant,
+  listTenants,
+  setTenantSettings,
+  updateTenant,
+} from './tenants.ts'

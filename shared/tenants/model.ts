@@ -1,0 +1,104 @@
+import { configuration } from '../platform/index.ts'
+import { TenantRefusal } from './errors.ts'
+
+/** An account servicing entity on this node. The operator is the one whose id is OPERATOR_TENANT_ID. */
+export interface Tenant {
+  id: string
+  /** Signs the Admin API. Sealed at rest. */
+  apiSecret: string
+  publicName?: string
+  email?: string
+  idpConsentUrl?: string
+  idpSecret?: string
+  createdAt: Date
+  deletedAt?: Date
+}
+
+/** Keys of stored settings, as on the wire (contracts/admin/tenancy.md §3). */
+export const tenantSettingKeys = [
+  'EXCHANGE_RATES_URL',
+  'WEBHOOK_URL',
+  'WEBHOOK_TIMEOUT',
+  'WEBHOOK_MAX_RETRY',
+  'WALLET_ADDRESS_URL',
+  'ILP_ADDRESS',
+] as const
+export type TenantSettingKey = (typeof tenantSettingKeys)[number]
+
+export interface TenantSetting {
+  key: TenantSettingKey
+  value: string
+}
+
+/** What applies to a tenant: its own settings, else the node's (tenancy.md §3). */
+export interface TenantSettings {
+  /** Absent: only payments within one currency. */
+  exchangeRatesUrl?: string
+  webhookUrl: string
+  webhookTimeoutMs: number
+  /** Attempts in all. Absent: for 72 hours. */
+  webhookAttemptsMax?: number
+  /** Prefix of the tenant's wallet addresses. Absent: it can have none. */
+  walletAddressUrl?: string
+  /** Absent: its payments offer no payment method. */
+  ilpAddress?: string
+}
+
+/** The node's own values, from the environment. */
+export interface TenantDefaults {
+  operatorTenantId: string
+  openPaymentsUrl: string
+  ilpAddress: string
+  exchangeRatesUrl?: string
+  webhookUrl: string
+  webhookTimeoutMs: number
+  webhookAttemptsMax?: number
+  /** SIGNATURE_SECRET; absent: webhooks are not signed. */
+  webhookSecret?: string
+  webhookSignatureVersion: number
+}
+
+const validators: Record<TenantSettingKey, (value: string) => unknown> = {
+  EXCHANGE_RATES_URL: configuration.httpUrl,
+  WEBHOOK_URL: configuration.httpUrl,
+  WEBHOOK_TIMEOUT: configuration.integer({ min: 1, max: 600_000 }),
+  WEBHOOK_MAX_RETRY: configuration.integer({ min: 0, max: 1_000_000 }),
+  WALLET_ADDRESS_URL: configuration.url('https'),
+  ILP_ADDRESS: configuration.ilpAddress,
+}
+
+/** Throws {@link TenantRefusal} `invalid_setting`. */
+export function checkSetting(setting: TenantSetting): void {
+  try {
+    validators[setting.key](setting.value)
+  } catch (error) {
+    throw new TenantRefusal('invalid_setting', {
+      message: `${setting.key} ${error instanceof Error ? error.message : 'is malformed'}`,
+      cause: error,
+    })
+  }
+}
+
+/** Pure: stored settings over the node's defaults. Only the operator inherits the node's ILP address and wallet address prefix. */
+export function resolveSettings(
+  tenantId: string,
+  stored: ReadonlyMap<TenantSettingKey, string>,
+  defaults: TenantDefaults,
+): TenantSettings {
+  const isOperator = tenantId === defaults.operatorTenantId
+  const exchangeRatesUrl = stored.get('EXCHANGE_RATES_URL') ?? defaults.exchangeRatesUrl
+  const attempts = stored.get('WEBHOOK_MAX_RETRY')
+  const attemptsMax = attempts === undefined ? defaults.webhookAttemptsMax : Number(attempts)
+  const timeout = stored.get('WEBHOOK_TIMEOUT')
+  const walletAddressUrl =
+    stored.get('WALLET_ADDRESS_URL') ?? (isOperator ? defaults.openPaymentsUrl : undefined)
+  const ilpAddress = stored.get('ILP_ADDRESS') ?? (isOperator ? defaults.ilpAddress : undefined)
+  return {
+    webhookUrl: stored.get('WEBHOOK_URL') ?? defaults.webhookUrl,
+    webhookTimeoutMs: timeout === undefined ? defaults.webhookTimeoutMs : Number(timeout),
+    ...(exchangeRatesUrl !== undefined && { exchangeRatesUrl }),
+    ...(attemptsMax !== undefined && { webhookAttemptsMax: attemptsMax }),
+    ...(walletAddressUrl !== undefined && { walletAddressUrl }),
+    ...(ilpAddress !== undefined && { ilpAddress }),
+  }
+}

@@ -1,0 +1,63 @@
+import type { Cache, Db } from '../platform/index.ts'
+import { TenantRefusal } from './errors.ts'
+import { resolveSettings, type TenantDefaults, type TenantSetting, type TenantSettings } from './model.ts'
+import { selectSettings, selectWalletAddressPrefixes } from './store.ts'
+import { settingsCacheKey } from './tenants.ts'
+
+type Context = { db: Db; cache: Cache; settings: TenantDefaults }
+
+/** What is stored for the tenant, as the Admin API shows it. */
+export const listTenantSettings = (ctx: { db: Db }, tenantId: string): Promise<TenantSetting[]> =>
+  selectSettings(ctx.db, tenantId)
+
+/** What applies to the tenant: its own settings over the node's. Cached for LOCAL_CACHE_DURATION_MS. */
+export async function getTenantSettings(ctx: Context, tenantId: string): Promise<TenantSettings> {
+  const stored = await ctx.cache.get(settingsCacheKey(tenantId), () => selectSettings(ctx.db, tenantId))
+  return resolveSettings(tenantId, new Map(stored.map(({ key, value }) => [key, value])), ctx.settings)
+}
+
+/** The prefix of the tenant's wallet addresses. Throws {@link TenantRefusal} `missing_wallet_address_prefix`. */
+export async function getWalletAddressPrefix(ctx: Context, tenantId: string): Promise<string> {
+  const { walletAddressUrl } = await getTenantSettings(ctx, tenantId)
+  if (walletAddressUrl === undefined)
+    throw new TenantRefusal('missing_wallet_address_prefix', {
+      message: 'the tenant has no WALLET_ADDRESS_URL setting',
+    })
+  return walletAddressUrl
+}
+
+export interface WebhookRecipient {
+  url: string
+  secret?: string
+  signatureVersion: number
+  timeoutMs: number
+  attemptsMax?: number
+}
+
+/** Where and how a tenant's webhooks go (webhooks.md §4–§6). One secret serves all tenants. */
+export async function webhookRecipient(ctx: Context, tenantId: string): Promise<WebhookRecipient> {
+  const settings = await getTenantSettings(ctx, tenantId)
+  return {
+    url: settings.webhookUrl,
+    signatureVersion: ctx.settings.webhookSignatureVersion,
+    timeoutMs: settings.webhookTimeoutMs,
+    ...(ctx.settings.webhookSecret !== undefined && { secret: ctx.settings.webhookSecret }),
+    ...(settings.webhookAttemptsMax !== undefined && { attemptsMax: settings.webhookAttemptsMax }),
+  }
+}
+
+/** Whether `url` is `prefix` or lies below it. Compared by path segment: `https://a.example/x` does not hold `https://a.example/xy`. */
+export function isBelowPrefix(url: string, prefix: string): boolean {
+  const base = prefix.toLowerCase().replace(/\/+$/, '')
+  const candidate = url.toLowerCase()
+  return candidate === base || candidate.startsWith(`${base}/`)
+}
+
+/** Who answers for a wallet address that does not exist: the tenant with the longest prefix above it, else the operator. */
+export async function findTenantByWalletAddressUrl(ctx: Context, url: string): Promise<string> {
+  const prefixes = await ctx.cache.get('wallet-address-prefixes', () => selectWalletAddressPrefixes(ctx.db))
+  const matching = prefixes
+    .filter(({ prefix }) => isBelowPrefix(url, prefix))
+    .sort((a, b) => b.prefix.length - a.prefix.length)
+  return matching[0]?.tenantId ?? ctx.settings.operatorTenantId
+}

@@ -1,0 +1,166 @@
+import {
+  type Db,
+  present,
+  type Row,
+  rawSql,
+  type SecretBox,
+  sql,
+  violatedConstraint,
+} from '../platform/index.ts'
+import { TenantRefusal } from './errors.ts'
+import type { Tenant, TenantSetting, TenantSettingKey } from './model.ts'
+import { listPage, type Page, type Paged } from './paging.ts'
+
+type Context = { db: Db; secretBox: SecretBox }
+
+const columns = rawSql(
+  't.id, t.email, t.public_name, t.api_secret_sealed, t.idp_consent_url, t.idp_secret_sealed, t.created_at, t.deleted_at',
+)
+
+// The place a secret belongs to is part of its seal: copied to another row, it does not open.
+const apiSecretPlace = (id: string) => `tenant:${id}:api-secret`
+const idpSecretPlace = (id: string) => `tenant:${id}:idp-secret`
+
+const toTenant =
+  (secretBox: SecretBox) =>
+  (row: Row): Tenant => ({
+    id: row.id,
+    apiSecret: secretBox.open(row.api_secret_sealed, apiSecretPlace(row.id)),
+    createdAt: row.created_at,
+    ...present({
+      email: row.email as string | null,
+      publicName: row.public_name as string | null,
+      idpConsentUrl: row.idp_consent_url as string | null,
+      idpSecret: row.idp_secret_sealed ? secretBox.open(row.idp_secret_sealed, idpSecretPlace(row.id)) : null,
+      deletedAt: row.deleted_at as Date | null,
+    }),
+  })
+
+export const selectTenant = (ctx: Context, id: string): Promise<Tenant | undefined> =>
+  ctx.db.maybe(toTenant(ctx.secretBox), sql`select ${columns} from tenants t where t.id = ${id}`)
+
+export const selectTenants = (ctx: Context, page: Page): Promise<Paged<Tenant>> =>
+  listPage(
+    ctx.db,
+    {
+      map: toTenant(ctx.secretBox),
+      columns,
+      from: rawSql('tenants t'),
+      alias: 't',
+      table: 'tenants',
+      where: [],
+    },
+    page,
+  )
+
+export interface NewTenant {
+  id: string
+  apiSecret: string
+  email?: string
+  publicName?: string
+  idpConsentUrl?: string
+  idpSecret?: string
+  createdAt: Date
+}
+
+export async function insertTenant(ctx: Context, tenant: NewTenant): Promise<Tenant> {
+  try {
+    return await ctx.db.one(
+      toTenant(ctx.secretBox),
+      sql`insert into tenants as t (id, api_secret_sealed, email, public_name, idp_consent_url, idp_secret_sealed, created_at, updated_at)
+        values (${tenant.id}, ${ctx.secretBox.seal(tenant.apiSecret, apiSecretPlace(tenant.id))}, ${tenant.email},
+          ${tenant.publicName}, ${tenant.idpConsentUrl},
+          ${tenant.idpSecret === undefined ? undefined : ctx.secretBox.seal(tenant.idpSecret, idpSecretPlace(tenant.id))},
+          ${tenant.createdAt}, ${tenant.createdAt})
+        returning ${columns}`,
+    )
+  } catch (error) {
+    if (violatedConstraint(error) === 'tenants_pkey')
+      throw new TenantRefusal('duplicate_tenant', { message: 'a tenant with this id exists', cause: error })
+    throw error
+  }
+}
+
+/** Makes the row exist and its secret be this one. Safe for processes that start at once: the last one writes, and all write the same. */
+export async function upsertOperator(
+  ctx: Context,
+  operator: { id: string; apiSecret: string; now: Date },
+): Promise<void> {
+  const sealed = ctx.secretBox.seal(operator.apiSecret, apiSecretPlace(operator.id))
+  await ctx.db.execute(sql`
+    insert into tenants (id, api_secret_sealed, public_name, created_at, updated_at)
+    values (${operator.id}, ${sealed}, null, ${operator.now}, ${operator.now})
+    on conflict (id) do update set api_secret_sealed = excluded.api_secret_sealed, updated_at = excluded.updated_at, deleted_at = null`)
+}
+
+export type TenantPatch = Partial<
+  Record<'email' | 'publicName' | 'idpConsentUrl' | 'idpSecret' | 'apiSecret', string>
+>
+
+/** Fields that are absent stay. */
+export async function patchTenant(
+  ctx: Context,
+  id: string,
+  patch: TenantPatch,
+  now: Date,
+): Promise<Tenant | undefined> {
+  const apiSecret =
+    patch.apiSecret === undefined ? null : ctx.secretBox.seal(patch.apiSecret, apiSecretPlace(id))
+  const idpSecret =
+    patch.idpSecret === undefined ? null : ctx.secretBox.seal(patch.idpSecret, idpSecretPlace(id))
+  return await ctx.db.maybe(
+    toTenant(ctx.secretBox),
+    sql`update tenants t set email = coalesce(${patch.email ?? null}, t.email),
+        public_name = coalesce(${patch.publicName ?? null}, t.public_name),
+        idp_consent_url = coalesce(${patch.idpConsentUrl ?? null}, t.idp_consent_url),
+        idp_secret_sealed = coalesce(${idpSecret}, t.idp_secret_sealed),
+        api_secret_sealed = coalesce(${apiSecret}, t.api_secret_sealed), updated_at = ${now}
+      where t.id = ${id} and t.deleted_at is null returning ${columns}`,
+  )
+}
+
+/** The row stays, for payments that refer to it; its settings go. */
+export async function markTenantDeleted(db: Db, id: string, now: Date): Promise<boolean> {
+  return await db.tx(async (tx) => {
+    const marked = await tx.execute(
+      sql`update tenants set deleted_at = ${now}, updated_at = ${now} where id = ${id} and deleted_at is null`,
+    )
+    if (marked > 0) await tx.execute(sql`delete from tenant_settings where tenant_id = ${id}`)
+    return marked > 0
+  })
+}
+
+const toSetting = (row: Row): TenantSetting => ({ key: row.key as TenantSettingKey, value: row.value })
+
+export const selectSettings = (db: Db, tenantId: string): Promise<TenantSetting[]> =>
+  db.many(toSetting, sql`select key, value from tenant_settings where tenant_id = ${tenantId} order by key`)
+
+export async function upsertSettings(
+  db: Db,
+  tenantId: string,
+  settings: readonly TenantSetting[],
+  now: Date,
+): Promise<void> {
+  try {
+    await db.execute(sql`
+      insert into tenant_settings (tenant_id, key, value, created_at, updated_at)
+      select ${tenantId}, s.key, s.value, ${now}, ${now}
+      from unnest(${settings.map(({ key }) => key)}::text[], ${settings.map(({ value }) => value)}::text[]) as s (key, value)
+      on conflict (tenant_id, key) do update set value = excluded.value, updated_at = excluded.updated_at`)
+  } catch (error) {
+    if (violatedConstraint(error) === 'tenant_settings_wallet_address_url')
+      throw new TenantRefusal('duplicate_wallet_address_prefix', {
+        message: 'another tenant has this WALLET_ADDRESS_URL',
+        cause: error,
+      })
+    throw error
+  }
+}
+
+/** Tenants' wallet address prefixes, for finding who answers for an unknown address. */
+export const selectWalletAddressPrefixes = (db: Db): Promise<{ tenantId: string; prefix: string }[]> =>
+  db.many(
+    (row) => ({ tenantId: row.tenant_id as string, prefix: row.value as string }),
+    sql`select s.tenant_id, s.value from tenant_settings s join tenants t on t.id = s.tenant_id
+      where s.key = 'WALLET_ADDRESS_URL' and t.deleted_at is null`,
+  )
