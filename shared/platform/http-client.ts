@@ -34,19 +34,38 @@ export interface HttpClient {
 
 const RESPONSE_SIZE_MAX = 1024 * 1024
 
+/** undici notices an abort only once it is connected; a name or a host that does not answer must not hold the caller that long. */
+async function unlessAborted<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort: (() => void) | undefined
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason as Error)
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+  // Whoever loses the race may still reject, and nobody listens any more.
+  pending.catch(() => undefined)
+  aborted.catch(() => undefined)
+  try {
+    return await Promise.race([pending, aborted])
+  } finally {
+    if (onAbort) signal.removeEventListener('abort', onAbort)
+  }
+}
+
 /** Reads the body up to the limit and turns undici's errors into faults. Shared by the trusted and the guarded client. */
 export async function exchange(dispatcher: Agent, input: HttpRequest): Promise<HttpResponse> {
   const sizeMax = input.responseSizeMax ?? RESPONSE_SIZE_MAX
   const timeout = AbortSignal.timeout(input.timeoutMs)
   const signal = input.signal ? AbortSignal.any([input.signal, timeout]) : timeout
   try {
-    const response = await request(input.url, {
+    const pending = request(input.url, {
       dispatcher,
       method: input.method,
       signal,
       ...(input.headers && { headers: input.headers }),
       ...(input.body !== undefined && { body: input.body }),
     })
+    const response = await unlessAborted(pending, signal)
     const chunks: Buffer[] = []
     let size = 0
     for await (const chunk of response.body) {
