@@ -58,6 +58,8 @@ create table peers (
   max_packet_amount numeric(20, 0) check (max_packet_amount > 0),
   packets_per_minute integer check (packets_per_minute > 0),
   liquidity_threshold numeric(20, 0) check (liquidity_threshold >= 0),
+  -- What creation deposited. Kept, so that a crash between row and ledger can be made good under the same transfer id.
+  initial_liquidity numeric(20, 0) check (initial_liquidity > 0),
   outgoing_endpoint text not null,
   outgoing_token_sealed text not null,
   -- Every prefix that leads to this peer; the static address is always among them.
@@ -119,6 +121,8 @@ create table incoming_payments (
   initiated_by text not null check (initiated_by in ('CARD', 'OPEN_PAYMENTS', 'ADMIN')),
   sender_wallet_address text,
   expires_at timestamptz not null,
+  -- When the next step is due: expiry while open, the announcement once closed.
+  process_at timestamptz not null,
   -- When the completed or expired event was written: money that arrived is announced exactly once.
   announced_at timestamptz,
   approved_at timestamptz,
@@ -131,7 +135,9 @@ create table incoming_payments (
 create index incoming_payments_page on incoming_payments (tenant_id, created_at desc, id desc);
 create index incoming_payments_wallet_address on incoming_payments (wallet_address_id, created_at desc, id desc);
 -- What still has to be closed or announced: found again by the sweep when its job was lost.
-create index incoming_payments_open on incoming_payments (expires_at) where announced_at is null and deleted_at is null;
+create index incoming_payments_due on incoming_payments (process_at) where announced_at is null and deleted_at is null;
+-- Open ones with an amount: compared with the ledger from time to time.
+create index incoming_payments_open on incoming_payments (id) where state in ('PENDING', 'PROCESSING') and deleted_at is null;
 
 create table quotes (
   id uuid primary key,
@@ -162,6 +168,8 @@ create table quotes (
 );
 create index quotes_page on quotes (tenant_id, created_at desc, id desc);
 create index quotes_wallet_address on quotes (wallet_address_id, created_at desc, id desc);
+-- Wallets look outgoing payments up by receiver.
+create index quotes_receiver on quotes (receiver);
 
 create table outgoing_payments (
   -- The quote's id: a quote is spent once.
@@ -176,6 +184,8 @@ create table outgoing_payments (
   error text,
   metadata jsonb,
   state_attempts integer not null default 0,
+  -- Times that the ledger definitely refused to pay: part of the next transfer's id.
+  transfer_attempts integer not null default 0,
   -- Set before the deposit reaches the ledger, so that a cancel cannot overtake money; a sweep finishes what a crash left.
   funding_started_at timestamptz,
   -- Sum that receivers confirmed, in the receive asset; truth about sent money while SENDING is the ledger.

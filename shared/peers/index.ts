@@ -1,0 +1,24 @@
+/**
+ * Peers owns who packets are exchanged with: address, routes, tokens, limits and credit. Always true here: incoming tokens
+ * exist only as hashes and each belongs to one peer, outgoing tokens are sealed, the static address is among the routes, and
+ * every change is announced on `upesi_peers` in its own transaction.
+ */
+export { PeerRefusal, type PeerRefusalCode } from './errors.ts'
+export { hashToken, PEERS_CHANNEL, type Peer, type RoutedPeer } from './model.ts'
+export {
+  type CreatePeerInput,
+  createPeer,
+  deletePeer,
+  depositPeerLiquidity,
+  findPeer,
+  findPeerByIncomingToken,
+  findRoutedPeer,
+  getPeer,
+  getPeerLiquidity,
+  listPeers,
+  listRoutedPeers,
+  repairPeerAccounts,
+  type UpdatePeerInput,
+  updatePeer,
+  withdrawPeerLiquidity,
+} from './peers.ts'

@@ -1,0 +1,229 @@
+import {
+  type Db,
+  joinSql,
+  present,
+  type Row,
+  rawSql,
+  type SecretBox,
+  type Sql,
+  sql,
+  violatedConstraint,
+} from '../platform/index.ts'
+import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
+import { PeerRefusal } from './errors.ts'
+import { hashToken, PEERS_CHANNEL, type Peer, type RoutedPeer } from './model.ts'
+
+type Context = { db: Db; secretBox: SecretBox }
+
+const columns = rawSql(
+  `p.id, p.tenant_id, p.static_ilp_address, p.name, p.max_packet_amount, p.packets_per_minute, p.liquidity_threshold,
+  p.outgoing_endpoint, p.outgoing_token_sealed, p.routes, p.created_at,
+  a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger`,
+)
+const joined = rawSql('peers p join assets a on a.id = p.asset_id')
+const tenantColumn = rawSql('p.tenant_id')
+const tokenPlace = (peerId: string) => `peer:${peerId}:outgoing-token`
+
+const toPeer =
+  (secretBox: SecretBox) =>
+  (row: Row): Peer => ({
+    id: row.id,
+    tenantId: row.tenant_id,
+    asset: { id: row.asset_id, code: row.asset_code, scale: row.asset_scale, ledger: row.asset_ledger },
+    staticIlpAddress: row.static_ilp_address,
+    outgoing: {
+      endpoint: row.outgoing_endpoint,
+      authToken: secretBox.open(row.outgoing_token_sealed, tokenPlace(row.id)),
+    },
+    routes: row.routes,
+    createdAt: row.created_at,
+    ...present({
+      name: row.name as string | null,
+      maxPacketAmount: row.max_packet_amount as bigint | null,
+      packetsPerMinute: row.packets_per_minute as number | null,
+      liquidityThreshold: row.liquidity_threshold as bigint | null,
+    }),
+  })
+
+const toRoutedPeer =
+  (secretBox: SecretBox) =>
+  (row: Row): RoutedPeer => ({
+    ...toPeer(secretBox)(row),
+    incomingTokenHashes: row.token_hashes,
+  })
+
+export const selectPeer = (ctx: Context, scope: TenantScope, id: string): Promise<Peer | undefined> =>
+  ctx.db.maybe(
+    toPeer(ctx.secretBox),
+    sql`select ${columns} from ${joined} where p.id = ${id} and ${scopeSql(scope, tenantColumn)}`,
+  )
+
+export const selectPeers = (ctx: Context, scope: TenantScope, page: Page): Promise<Paged<Peer>> =>
+  listPage(
+    ctx.db,
+    {
+      map: toPeer(ctx.secretBox),
+      columns,
+      from: joined,
+      alias: 'p',
+      table: 'peers',
+      where: [scopeSql(scope, tenantColumn)],
+    },
+    page,
+  )
+
+const tokenHashes = rawSql(
+  `(select coalesce(array_agg(encode(t.token_hash, 'hex')), '{}') from peer_incoming_tokens t where t.peer_id = p.id) as token_hashes`,
+)
+
+export const selectRoutedPeers = (ctx: Context): Promise<RoutedPeer[]> =>
+  ctx.db.many(
+    toRoutedPeer(ctx.secretBox),
+    sql`select ${columns}, ${tokenHashes} from ${joined} order by p.id`,
+  )
+
+export const selectRoutedPeer = (ctx: Context, id: string): Promise<RoutedPeer | undefined> =>
+  ctx.db.maybe(
+    toRoutedPeer(ctx.secretBox),
+    sql`select ${columns}, ${tokenHashes} from ${joined} where p.id = ${id}`,
+  )
+
+export const selectPeerByToken = (ctx: Context, token: string): Promise<Peer | undefined> =>
+  ctx.db.maybe(
+    toPeer(ctx.secretBox),
+    sql`select ${columns} from ${joined} join peer_incoming_tokens t on t.peer_id = p.id where t.token_hash = ${hashToken(token)}`,
+  )
+
+export interface PeerRow {
+  id: string
+  tenantId: string
+  assetId: string
+  staticIlpAddress: string
+  name?: string
+  maxPacketAmount?: bigint
+  packetsPerMinute?: number
+  liquidityThreshold?: bigint
+  initialLiquidity?: bigint
+  outgoing: { endpoint: string; authToken: string }
+  routes: string[]
+  createdAt: Date
+}
+
+function toRefusal(error: unknown): unknown {
+  const constraint = violatedConstraint(error)
+  if (constraint === 'peers_asset_address')
+    return new PeerRefusal('duplicate_peer', {
+      message: 'the asset has a peer with this ILP address',
+      cause: error,
+    })
+  if (constraint === 'peer_incoming_tokens_pkey')
+    return new PeerRefusal('duplicate_incoming_token', {
+      message: 'an incoming token is in use already',
+      cause: error,
+    })
+  return error
+}
+
+const notify = (id: string): Sql => sql`select pg_notify(${PEERS_CHANNEL}, ${id})`
+
+async function replaceTokens(db: Db, peerId: string, tokens: readonly string[], now: Date): Promise<void> {
+  await db.execute(sql`delete from peer_incoming_tokens where peer_id = ${peerId}`)
+  await db.execute(sql`
+    insert into peer_incoming_tokens (token_hash, peer_id, created_at)
+    select h.hash, ${peerId}, ${now} from unnest(${[...new Set(tokens)].map(hashToken)}::bytea[]) as h (hash)`)
+}
+
+/** The row, its tokens and the notice to connectors, together. */
+export async function insertPeer(
+  ctx: Context,
+  peer: PeerRow,
+  incomingTokens: readonly string[],
+): Promise<Peer> {
+  try {
+    return await ctx.db.tx(async (db) => {
+      await db.execute(sql`
+        insert into peers (id, tenant_id, asset_id, static_ilp_address, name, max_packet_amount, packets_per_minute, liquidity_threshold,
+          initial_liquidity, outgoing_endpoint, outgoing_token_sealed, routes, created_at, updated_at)
+        values (${peer.id}, ${peer.tenantId}, ${peer.assetId}, ${peer.staticIlpAddress}, ${peer.name}, ${peer.maxPacketAmount},
+          ${peer.packetsPerMinute}, ${peer.liquidityThreshold}, ${peer.initialLiquidity}, ${peer.outgoing.endpoint},
+          ${ctx.secretBox.seal(peer.outgoing.authToken, tokenPlace(peer.id))}, ${peer.routes}, ${peer.createdAt}, ${peer.createdAt})`)
+      if (incomingTokens.length > 0) await replaceTokens(db, peer.id, incomingTokens, peer.createdAt)
+      await db.execute(notify(peer.id))
+      return await db.one(
+        toPeer(ctx.secretBox),
+        sql`select ${columns} from ${joined} where p.id = ${peer.id}`,
+      )
+    })
+  } catch (error) {
+    throw toRefusal(error)
+  }
+}
+
+export interface PeerPatch {
+  staticIlpAddress?: string
+  name?: string
+  maxPacketAmount?: bigint
+  packetsPerMinute?: number
+  liquidityThreshold?: bigint
+  outgoing?: { endpoint: string; authToken: string }
+  routes?: string[]
+}
+
+/** Fields that are absent stay; tokens are replaced when given. */
+export async function patchPeer(
+  ctx: Context,
+  scope: TenantScope,
+  id: string,
+  patch: PeerPatch,
+  incomingTokens: readonly string[] | undefined,
+  now: Date,
+): Promise<Peer | undefined> {
+  const changes: Sql[] = [sql`updated_at = ${now}`]
+  if (patch.staticIlpAddress !== undefined) changes.push(sql`static_ilp_address = ${patch.staticIlpAddress}`)
+  if (patch.name !== undefined) changes.push(sql`name = ${patch.name}`)
+  if (patch.maxPacketAmount !== undefined) changes.push(sql`max_packet_amount = ${patch.maxPacketAmount}`)
+  if (patch.packetsPerMinute !== undefined) changes.push(sql`packets_per_minute = ${patch.packetsPerMinute}`)
+  if (patch.liquidityThreshold !== undefined)
+    changes.push(sql`liquidity_threshold = ${patch.liquidityThreshold}`)
+  if (patch.routes !== undefined) changes.push(sql`routes = ${patch.routes}`)
+  if (patch.outgoing)
+    changes.push(
+      sql`outgoing_endpoint = ${patch.outgoing.endpoint}`,
+      sql`outgoing_token_sealed = ${ctx.secretBox.seal(patch.outgoing.authToken, tokenPlace(id))}`,
+    )
+  try {
+    return await ctx.db.tx(async (db) => {
+      const updated = await db.execute(
+        sql`update peers p set ${joinSql(changes, ', ')} where p.id = ${id} and ${scopeSql(scope, tenantColumn)}`,
+      )
+      if (updated === 0) return undefined
+      if (incomingTokens) await replaceTokens(db, id, incomingTokens, now)
+      await db.execute(notify(id))
+      return await db.one(toPeer(ctx.secretBox), sql`select ${columns} from ${joined} where p.id = ${id}`)
+    })
+  } catch (error) {
+    throw toRefusal(error)
+  }
+}
+
+export const removePeer = (ctx: Context, scope: TenantScope, id: string): Promise<Peer | undefined> =>
+  ctx.db.tx(async (db) => {
+    const peer = await selectPeer({ ...ctx, db }, scope, id)
+    if (!peer || (await db.execute(sql`delete from peers where id = ${id}`)) === 0) return undefined
+    await db.execute(notify(id))
+    return peer
+  })
+
+/** In the order of ids: for the check at start that walks over all. */
+export const selectPeersAfter = (
+  ctx: Context,
+  after: string,
+  limit: number,
+): Promise<{ peer: Peer; initialLiquidity?: bigint }[]> =>
+  ctx.db.many(
+    (row) => ({
+      peer: toPeer(ctx.secretBox)(row),
+      ...present({ initialLiquidity: row.initial_liquidity as bigint | null }),
+    }),
+    sql`select ${columns}, p.initial_liquidity from ${joined} where p.id > ${after} order by p.id limit ${limit}`,
+  )
