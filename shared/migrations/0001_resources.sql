@@ -247,7 +247,8 @@ create table webhook_deliveries (
 create table jobs (
   queue text not null,
   key uuid not null,
-  tenant_id uuid,
+  -- Whose work it is; all zeros for nobody's. Workers walk from tenant to tenant along jobs_due.
+  tenant_id uuid not null default '00000000-0000-0000-0000-000000000000',
   run_at timestamptz not null default now(),
   requested bigint not null default 1,
   attempts integer not null default 0,
@@ -256,7 +257,7 @@ create table jobs (
   created_at timestamptz not null default now(),
   primary key (queue, key)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
-create index jobs_due on jobs (queue, run_at);
+create index jobs_due on jobs (queue, tenant_id, run_at);
 
 create table idempotency_keys (
   tenant_id uuid not null references tenants (id),

@@ -1,0 +1,162 @@
+import { type Clock, type Db, type Listener, type Logger, messageOf } from '../platform/index.ts'
+import { createGate } from './gate.ts'
+import type { Job, JobHandler, JobResult, QueueName } from './model.ts'
+import { runJob } from './run-job.ts'
+import { claimJobs, extendLeases, finishJobs, JOBS_CHANNEL } from './store.ts'
+
+export interface ConsumeContext {
+  db: Db
+  listener: Listener
+  clock: Clock
+  log: Logger
+}
+
+export interface ConsumeOptions {
+  queue: QueueName
+  handler: JobHandler
+  /** Jobs in flight at most. */
+  concurrency: number
+  /** Jobs in flight of one tenant at most. Default: no limit below `concurrency`. */
+  concurrencyPerTenant?: number
+  /** How often to look although nobody asked: notifications can be lost. */
+  idleMs: number
+  /** How long a job stays ours after a sign of life; a dead worker's jobs run elsewhere after that. */
+  leaseSeconds: number
+}
+
+export interface Consumer {
+  /** Takes no more jobs, and resolves when those in flight have ended and are recorded. */
+  close(): Promise<void>
+}
+
+const BATCH_SIZE_MAX = 100
+/** After a failed query: doubling from the first to the last, so that a lost database costs little and its return is soon seen. */
+const OUTAGE_MS = { first: 50, max: 2_000 }
+/** Other workers hold all rows that were due; they are done with them in a moment. */
+const CONTENTION_MS = 5
+/** When closing without a database: the leases run out, and the jobs run again elsewhere. */
+const FINISH_ATTEMPTS_AT_CLOSE = 3
+
+/** Works on a queue until closed: one loop claims, handlers run side by side, one loop records what they brought. */
+export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consumer {
+  const { queue, leaseSeconds } = options
+  const tenantLimit = Math.min(options.concurrencyPerTenant ?? options.concurrency, options.concurrency)
+  const running = new Set<Job>()
+  const runningOf = new Map<string | undefined, number>()
+  const finished: JobResult[] = []
+  const claimGate = createGate()
+  const finishGate = createGate()
+  let moreIsDue = false
+  let closing = false
+
+  const count = (tenantId: string | undefined, change: 1 | -1) => {
+    const next = (runningOf.get(tenantId) ?? 0) + change
+    if (next > 0) runningOf.set(tenantId, next)
+    else runningOf.delete(tenantId)
+  }
+
+  const start = async (job: Job): Promise<void> => {
+    running.add(job)
+    count(job.tenantId, 1)
+    const result = await runJob(ctx, options.handler, job)
+    const wasFull = runningOf.get(job.tenantId) === tenantLimit || running.size === options.concurrency
+    running.delete(job)
+    count(job.tenantId, -1)
+    if (moreIsDue || wasFull) claimGate.wake()
+    if (result) finished.push(result)
+    finishGate.wake()
+  }
+
+  /** Claims once; says how long to sleep. */
+  const claimOnce = async (): Promise<number> => {
+    const limit = Math.min(options.concurrency - running.size, BATCH_SIZE_MAX)
+    if (limit === 0) return options.idleMs
+    const busyTenants = new Map([...runningOf].map(([tenantId, jobs]) => [tenantId, tenantLimit - jobs]))
+    const claim = await claimJobs(ctx.db, {
+      queue,
+      now: ctx.clock.now(),
+      limit,
+      leaseSeconds,
+      tenantLimit,
+      busyTenants,
+    })
+    moreIsDue = claim.more
+    for (const job of claim.jobs) void start(job)
+    if (claim.more && running.size < options.concurrency) return claim.jobs.length > 0 ? 0 : CONTENTION_MS
+    return Math.min(options.idleMs, Math.max(claim.nextMs ?? options.idleMs, 1))
+  }
+
+  const claimLoop = async (): Promise<void> => {
+    let failures = 0
+    while (!closing) {
+      try {
+        const sleepMs = await claimOnce()
+        failures = 0
+        if (sleepMs > 0) await claimGate.wait(sleepMs)
+      } catch (error) {
+        failures++
+        ctx.log.warn({ queue, failures, reason: messageOf(error) }, 'cannot claim jobs')
+        await outage(failures)
+      }
+    }
+  }
+
+  /** Not cut short by notifications: those must not turn an outage into a hot loop. */
+  const outage = async (failures: number): Promise<void> => {
+    const full = Math.min(OUTAGE_MS.first * 2 ** failures, OUTAGE_MS.max)
+    const until = performance.now() + full * (0.5 + Math.random() / 2)
+    for (let left = 1; left > 0 && !closing; left = until - performance.now())
+      await claimGate.wait(Math.max(until - performance.now(), 1))
+  }
+
+  const finishLoop = async (): Promise<void> => {
+    let failures = 0
+    while (!closing || running.size > 0 || finished.length > 0) {
+      if (finished.length === 0) {
+        await finishGate.wait()
+        // Handlers that end in the same turn of the event loop are recorded together.
+        await new Promise(setImmediate)
+        continue
+      }
+      const batch = finished.splice(0, BATCH_SIZE_MAX)
+      try {
+        const { again } = await finishJobs(ctx.db, queue, batch)
+        failures = 0
+        const soon = ctx.clock.fromNow(options.idleMs)
+        if (again || batch.some(({ retryAt }) => retryAt && retryAt < soon)) claimGate.wake()
+      } catch (error) {
+        failures++
+        ctx.log.warn({ queue, failures, reason: messageOf(error) }, 'cannot record jobs')
+        if (closing && failures >= FINISH_ATTEMPTS_AT_CLOSE) return
+        finished.unshift(...batch)
+        await new Promise((resolve) =>
+          setTimeout(resolve, Math.min(OUTAGE_MS.first * 2 ** failures, OUTAGE_MS.max)),
+        )
+      }
+    }
+  }
+
+  const keepLeases = setInterval(
+    () => {
+      if (running.size === 0) return
+      extendLeases(ctx.db, { queue, jobs: [...running], leaseSeconds }).catch((error: unknown) => {
+        ctx.log.warn({ queue, reason: messageOf(error) }, 'cannot extend leases')
+      })
+    },
+    (leaseSeconds * 1000) / 3,
+  )
+
+  ctx.listener.listen(JOBS_CHANNEL, (payload) => {
+    if (payload === undefined || payload === queue) claimGate.wake()
+  })
+  const loops = Promise.all([claimLoop(), finishLoop()])
+  return {
+    async close() {
+      closing = true
+      claimGate.wake()
+      finishGate.wake()
+      await loops
+      clearInterval(keepLeases)
+    },
+  }
+}

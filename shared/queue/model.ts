@@ -1,0 +1,45 @@
+export type QueueName = 'outgoing-payments' | 'incoming-payments' | 'webhooks'
+
+/** A piece of work under a lease. Carries ids only: the handler reads the row that it is about. */
+export interface Job {
+  queue: QueueName
+  key: string
+  tenantId?: string
+  /** This run's number: 1 at first; grows while runs throw or vanish, and begins anew after a run that ended as planned. */
+  attempts: number
+  /** Proves the lease; see `holdLease`. */
+  leaseToken: bigint
+  /** How often the job had been asked for when it was claimed. Asked for again meanwhile: it runs once more. */
+  requested: bigint
+}
+
+export interface NewJob {
+  queue: QueueName
+  key: string
+  /** Whose work it is, for fairness between tenants. */
+  tenantId?: string
+  /** Default: at once. A job that is there already keeps the earlier time. */
+  runAt?: Date
+}
+
+export type JobOutcome = { status: 'done' } | { status: 'retry'; at: Date }
+
+/** Handles one job. Must be safe to repeat: the process may die after the act and before the record. A throw means back-off. */
+export type JobHandler = (job: Job) => Promise<JobOutcome>
+
+/** How a run ended, as it is recorded. */
+export interface JobResult {
+  job: Job
+  /** Absent: done. */
+  retryAt?: Date
+  threw: boolean
+}
+
+const BACK_OFF_MS_FIRST = 1_000
+const BACK_OFF_MS_MAX = 300_000
+
+/** Doubles with each attempt up to five minutes; between half and all of it, so that a herd spreads. `random` is in [0, 1). */
+export function backOffMs(attempts: number, random: number): number {
+  const full = Math.min(BACK_OFF_MS_FIRST * 2 ** (attempts - 1), BACK_OFF_MS_MAX)
+  return Math.round(full * (0.5 + random / 2))
+}

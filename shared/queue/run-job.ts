@@ -1,0 +1,39 @@
+import { type Clock, Fault, type Logger, messageOf } from '../platform/index.ts'
+import { LeaseLost } from './errors.ts'
+import { backOffMs, type Job, type JobHandler, type JobResult } from './model.ts'
+
+/** Runs a handler. A throw becomes a later attempt; a lost lease becomes nothing, because the job is another worker's now. */
+export async function runJob(
+  ctx: { clock: Clock; log: Logger },
+  handler: JobHandler,
+  job: Job,
+): Promise<JobResult | undefined> {
+  try {
+    const outcome = await handler(job)
+    return outcome.status === 'done' ? { job, threw: false } : { job, retryAt: outcome.at, threw: false }
+  } catch (error) {
+    const context = { queue: job.queue, key: job.key, tenantId: job.tenantId, attempts: job.attempts }
+    if (error instanceof LeaseLost) {
+      ctx.log.info(context, 'another worker has taken over a job')
+      return undefined
+    }
+    const delayMs = backOffMs(job.attempts, Math.random())
+    if (error instanceof Fault && error.retryable)
+      ctx.log.warn({ ...context, delayMs, code: error.code, reason: messageOf(error) }, 'job postponed')
+    else ctx.log.error({ ...context, delayMs, err: error }, 'job failed')
+    return { job, retryAt: ctx.clock.fromNow(delayMs), threw: true }
+  }
+}
+
+/**
+ * The contract of queue functions that are handed messages: all jobs at once, and back come those that must be handed out
+ * again, because they threw or want a later time.
+ */
+export async function handleBatch(handler: JobHandler, jobs: readonly Job[]): Promise<{ failures: Job[] }> {
+  const settled = await Promise.allSettled(jobs.map(async (job) => handler(job)))
+  const failures = jobs.filter((_, index) => {
+    const result = settled[index]
+    return result?.status !== 'fulfilled' || result.value.status === 'retry'
+  })
+  return { failures }
+}

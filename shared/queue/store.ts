@@ -1,0 +1,184 @@
+import { type Db, type Row, type Sql, sql } from '../platform/index.ts'
+import { LeaseLost } from './errors.ts'
+import type { Job, JobResult, NewJob, QueueName } from './model.ts'
+
+export const JOBS_CHANNEL = 'upesi_jobs'
+
+/** Stands for "no tenant": a null would leave the index that fairness walks along. */
+const NO_TENANT = '00000000-0000-0000-0000-000000000000'
+
+const toJob = (row: Row): Job => ({
+  queue: row.queue,
+  key: row.key,
+  ...(row.tenant_id !== NO_TENANT && { tenantId: row.tenant_id }),
+  attempts: row.attempts,
+  leaseToken: row.lease_token,
+  requested: row.requested,
+})
+
+/**
+ * A data-modifying piece for a `with` clause: one job for each row of `source`, a query of (key uuid, tenant_id uuid). Lets a
+ * room write its rows and their jobs in one statement. The statement must also select {@link notifyJobs}.
+ */
+export const insertJobs = (queue: QueueName, source: Sql, runAt?: Date): Sql => sql`
+  insert into jobs (queue, key, tenant_id, run_at)
+  select ${queue}, source.key, coalesce(source.tenant_id, ${NO_TENANT}::uuid), coalesce(${runAt ?? null}::timestamptz, now())
+  from (${source}) as source (key, tenant_id)
+  on conflict (queue, key) do update
+  set requested = jobs.requested + 1, run_at = least(jobs.run_at, excluded.run_at)
+  returning key`
+
+/** Wakes the workers of `queue` when the transaction commits. Repeats within a transaction are sent once. */
+export const notifyJobs = (queue: QueueName): Sql => sql`pg_notify(${JOBS_CHANNEL}, ${queue})`
+
+/** Puts a job into the queue as part of the caller's transaction, or asks once more for one that is there. */
+export async function enqueueJob(db: Db, job: NewJob): Promise<void> {
+  const source = sql`select ${job.key}::uuid, ${job.tenantId ?? null}::uuid`
+  await db.execute(sql`
+    with job as (${insertJobs(job.queue, source, job.runAt)})
+    select ${notifyJobs(job.queue)} from job`)
+}
+
+/**
+ * For the transaction that records what a job found out: locks the job's row and throws {@link LeaseLost} when another worker
+ * has claimed it since. Two workers can act on one job, after a pause of the first; only one can record.
+ */
+export async function holdLease(db: Db, job: Job): Promise<void> {
+  const held = await db.maybe(
+    () => true,
+    sql`select 1 from jobs
+        where queue = ${job.queue} and key = ${job.key} and lease_token = ${job.leaseToken} for update`,
+  )
+  if (!held) throw new LeaseLost(job.queue, job.key)
+}
+
+export interface Claim {
+  jobs: Job[]
+  /** There is, or was a moment ago, more due work than was taken. */
+  more: boolean
+  /** Milliseconds until the next job that is not due yet; `undefined` when nothing waits. */
+  nextMs?: number
+}
+
+/**
+ * Takes leases on due jobs, oldest first, at most `limit`, and per tenant as many as it has left. Walks from tenant to tenant
+ * along the index, so that one tenant's backlog costs the others nothing. Lease times are the database's, so that workers'
+ * clocks need not agree; a job is due by either clock.
+ */
+export async function claimJobs(
+  db: Db,
+  input: {
+    queue: QueueName
+    now: Date
+    limit: number
+    leaseSeconds: number
+    tenantLimit: number
+    /** Tenants with jobs in flight, and how many more each may have. */
+    busyTenants: ReadonlyMap<string | undefined, number>
+  },
+): Promise<Claim> {
+  const { queue, now, limit } = input
+  const busy = [...input.busyTenants]
+  const dueBy = sql`greatest(${now}::timestamptz, now())`
+  const unleased = sql`(j.lease_until is null or j.lease_until <= now())`
+  const rows = await db.many(
+    (row) => row,
+    sql`
+    with recursive tenants as (
+      (select tenant_id from jobs where queue = ${queue} order by tenant_id limit 1)
+      union all
+      select (select j.tenant_id from jobs j where j.queue = ${queue} and j.tenant_id > t.tenant_id order by j.tenant_id limit 1)
+      from tenants t where t.tenant_id is not null
+    ), waiting as (
+      select next.key, next.run_at, next.run_at <= ${dueBy} as due
+      from tenants t
+      left join unnest(${busy.map(([tenantId]) => tenantId ?? NO_TENANT)}::uuid[], ${busy.map(([, left]) => left)}::int[])
+        as busy (tenant_id, places) on busy.tenant_id = t.tenant_id
+      cross join lateral (
+        select j.key, j.run_at from jobs j
+        where j.queue = ${queue} and j.tenant_id = t.tenant_id and ${unleased}
+        order by j.run_at limit least(${limit}::int, coalesce(busy.places, ${input.tenantLimit}::int))
+      ) next
+      where t.tenant_id is not null
+    ), candidates as (
+      select key, run_at from waiting where due order by run_at, key limit ${limit}
+    ), locked as materialized (
+      select j.key from jobs j join candidates c on c.key = j.key
+      where j.queue = ${queue} and ${unleased} and j.run_at <= ${dueBy}
+      for update of j skip locked
+    ), claimed as (
+      update jobs j
+      set lease_token = j.lease_token + 1, attempts = j.attempts + 1,
+          lease_until = now() + make_interval(secs => ${input.leaseSeconds}::float8)
+      from locked where j.queue = ${queue} and j.key = locked.key
+      returning j.queue, j.key, j.tenant_id, j.attempts, j.lease_token, j.requested, j.run_at
+    )
+    select claimed.*, summary.candidates, summary.next_ms
+    from (
+      select (select count(*) from candidates)::int as candidates,
+             (select extract(epoch from min(run_at) - ${dueBy})::float8 * 1000 from waiting where not due) as next_ms
+    ) summary
+    left join claimed on true
+    order by claimed.run_at, claimed.key`,
+  )
+  const jobs = rows.filter((row) => row.key !== null).map(toJob)
+  const { candidates, next_ms: nextMs } = rows[0] as Row
+  return {
+    jobs,
+    more: candidates === limit || candidates > jobs.length,
+    ...(nextMs !== null && { nextMs }),
+  }
+}
+
+/** Keeps the leases of jobs that are still worked on; those lost to others are left alone. */
+export async function extendLeases(
+  db: Db,
+  input: { queue: QueueName; jobs: readonly Job[]; leaseSeconds: number },
+): Promise<number> {
+  return db.execute(sql`
+    update jobs j set lease_until = now() + make_interval(secs => ${input.leaseSeconds}::float8)
+    from unnest(${input.jobs.map((job) => job.key)}::uuid[], ${input.jobs.map((job) => job.leaseToken)}::bigint[])
+      as held (key, lease_token)
+    where j.queue = ${input.queue} and j.key = held.key and j.lease_token = held.lease_token`)
+}
+
+/**
+ * Records how runs ended, many in one statement: finished jobs go, others get their next time. A job that was asked for again
+ * while it ran is due at once. Results whose lease was lost are ignored. Returns whether a job of these is due now.
+ *
+ * The rows are locked first and judged by what the lock shows: a request that commits at this moment is then either seen
+ * here, or finds no row and inserts one.
+ */
+export async function finishJobs(
+  db: Db,
+  queue: QueueName,
+  results: readonly JobResult[],
+): Promise<{ again: boolean }> {
+  const column = <T>(read: (result: JobResult) => T): T[] => results.map(read)
+  return db.one(
+    (row) => ({ again: row.again }),
+    sql`
+    with results as (
+      select * from unnest(
+        ${column(({ job }) => job.key)}::uuid[], ${column(({ job }) => job.leaseToken)}::bigint[],
+        ${column(({ job }) => job.requested)}::bigint[], ${column(({ retryAt }) => retryAt ?? null)}::timestamptz[],
+        ${column(({ threw }) => threw)}::boolean[]
+      ) as r (key, lease_token, requested, retry_at, threw)
+    ), held as materialized (
+      select j.key, j.requested > r.requested as again, r.retry_at, r.threw
+      from jobs j join results r on r.key = j.key
+      where j.queue = ${queue} and j.lease_token = r.lease_token
+      order by j.key
+      for update of j
+    ), finished as (
+      delete from jobs j using held where j.queue = ${queue} and j.key = held.key and held.retry_at is null and not held.again
+    ), postponed as (
+      update jobs j
+      set lease_until = null, run_at = case when held.again then now() else held.retry_at end,
+          attempts = case when held.threw then j.attempts else 0 end
+      from held
+      where j.queue = ${queue} and j.key = held.key and (held.retry_at is not null or held.again)
+    )
+    select coalesce(bool_or(again), false) as again from held`,
+  )
+}
