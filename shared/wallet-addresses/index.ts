@@ -1,0 +1,32 @@
+/**
+ * Wallet addresses owns the public addresses of accounts, what is published about them, and their client keys. Always true here:
+ * an address is a lower-case https URL below its owner's prefix, unique on the node, and never a path that the listener needs
+ * itself; its asset belongs to the same tenant; active keys of one address have different `kid`s.
+ */
+export { findOrAwaitWalletAddress } from './await-wallet-address.ts'
+export { WalletAddressRefusal, type WalletAddressRefusalCode } from './errors.ts'
+export {
+  createWalletAddressKey,
+  listWalletAddressKeys,
+  pageWalletAddressKeys,
+  revokeWalletAddressKey,
+} from './keys.ts'
+export {
+  type AdditionalProperty,
+  isActive,
+  type Jwk,
+  normaliseAddress,
+  type WalletAddress,
+  type WalletAddressKey,
+} from './model.ts'
+export { toWalletAddress, walletAddressColumns } from './store.ts'
+export {
+  type CreateWalletAddressInput,
+  createWalletAddress,
+  findWalletAddress,
+  findWalletAddressByUrl,
+  getWalletAddress,
+  listWalletAddresses,
+  patchWalletAddressRow,
+  type UpdateWalletAddressInput,
+} from './wallet-addresses.ts'
