@@ -10,10 +10,3 @@ export type TenantRefusalCode =
   | 'duplicate_wallet_address_prefix'
 
 export class TenantRefusal extends Refusal<TenantRefusalCode> {}
-
-/** The page that was asked for makes no sense: size out of range, `last` without `before`, a cursor that is not an id. */
-export class InvalidPage extends Refusal<'invalid_page'> {
-  constructor(message: string) {
-    super('invalid_page', { message })
-  }
-}

@@ -3,8 +3,9 @@
  * above it obeys: {@link TenantScope} says whose rows a call may touch, and {@link listPage} is the one way to page. Secrets
  * are sealed at rest; the operator's secret always is ADMIN_API_SECRET.
  */
-export { InvalidPage, TenantRefusal, type TenantRefusalCode } from './errors.ts'
+export { TenantRefusal, type TenantRefusalCode } from './errors.ts'
 export {
+  eventRecipients,
   type Tenant,
   type TenantDefaults,
   type TenantSetting,
@@ -13,6 +14,7 @@ export {
   tenantSettingKeys,
 } from './model.ts'
 export {
+  InvalidPage,
   type ListQuery,
   listPage,
   PAGE_SIZE_DEFAULT,

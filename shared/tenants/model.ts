@@ -56,6 +56,18 @@ export interface TenantDefaults {
   /** SIGNATURE_SECRET; absent: webhooks are not signed. */
   webhookSecret?: string
   webhookSignatureVersion: number
+  /** SEND_TENANT_WEBHOOKS_TO_OPERATOR. */
+  sendTenantWebhooksToOperator: boolean
+}
+
+/** Who gets an event of this tenant: itself, and the operator too where the node is set so. */
+export function eventRecipients(
+  settings: Pick<TenantDefaults, 'operatorTenantId' | 'sendTenantWebhooksToOperator'>,
+  tenantId: string,
+): string[] {
+  return settings.sendTenantWebhooksToOperator && tenantId !== settings.operatorTenantId
+    ? [tenantId, settings.operatorTenantId]
+    : [tenantId]
 }
 
 const validators: Record<TenantSettingKey, (value: string) => unknown> = {

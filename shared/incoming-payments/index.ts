@@ -1,0 +1,48 @@
+/**
+ * Incoming payments owns promises to receive: their life from PENDING over PROCESSING to COMPLETED or EXPIRED, and telling the wallet
+ * what arrived. Always true here: what was received is what the ledger says; a payment is created together with its event and
+ * the job that will close it; its end is announced exactly once, with the whole amount that may be withdrawn; money is credited
+ * only under the rule of {@link canReceive}, so none arrives after the announcement.
+ */
+export {
+  approveIncomingPayment,
+  cancelIncomingPayment,
+  completeIncomingPayment,
+  recordIncomingProgress,
+  updateIncomingPayment,
+  updateWalletAddress,
+} from './change-incoming-payment.ts'
+export {
+  awaitIncomingPaymentApproval,
+  type CreateIncomingPaymentInput,
+  createIncomingPayment,
+} from './create-incoming-payment.ts'
+export { IncomingPaymentRefusal, type IncomingPaymentRefusalCode } from './errors.ts'
+export {
+  ANNOUNCE_GRACE_MS,
+  CREDIT_DECISION_AGE_MAX_MS,
+  canReceive,
+  type IncomingPayment,
+  type IncomingPaymentState,
+  type Initiator,
+  incomingPaymentAccount,
+  incomingPaymentStates,
+  incomingPaymentUrl,
+  parseIncomingPaymentUrl,
+  type ReceivingPayment,
+  toWebhookData,
+} from './model.ts'
+export { type IlpPaymentMethod, paymentMethodsOf } from './payment-methods.ts'
+export {
+  findIncomingPaymentsToProcess,
+  processIncomingPayment,
+  reconcileIncomingPayments,
+} from './process-incoming-payment.ts'
+export {
+  findIncomingPayment,
+  findReceivingPayment,
+  getIncomingPayment,
+  listIncomingPayments,
+} from './read-incoming-payments.ts'
+export type { IncomingPaymentFilter } from './store.ts'
+export { type WithdrawIncomingPaymentInput, withdrawIncomingPayment } from './withdraw-incoming-payment.ts'

@@ -1,0 +1,172 @@
+import { type AssetRef, toMoneyAsset } from '../assets/index.ts'
+import { accountCode, type NewAccount, tenantSurrogate } from '../ledger/index.ts'
+import { type Amount, isSameAsset, toWireAmount } from '../money/index.ts'
+import { present } from '../platform/index.ts'
+import type { WalletAddress } from '../wallet-addresses/index.ts'
+import { IncomingPaymentRefusal } from './errors.ts'
+
+export const incomingPaymentStates = ['PENDING', 'PROCESSING', 'COMPLETED', 'EXPIRED'] as const
+export type IncomingPaymentState = (typeof incomingPaymentStates)[number]
+export type Initiator = 'CARD' | 'OPEN_PAYMENTS' | 'ADMIN'
+
+/** A promise to receive, and what has arrived on it. */
+export interface IncomingPayment {
+  id: string
+  tenantId: string
+  walletAddressId: string
+  walletAddress: WalletAddress
+  asset: AssetRef
+  /** Who created it over Open Payments. */
+  client?: string
+  state: IncomingPaymentState
+  /** Absent: any amount, until it is completed or expires. */
+  incomingAmount?: Amount
+  /** Always the ledger's figure: every credit that its account ever got. */
+  receivedAmount: Amount
+  metadata?: Record<string, unknown>
+  initiatedBy: Initiator
+  senderWalletAddress?: string
+  expiresAt: Date
+  approvedAt?: Date
+  cancelledAt?: Date
+  cancellationReason?: string
+  createdAt: Date
+  deletedAt?: Date
+}
+
+/** What a packet's decision needs to know; cheap to read. */
+export interface ReceivingPayment {
+  id: string
+  tenantId: string
+  state: IncomingPaymentState
+  asset: AssetRef
+  incomingAmount?: bigint
+  expiresAt: Date
+}
+
+export const isFinal = (state: IncomingPaymentState): boolean => state === 'COMPLETED' || state === 'EXPIRED'
+
+/**
+ * Whether money may still be credited. Past `expiresAt` the answer is no, even before the worker has closed the row. Decide on a
+ * row read at most {@link CREDIT_DECISION_AGE_MAX_MS} ago.
+ */
+export const canReceive = (payment: Pick<ReceivingPayment, 'state' | 'expiresAt'>, now: Date): boolean =>
+  !isFinal(payment.state) && payment.expiresAt > now
+
+/**
+ * The rule between credits and closing. A connector may post a credit only on a row that it read as open less than this ago;
+ * a close that no packet caused is announced only after the longer {@link ANNOUNCE_GRACE_MS}. So a credit that was decided
+ * before the close has reached the ledger before its total is read, and no money arrives behind the event's back. A packet that
+ * reaches the amount closes the payment by itself: its connector refuses all later ones, and the event goes out at once.
+ */
+export const CREDIT_DECISION_AGE_MAX_MS = 1_000
+export const ANNOUNCE_GRACE_MS = 2_000
+
+/** The payment's account; made when the first money comes. */
+export const incomingPaymentAccount = (
+  payment: Pick<ReceivingPayment, 'id' | 'tenantId' | 'asset'>,
+): NewAccount => ({
+  id: payment.id,
+  ledger: payment.asset.ledger,
+  code: accountCode.incomingPayment,
+  debitsMustNotExceedCredits: true,
+  userData128: payment.asset.id,
+  userData64: tenantSurrogate(payment.tenantId),
+})
+
+/** Throws {@link IncomingPaymentRefusal} `invalid_amount`. */
+export function checkIncomingAmount(amount: Amount | undefined, asset: AssetRef): void {
+  if (!amount) return
+  const invalid = (message: string) => new IncomingPaymentRefusal('invalid_amount', { message })
+  if (!isSameAsset(amount, toMoneyAsset(asset)))
+    throw invalid('incomingAmount must be in the asset of the wallet address')
+  if (amount.value <= 0n) throw invalid('incomingAmount must be greater than 0')
+}
+
+/** The given expiry, or the latest allowed. Throws {@link IncomingPaymentRefusal} `invalid_expiry`. */
+export function expiryOf(expiresAt: Date | undefined, limits: { now: Date; maxMs: number }): Date {
+  const latest = new Date(limits.now.getTime() + limits.maxMs)
+  if (!expiresAt) return latest
+  // NaN fails both comparisons, so an invalid date is refused too.
+  if (!(expiresAt > limits.now && expiresAt <= latest))
+    throw new IncomingPaymentRefusal('invalid_expiry', {
+      message: `expiresAt must be in the future and at most ${limits.maxMs} ms away`,
+    })
+  return expiresAt
+}
+
+/** The row as the worker sees it. */
+export interface OpenOrClosed {
+  state: IncomingPaymentState
+  incomingAmount?: Amount
+  expiresAt: Date
+  /** When the next step is due. */
+  processAt: Date
+  announcedAt?: Date
+  deletedAt?: Date
+}
+
+export type Step =
+  | { kind: 'none' }
+  | { kind: 'wait'; until: Date }
+  | { kind: 'close'; state: 'COMPLETED' | 'EXPIRED' }
+  /** Tell the wallet and say what it may withdraw. */
+  | { kind: 'announce'; type: 'incoming_payment.completed' | 'incoming_payment.expired' }
+  /** Nothing arrived: there is nothing to tell. An expired payment disappears. */
+  | { kind: 'finish'; hide: boolean }
+
+/** What to do next, from the row, the ledger's total and the time. */
+export function nextStep(payment: OpenOrClosed, received: bigint, now: Date): Step {
+  if (payment.announcedAt || payment.deletedAt) return { kind: 'none' }
+  if (!isFinal(payment.state)) {
+    if (payment.incomingAmount && received >= payment.incomingAmount.value)
+      return { kind: 'close', state: 'COMPLETED' }
+    return payment.expiresAt <= now
+      ? { kind: 'close', state: 'EXPIRED' }
+      : { kind: 'wait', until: payment.expiresAt }
+  }
+  if (payment.processAt > now) return { kind: 'wait', until: payment.processAt }
+  if (received === 0n) return { kind: 'finish', hide: payment.state === 'EXPIRED' }
+  return {
+    kind: 'announce',
+    type: payment.state === 'COMPLETED' ? 'incoming_payment.completed' : 'incoming_payment.expired',
+  }
+}
+
+/** `data` of the `incoming_payment.*` events (webhooks.md §3). */
+export const toWebhookData = (payment: IncomingPayment): Record<string, unknown> => ({
+  id: payment.id,
+  walletAddressId: payment.walletAddressId,
+  createdAt: payment.createdAt.toISOString(),
+  expiresAt: payment.expiresAt.toISOString(),
+  receivedAmount: toWireAmount(payment.receivedAmount),
+  completed: payment.state === 'COMPLETED',
+  ...present({
+    client: payment.client,
+    incomingAmount: payment.incomingAmount && toWireAmount(payment.incomingAmount),
+    metadata: payment.metadata,
+    approvedAt: payment.approvedAt?.toISOString(),
+    cancelledAt: payment.cancelledAt?.toISOString(),
+    deletedAt: payment.deletedAt?.toISOString(),
+  }),
+})
+
+const withoutSlash = (url: string) => url.replace(/\/+$/, '')
+
+/** The payment's public id: a URL below OPEN_PAYMENTS_URL (routes.md §1). */
+export const incomingPaymentUrl = (
+  openPaymentsUrl: string,
+  payment: { id: string; tenantId: string },
+): string => `${withoutSlash(openPaymentsUrl)}/${payment.tenantId}/incoming-payments/${payment.id}`
+
+/** Reads a URL of this node's own; `undefined` for anybody else's. Host and tenant count, unlike in Rafiki. */
+export function parseIncomingPaymentUrl(
+  openPaymentsUrl: string,
+  url: string,
+): { tenantId: string; id: string } | undefined {
+  const prefix = `${withoutSlash(openPaymentsUrl)}/`
+  if (!url.toLowerCase().startsWith(prefix.toLowerCase())) return undefined
+  const uuid = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'
+  const match = new RegExp(`^(${uuid})/incoming-payments/(${uuid})$`, 'i').exec(url.slice(prefix.length))
+  return match?.[1] && match[2] ? { tenantId: match[1].toLowerCase(), id: match[2].toLowerCase() } : undefined
+}

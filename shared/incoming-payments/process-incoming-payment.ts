@@ -1,0 +1,120 @@
+import type { Ledger } from '../ledger/index.ts'
+import type { Clock, Db } from '../platform/index.ts'
+import type { Job, JobOutcome } from '../queue/index.ts'
+import { eventRecipients, type TenantDefaults } from '../tenants/index.ts'
+import { recordEvent } from '../webhooks/index.ts'
+import { ANNOUNCE_GRACE_MS, type IncomingPayment, nextStep, toWebhookData } from './model.ts'
+import { receivedTotals, withReceived } from './received.ts'
+import { closePayments, enqueueDue, markAnnounced, selectOpenWithAmount, selectPayment } from './store.ts'
+
+type Context = {
+  db: Db
+  clock: Clock
+  ledger: Ledger
+  settings: Pick<TenantDefaults, 'operatorTenantId' | 'sendTenantWebhooksToOperator'>
+}
+
+/**
+ * The next step of one payment: close it when it expired or has its amount, and once it is closed and the grace is over, announce
+ * the ledger's total with what the wallet may withdraw, exactly once. Safe to repeat and to run twice at the same time: every
+ * step is a guarded update, so no lease needs to be held. The total can be read before the transaction because nothing is
+ * credited any more when it is read (see `ANNOUNCE_GRACE_MS`).
+ */
+export async function processIncomingPayment(ctx: Context, job: Pick<Job, 'key'>): Promise<JobOutcome> {
+  const [row, [received]] = await Promise.all([
+    selectPayment(ctx.db, 'all', job.key, { evenDeleted: true }),
+    receivedTotals(ctx.ledger, [job.key]),
+  ])
+  if (!row) return { status: 'done' }
+  const now = ctx.clock.now()
+  const payment = withReceived(row, received ?? 0n)
+  const step = nextStep(row, payment.receivedAmount.value, now)
+  switch (step.kind) {
+    case 'none':
+      return { status: 'done' }
+    case 'wait':
+      return { status: 'retry', at: step.until }
+    case 'close': {
+      // No packet caused this close (or its record was lost), so packets may be in flight: announce after the grace.
+      const processAt = new Date(now.getTime() + ANNOUNCE_GRACE_MS)
+      await closePayments(ctx.db, 'all', { ids: [payment.id], state: step.state, processAt, now })
+      return { status: 'retry', at: processAt }
+    }
+    case 'finish':
+      await markAnnounced(ctx.db, { id: payment.id, hide: step.hide, now })
+      return { status: 'done' }
+    case 'announce':
+      await announce(ctx, payment, step.type, now)
+      return { status: 'done' }
+  }
+}
+
+async function announce(
+  ctx: Context,
+  payment: IncomingPayment,
+  type: 'incoming_payment.completed' | 'incoming_payment.expired',
+  now: Date,
+): Promise<void> {
+  await ctx.db.tx(async (db) => {
+    // The update locks the row: of several announcers one goes on, the others find it done.
+    if (!(await markAnnounced(db, { id: payment.id, hide: false, now }))) return
+    await recordEvent(db, {
+      tenantId: payment.tenantId,
+      type,
+      data: toWebhookData(payment),
+      incomingPaymentId: payment.id,
+      recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
+      withdrawal: {
+        accountId: payment.id,
+        assetId: payment.asset.id,
+        amount: payment.receivedAmount.value,
+      },
+    })
+  })
+}
+
+/** A job that is later than this was lost. */
+const OVERDUE_MS = 10_000
+
+/** The sweep: finds payments whose next step is overdue and asks for it again. Returns their ids. Losing the whole queue loses nothing. */
+export const findIncomingPaymentsToProcess = (
+  ctx: { db: Db; clock: Clock },
+  limit = 500,
+): Promise<string[]> => enqueueDue(ctx.db, ctx.clock.fromNow(-OVERDUE_MS), limit)
+
+const RECONCILE_BATCH = 500
+
+/**
+ * Compares open payments with the ledger: one whose amount has arrived, but whose record was lost in a crash, is completed now and not
+ * taken for expired later. Walks over all open payments with an amount, a batch at a time. Returns the ids that it repaired.
+ */
+export async function reconcileIncomingPayments(ctx: {
+  db: Db
+  clock: Clock
+  ledger: Ledger
+}): Promise<string[]> {
+  const repaired: string[] = []
+  let after = '00000000-0000-0000-0000-000000000000'
+  for (;;) {
+    const open = await selectOpenWithAmount(ctx.db, after, RECONCILE_BATCH)
+    const totals = await receivedTotals(
+      ctx.ledger,
+      open.map(({ id }) => id),
+    )
+    const reached = open.filter(({ incomingAmount }, index) => (totals[index] ?? 0n) >= incomingAmount)
+    if (reached.length > 0) {
+      const now = ctx.clock.now()
+      repaired.push(
+        ...(await closePayments(ctx.db, 'all', {
+          ids: reached.map(({ id }) => id),
+          state: 'COMPLETED',
+          processAt: new Date(now.getTime() + ANNOUNCE_GRACE_MS),
+          now,
+        })),
+      )
+    }
+    const last = open.at(-1)
+    if (!last || open.length < RECONCILE_BATCH) return repaired
+    after = last.id
+  }
+}

@@ -1,0 +1,58 @@
+import type { Ledger } from '../ledger/index.ts'
+import type { Db } from '../platform/index.ts'
+import type { Page, Paged, TenantScope } from '../tenants/index.ts'
+import { IncomingPaymentRefusal } from './errors.ts'
+import type { IncomingPayment, ReceivingPayment } from './model.ts'
+import { receivedTotals, withReceived } from './received.ts'
+import { type IncomingPaymentFilter, selectPayment, selectPayments, selectReceivingPayment } from './store.ts'
+
+type Context = { db: Db; ledger: Ledger }
+
+export const unknownIncomingPayment = (): IncomingPaymentRefusal =>
+  new IncomingPaymentRefusal('unknown_incoming_payment', { message: 'unknown incoming payment' })
+
+/** With what it has received, from the ledger. `filter.client` hides other clients' payments. */
+export async function findIncomingPayment(
+  ctx: Context,
+  scope: TenantScope,
+  id: string,
+  filter: { client?: string } = {},
+): Promise<IncomingPayment | undefined> {
+  // The account's id is the payment's, so both stores are asked at once.
+  const [row, [received]] = await Promise.all([
+    selectPayment(ctx.db, scope, id, filter),
+    receivedTotals(ctx.ledger, [id]),
+  ])
+  return row && withReceived(row, received ?? 0n)
+}
+
+/** As {@link findIncomingPayment}; throws {@link IncomingPaymentRefusal} `unknown_incoming_payment`. */
+export async function getIncomingPayment(
+  ctx: Context,
+  scope: TenantScope,
+  id: string,
+  filter: { client?: string } = {},
+): Promise<IncomingPayment> {
+  const payment = await findIncomingPayment(ctx, scope, id, filter)
+  if (!payment) throw unknownIncomingPayment()
+  return payment
+}
+
+/** One page, with one ledger lookup for all of it. */
+export async function listIncomingPayments(
+  ctx: Context,
+  scope: TenantScope,
+  filter: IncomingPaymentFilter,
+  page: Page,
+): Promise<Paged<IncomingPayment>> {
+  const rows = await selectPayments(ctx.db, scope, filter, page)
+  const totals = await receivedTotals(
+    ctx.ledger,
+    rows.items.map(({ id }) => id),
+  )
+  return { ...rows, items: rows.items.map((row, index) => withReceived(row, totals[index] ?? 0n)) }
+}
+
+/** For the packet path: no joins beyond the asset, no ledger. See `canReceive` for how long the answer may be used. */
+export const findReceivingPayment = (ctx: { db: Db }, id: string): Promise<ReceivingPayment | undefined> =>
+  selectReceivingPayment(ctx.db, id)

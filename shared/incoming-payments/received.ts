@@ -1,0 +1,17 @@
+import { toMoneyAsset } from '../assets/index.ts'
+import type { Ledger } from '../ledger/index.ts'
+import type { IncomingPayment } from './model.ts'
+import type { IncomingPaymentRow } from './store.ts'
+
+/** What arrived on each payment in all: the posted credits of its account. No account: nothing arrived. */
+export async function receivedTotals(ledger: Ledger, ids: readonly string[]): Promise<bigint[]> {
+  if (ids.length === 0) return []
+  const accounts = await ledger.lookupAccounts(ids)
+  return accounts.map((account) => account?.creditsPosted ?? 0n)
+}
+
+export function withReceived(row: IncomingPaymentRow, received: bigint): IncomingPayment {
+  // The worker's own fields stay inside this room.
+  const { processAt: _processAt, announcedAt: _announcedAt, ...payment } = row
+  return { ...payment, receivedAmount: { value: received, ...toMoneyAsset(row.asset) } }
+}

@@ -1,0 +1,291 @@
+import { type AssetRef, toMoneyAsset } from '../assets/index.ts'
+import type { Amount } from '../money/index.ts'
+import { type Db, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
+import { insertJobs, notifyJobs } from '../queue/index.ts'
+import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
+import { toWalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
+import type {
+  IncomingPayment,
+  IncomingPaymentState,
+  Initiator,
+  OpenOrClosed,
+  ReceivingPayment,
+} from './model.ts'
+
+const QUEUE = 'incoming-payments'
+
+/** The row without what only the ledger knows. */
+export type IncomingPaymentRow = Omit<IncomingPayment, 'receivedAmount'> & OpenOrClosed
+
+const columns = sql`p.id, p.tenant_id, p.client, p.state, p.incoming_amount, p.metadata, p.initiated_by, p.sender_wallet_address,
+  p.expires_at, p.process_at, p.announced_at, p.approved_at, p.cancelled_at, p.cancellation_reason, p.created_at, p.deleted_at,
+  ${walletAddressColumns}`
+const joins = 'join wallet_addresses w on w.id = p.wallet_address_id join assets a on a.id = w.asset_id'
+const from = rawSql(`incoming_payments p ${joins}`)
+const tenantColumn = rawSql('p.tenant_id')
+const open = rawSql(`p.state in ('PENDING', 'PROCESSING') and p.deleted_at is null`)
+
+const amountIn = (asset: AssetRef, value: bigint | null): Amount | null =>
+  value === null ? null : { value, ...toMoneyAsset(asset) }
+
+const toRow = (row: Row): IncomingPaymentRow => {
+  const walletAddress = toWalletAddress(row)
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    walletAddressId: walletAddress.id,
+    walletAddress,
+    asset: walletAddress.asset,
+    state: row.state as IncomingPaymentState,
+    initiatedBy: row.initiated_by as Initiator,
+    expiresAt: row.expires_at,
+    processAt: row.process_at,
+    createdAt: row.created_at,
+    ...present({
+      client: row.client as string | null,
+      incomingAmount: amountIn(walletAddress.asset, row.incoming_amount),
+      metadata: row.metadata as Record<string, unknown> | null,
+      senderWalletAddress: row.sender_wallet_address as string | null,
+      announcedAt: row.announced_at as Date | null,
+      approvedAt: row.approved_at as Date | null,
+      cancelledAt: row.cancelled_at as Date | null,
+      cancellationReason: row.cancellation_reason as string | null,
+      deletedAt: row.deleted_at as Date | null,
+    }),
+  }
+}
+
+/** Payments that disappeared are found by the worker only. */
+export const selectPayment = (
+  db: Db,
+  scope: TenantScope,
+  id: string,
+  filter: { client?: string; evenDeleted?: boolean } = {},
+): Promise<IncomingPaymentRow | undefined> => {
+  const byClient = filter.client === undefined ? rawSql('true') : sql`p.client = ${filter.client}`
+  const visible = rawSql(filter.evenDeleted ? 'true' : 'p.deleted_at is null')
+  return db.maybe(
+    toRow,
+    sql`select ${columns} from ${from} where p.id = ${id} and ${visible} and ${byClient} and ${scopeSql(scope, tenantColumn)}`,
+  )
+}
+
+const toReceivingPayment = (row: Row): ReceivingPayment => ({
+  id: row.id,
+  tenantId: row.tenant_id,
+  state: row.state as IncomingPaymentState,
+  asset: { id: row.asset_id, code: row.asset_code, scale: row.asset_scale, ledger: row.asset_ledger },
+  expiresAt: row.expires_at,
+  ...present({ incomingAmount: row.incoming_amount as bigint | null }),
+})
+
+export const selectReceivingPayment = (db: Db, id: string): Promise<ReceivingPayment | undefined> =>
+  db.maybe(
+    toReceivingPayment,
+    sql`select p.id, p.tenant_id, p.state, p.incoming_amount, p.expires_at,
+        a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger
+      from incoming_payments p join assets a on a.id = p.asset_id where p.id = ${id} and p.deleted_at is null`,
+  )
+
+export interface IncomingPaymentFilter {
+  walletAddressId?: string
+  client?: string
+  state?: { in?: readonly IncomingPaymentState[] }
+  initiatedBy?: { in?: readonly Initiator[]; notIn?: readonly Initiator[] }
+}
+
+function conditions(filter: IncomingPaymentFilter): Sql[] {
+  const pieces: Sql[] = []
+  if (filter.walletAddressId !== undefined) pieces.push(sql`p.wallet_address_id = ${filter.walletAddressId}`)
+  if (filter.client !== undefined) pieces.push(sql`p.client = ${filter.client}`)
+  if (filter.state?.in?.length) pieces.push(sql`p.state = any(${filter.state.in})`)
+  if (filter.initiatedBy?.in?.length) pieces.push(sql`p.initiated_by = any(${filter.initiatedBy.in})`)
+  if (filter.initiatedBy?.notIn?.length) pieces.push(sql`p.initiated_by <> all(${filter.initiatedBy.notIn})`)
+  return pieces
+}
+
+export const selectPayments = (
+  db: Db,
+  scope: TenantScope,
+  filter: IncomingPaymentFilter,
+  page: Page,
+): Promise<Paged<IncomingPaymentRow>> =>
+  listPage(
+    db,
+    {
+      map: toRow,
+      columns,
+      from,
+      alias: 'p',
+      table: 'incoming_payments',
+      where: [scopeSql(scope, tenantColumn), rawSql('p.deleted_at is null'), ...conditions(filter)],
+    },
+    page,
+  )
+
+export interface NewIncomingPayment {
+  id: string
+  tenantId: string
+  walletAddressId: string
+  incomingAmount?: Amount
+  metadata?: Record<string, unknown>
+  client?: string
+  initiatedBy: Initiator
+  senderWalletAddress?: string
+  expiresAt: Date
+  createdAt: Date
+}
+
+/** A job that is due later than this is found by the workers' own look ahead; waking them for it would be work for nothing. */
+const WAKE_WITHIN_MS = 60_000
+
+/** The row and its job, due at expiry, in one statement. `false` when the wallet address is not there or not active at this moment, whatever a cache said. */
+export async function insertPayment(db: Db, payment: NewIncomingPayment): Promise<boolean> {
+  const job = insertJobs(QUEUE, rawSql('select id, tenant_id from payment'), payment.expiresAt)
+  const soon = payment.expiresAt.getTime() - payment.createdAt.getTime() < WAKE_WITHIN_MS
+  const inserted = await db.execute(sql`
+    with payment as (
+      insert into incoming_payments (id, tenant_id, wallet_address_id, asset_id, client, incoming_amount, metadata, initiated_by,
+        sender_wallet_address, expires_at, process_at, created_at, updated_at)
+      select ${payment.id}, w.tenant_id, w.id, w.asset_id, ${payment.client}, ${payment.incomingAmount?.value}::numeric,
+        ${payment.metadata === undefined ? undefined : JSON.stringify(payment.metadata)}::jsonb, ${payment.initiatedBy},
+        ${payment.senderWalletAddress}, ${payment.expiresAt}::timestamptz, ${payment.expiresAt}::timestamptz,
+        ${payment.createdAt}::timestamptz, ${payment.createdAt}::timestamptz
+      from wallet_addresses w
+      where w.id = ${payment.walletAddressId} and w.tenant_id = ${payment.tenantId} and w.deactivated_at is null
+      returning id, tenant_id),
+    job as (${job})
+    select ${soon ? notifyJobs(QUEUE) : rawSql('null')} from payment`)
+  return inserted === 1
+}
+
+/**
+ * PENDING → PROCESSING at the first credit, → COMPLETED when the amount is reached, then with the job that announces it. One
+ * statement: it stands beside every packet. The new state, if it changed.
+ */
+export const recordReceived = (
+  db: Db,
+  payment: { id: string; received: bigint; now: Date },
+): Promise<IncomingPaymentState | undefined> => {
+  const reached = sql`p.incoming_amount <= ${payment.received}::numeric`
+  const job = insertJobs(
+    QUEUE,
+    rawSql(`select id, tenant_id from moved where state = 'COMPLETED'`),
+    payment.now,
+  )
+  return db.maybe(
+    (row) => row.state as IncomingPaymentState,
+    sql`with moved as (
+        update incoming_payments p set state = case when ${reached} then 'COMPLETED' else 'PROCESSING' end,
+          process_at = case when ${reached} then ${payment.now}::timestamptz else p.process_at end, updated_at = ${payment.now}::timestamptz
+        where p.id = ${payment.id} and ${open} and (p.state = 'PENDING' or ${reached})
+        returning p.id, p.tenant_id, p.state),
+      job as (${job})
+      select state, case when state = 'COMPLETED' then ${notifyJobs(QUEUE)} end from moved`,
+  )
+}
+
+/** Closes open payments; the announcement is due, and its job runs, at `processAt`. The ids that this call closed. */
+export const closePayments = (
+  db: Db,
+  scope: TenantScope,
+  payments: {
+    ids: readonly string[]
+    state: 'COMPLETED' | 'EXPIRED'
+    processAt: Date
+    now: Date
+    unexpired?: boolean
+  },
+): Promise<string[]> => {
+  const inTime = payments.unexpired ? sql`p.expires_at > ${payments.now}::timestamptz` : rawSql('true')
+  const job = insertJobs(QUEUE, rawSql('select id, tenant_id from closed'), payments.processAt)
+  return db.many(
+    (row) => row.id as string,
+    sql`with closed as (
+        update incoming_payments p set state = ${payments.state}, process_at = ${payments.processAt}::timestamptz,
+          updated_at = ${payments.now}::timestamptz
+        where p.id = any(${payments.ids}::uuid[]) and ${open} and ${inTime} and ${scopeSql(scope, tenantColumn)}
+        returning p.id, p.tenant_id),
+      job as (${job})
+      select id, ${notifyJobs(QUEUE)} from closed`,
+  )
+}
+
+/** The one moment at which a payment is announced, or found to need no announcement. `false` when it was already. */
+export async function markAnnounced(
+  db: Db,
+  payment: { id: string; hide: boolean; now: Date },
+): Promise<boolean> {
+  const marked = await db.execute(sql`
+    update incoming_payments p set announced_at = ${payment.now}::timestamptz,
+      deleted_at = case when ${payment.hide}::boolean then ${payment.now}::timestamptz else p.deleted_at end, updated_at = ${payment.now}::timestamptz
+    where p.id = ${payment.id} and p.announced_at is null and p.state in ('COMPLETED', 'EXPIRED')`)
+  return marked === 1
+}
+
+/** Stamps the wallet's decision once, on a pending payment that has no other decision. */
+export async function stampDecision(
+  db: Db,
+  scope: TenantScope,
+  decision: { id: string; approve: boolean; reason?: string; now: Date },
+): Promise<boolean> {
+  const column = rawSql(decision.approve ? 'approved_at' : 'cancelled_at')
+  const stamped = await db.execute(sql`
+    update incoming_payments p set ${column} = ${decision.now}, cancellation_reason = ${decision.reason}, updated_at = ${decision.now}
+    where p.id = ${decision.id} and p.state = 'PENDING' and p.deleted_at is null and p.approved_at is null and p.cancelled_at is null
+      and ${scopeSql(scope, tenantColumn)}`)
+  return stamped === 1
+}
+
+export const findDecision = (db: Db, id: string): Promise<'approved' | 'cancelled' | undefined> =>
+  db.maybe(
+    (row) => (row.cancelled_at ? 'cancelled' : row.approved_at ? 'approved' : undefined),
+    sql`select p.approved_at, p.cancelled_at from incoming_payments p where p.id = ${id}`,
+  )
+
+export async function setMetadata(
+  db: Db,
+  scope: TenantScope,
+  payment: { id: string; metadata: Record<string, unknown>; now: Date },
+): Promise<boolean> {
+  const updated = await db.execute(sql`
+    update incoming_payments p set metadata = ${JSON.stringify(payment.metadata)}::jsonb, updated_at = ${payment.now}
+    where p.id = ${payment.id} and p.deleted_at is null and ${scopeSql(scope, tenantColumn)}`)
+  return updated === 1
+}
+
+/** Open payments of a wallet address end by `latest`; their jobs move with them. */
+export const shortenOpenPayments = (
+  db: Db,
+  input: { walletAddressId: string; latest: Date; now: Date },
+): Promise<number> =>
+  db.execute(sql`
+    with shortened as (
+      update incoming_payments p set expires_at = ${input.latest}::timestamptz, process_at = ${input.latest}::timestamptz,
+        updated_at = ${input.now}::timestamptz
+      where p.wallet_address_id = ${input.walletAddressId} and ${open} and p.expires_at > ${input.latest}::timestamptz
+      returning p.id, p.tenant_id)
+    ${insertJobs(QUEUE, rawSql('select id, tenant_id from shortened'), input.latest)}`)
+
+/** Asks again for the next step of every payment that is overdue since `before`: its job was lost. */
+export const enqueueDue = (db: Db, before: Date, limit: number): Promise<string[]> =>
+  db.many(
+    (row) => row.id as string,
+    sql`with due as (
+        select p.id, p.tenant_id from incoming_payments p
+        where p.announced_at is null and p.deleted_at is null and p.process_at <= ${before} order by p.process_at limit ${limit}),
+      job as (${insertJobs(QUEUE, rawSql('select id, tenant_id from due'))})
+      select id, ${notifyJobs(QUEUE)} from due`,
+  )
+
+/** Open payments that wait for a certain amount, in the order of ids. */
+export const selectOpenWithAmount = (
+  db: Db,
+  after: string,
+  limit: number,
+): Promise<{ id: string; incomingAmount: bigint }[]> =>
+  db.many(
+    (row) => ({ id: row.id as string, incomingAmount: row.incoming_amount as bigint }),
+    sql`select p.id, p.incoming_amount from incoming_payments p
+      where ${open} and p.incoming_amount is not null and p.id > ${after} order by p.id limit ${limit}`,
+  )
