@@ -12,6 +12,7 @@ export {
   updateIncomingPayment,
   updateWalletAddress,
 } from './change-incoming-payment.ts'
+export type { IncomingPaymentContext, IncomingPaymentSettings } from './context.ts'
 export {
   awaitIncomingPaymentApproval,
   type CreateIncomingPaymentInput,
