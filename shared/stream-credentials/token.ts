@@ -52,9 +52,10 @@ function encodeContents(contents: TokenContents): Buffer {
   const { paymentTag, receipt, asset } = contents
   const flags =
     (paymentTag === undefined ? 0 : flag.paymentTag) | (receipt ? flag.receipt : 0) | (asset ? flag.asset : 0)
-  const parts = [Buffer.of(flags)]
+  const parts: Buffer[] = [Buffer.of(flags)]
   if (paymentTag !== undefined) {
-    if (!PRINTABLE_ASCII.test(paymentTag)) throw new InvalidStreamCredentials('a payment tag is printable ASCII')
+    if (!PRINTABLE_ASCII.test(paymentTag))
+      throw new InvalidStreamCredentials('a payment tag is printable ASCII')
     parts.push(varOctets(Buffer.from(paymentTag, 'latin1'), 'payment tag'))
   }
   if (receipt) {
