@@ -24,6 +24,16 @@ export { bytesToUuid, deriveId, isUuid, uuidv7 } from './ids.ts'
 export { createListener, type Listener } from './listener.ts'
 export { createLogger, type Logger, type LogLevel, silentLogger } from './log.ts'
 export { MigrationMismatch, migrate, PendingMigrations } from './migrations.ts'
+export {
+  InvalidPage,
+  type ListQuery,
+  listPage,
+  PAGE_SIZE_DEFAULT,
+  PAGE_SIZE_MAX,
+  type Page,
+  type Paged,
+  readPage,
+} from './paging.ts'
 export { present } from './present.ts'
 export { createSecretBox, type SecretBox } from './secret-box.ts'
 export { joinSql, rawSql, type Sql, sql, sqlText } from './sql.ts'
