@@ -210,7 +210,8 @@ create table webhook_events (
   -- Owner.
   tenant_id uuid not null references tenants (id),
   type text not null,
-  data jsonb not null,
+  -- json, not jsonb: wallets get the fields in the order in which they were written.
+  data json not null,
   outgoing_payment_id uuid references outgoing_payments (id),
   incoming_payment_id uuid references incoming_payments (id),
   wallet_address_id uuid references wallet_addresses (id),

@@ -8,4 +8,4 @@ export { type ConsumeContext, type ConsumeOptions, type Consumer, consumeJobs } 
 export { LeaseLost } from './errors.ts'
 export type { Job, JobHandler, JobOutcome, NewJob, QueueName } from './model.ts'
 export { handleBatch } from './run-job.ts'
-export { enqueueJob, holdLease, insertJobs, notifyJobs } from './store.ts'
+export { enqueueJob, heldLease, holdLease, insertJobs, notifyJobs } from './store.ts'

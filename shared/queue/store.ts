@@ -44,13 +44,16 @@ export async function enqueueJob(db: Db, job: NewJob): Promise<void> {
  * has claimed it since. Two workers can act on one job, after a pause of the first; only one can record.
  */
 export async function holdLease(db: Db, job: Job): Promise<void> {
-  const held = await db.maybe(
-    () => true,
-    sql`select 1 from jobs
-        where queue = ${job.queue} and key = ${job.key} and lease_token = ${job.leaseToken} for update`,
-  )
+  const held = await db.maybe(() => true, heldLease(job))
   if (!held) throw new LeaseLost(job.queue, job.key)
 }
+
+/**
+ * The same as a piece for a `with` clause, for a record that is one statement: one row while the lease is held, none when it
+ * is lost. The caller joins it, and throws {@link LeaseLost} when nothing was written.
+ */
+export const heldLease = (job: Job): Sql => sql`
+  select 1 from jobs where queue = ${job.queue} and key = ${job.key} and lease_token = ${job.leaseToken} for update`
 
 export interface Claim {
   jobs: Job[]

@@ -1,0 +1,15 @@
+/**
+ * Webhooks: what happened, told to the wallets that it concerns. What is always true: an event is written in the transaction
+ * of the change that it announces, once, together with its deliveries and their jobs; its id never changes; a delivery ends as
+ * `delivered`, after a 200, or as `dead`, after its last attempt, and is `pending` until then. Where a tenant's webhooks go is
+ * injected: settings belong to the room above.
+ */
+export { deliverWebhook } from './deliver-webhook.ts'
+export type {
+  EventWithdrawal,
+  NewWebhookEvent,
+  WebhookEvent,
+  WebhookEventType,
+  WebhookRecipient,
+} from './model.ts'
+export { type EventFilter, findEvent, findPaymentEvent, listEvents, recordEvent } from './store.ts'

@@ -1,0 +1,180 @@
+import {
+  type Db,
+  joinSql,
+  listPage,
+  type Page,
+  type Paged,
+  present,
+  type Row,
+  rawSql,
+  type Sql,
+  sql,
+  uuidv7,
+} from '../platform/index.ts'
+import { heldLease, insertJobs, type Job, LeaseLost, notifyJobs } from '../queue/index.ts'
+import type { NewWebhookEvent, WebhookDelivery, WebhookEvent, WebhookEventType } from './model.ts'
+
+const columns = rawSql(
+  `e.id, e.tenant_id, e.type, e.data, e.outgoing_payment_id, e.incoming_payment_id, e.wallet_address_id, e.asset_id, e.peer_id,
+   e.withdrawal_account_id, e.withdrawal_asset_id, e.withdrawal_amount, e.created_at`,
+)
+
+const toEvent = (row: Row): WebhookEvent => ({
+  id: row.id,
+  tenantId: row.tenant_id,
+  type: row.type,
+  data: row.data,
+  createdAt: row.created_at,
+  ...present({
+    outgoingPaymentId: row.outgoing_payment_id as string | null,
+    incomingPaymentId: row.incoming_payment_id as string | null,
+    walletAddressId: row.wallet_address_id as string | null,
+    assetId: row.asset_id as string | null,
+    peerId: row.peer_id as string | null,
+  }),
+  ...(row.withdrawal_amount !== null && {
+    withdrawal: {
+      accountId: row.withdrawal_account_id,
+      assetId: row.withdrawal_asset_id,
+      amount: row.withdrawal_amount,
+    },
+  }),
+})
+
+/**
+ * Writes an event, its deliveries and their jobs in one statement of the caller's transaction, so that a state change and its
+ * announcement stand or fall together. Returns the event's id.
+ */
+export async function recordEvent(db: Db, event: NewWebhookEvent): Promise<string> {
+  const id = event.id ?? uuidv7()
+  const recipients = [...new Set(event.recipientTenantIds ?? [event.tenantId])]
+  const { withdrawal } = event
+  await db.execute(sql`
+    with event as (
+      insert into webhook_events (id, tenant_id, type, data, outgoing_payment_id, incoming_payment_id, wallet_address_id,
+        asset_id, peer_id, withdrawal_account_id, withdrawal_asset_id, withdrawal_amount)
+      values (${id}, ${event.tenantId}, ${event.type}, ${JSON.stringify(event.data)}, ${event.outgoingPaymentId ?? null},
+        ${event.incomingPaymentId ?? null}, ${event.walletAddressId ?? null}, ${event.assetId ?? null},
+        ${event.peerId ?? null}, ${withdrawal?.accountId ?? null}, ${withdrawal?.assetId ?? null}, ${withdrawal?.amount ?? null})
+      returning id
+    ), deliveries as (
+      insert into webhook_deliveries (id, event_id, recipient_tenant_id)
+      select recipient.id, event.id, recipient.tenant_id
+      from event, unnest(${recipients.map(() => uuidv7())}::uuid[], ${recipients}::uuid[]) as recipient (id, tenant_id)
+      returning id, recipient_tenant_id
+    ), jobs as (${insertJobs('webhooks', sql`select id, recipient_tenant_id from deliveries`)})
+    select ${notifyJobs('webhooks')} from jobs`)
+  return id
+}
+
+/** The event, if one of these tenants owns it. Without `tenantIds`: whoever owns it. */
+export const findEvent = (
+  db: Db,
+  filter: { id: string; tenantIds?: readonly string[] },
+): Promise<WebhookEvent | undefined> =>
+  db.maybe(
+    toEvent,
+    sql`select ${columns} from webhook_events e
+        where e.id = ${filter.id} and ${filter.tenantIds ? sql`e.tenant_id = any(${filter.tenantIds}::uuid[])` : rawSql('true')}`,
+  )
+
+/** The latest event of these types about a payment. */
+export const findPaymentEvent = (
+  db: Db,
+  filter: {
+    outgoingPaymentId?: string
+    incomingPaymentId?: string
+    types: readonly WebhookEventType[]
+  },
+): Promise<WebhookEvent | undefined> =>
+  db.maybe(
+    toEvent,
+    sql`select ${columns} from webhook_events e
+        where ${
+          filter.outgoingPaymentId !== undefined
+            ? sql`e.outgoing_payment_id = ${filter.outgoingPaymentId}`
+            : sql`e.incoming_payment_id = ${filter.incomingPaymentId ?? null}`
+        } and e.type = any(${filter.types}::text[])
+        order by e.created_at desc, e.id desc limit 1`,
+  )
+
+export interface EventFilter {
+  /** Absent: events of every tenant. */
+  tenantId?: string
+  /** Any text: a type that does not exist matches nothing. */
+  types?: { in?: readonly string[]; notIn?: readonly string[] }
+  page: Page
+}
+
+/** Events by page, newest first by default. Throws `InvalidPage`. */
+export function listEvents(db: Db, filter: EventFilter): Promise<Paged<WebhookEvent>> {
+  const where: Sql[] = []
+  if (filter.tenantId !== undefined) where.push(sql`e.tenant_id = ${filter.tenantId}`)
+  if (filter.types?.in) where.push(sql`e.type = any(${filter.types.in}::text[])`)
+  if (filter.types?.notIn) where.push(sql`e.type <> all(${filter.types.notIn}::text[])`)
+  return listPage(
+    db,
+    {
+      map: toEvent,
+      columns,
+      from: rawSql('webhook_events e'),
+      alias: 'e',
+      table: 'webhook_events',
+      where: [joinSql(where)],
+    },
+    filter.page,
+  )
+}
+
+/**
+ * How long an event waits for the first attempt of an earlier one about the same payment. Bounded, because that one may be
+ * unable to move.
+ */
+const ORDER_SECONDS_MAX = 60
+
+/** A delivery with what to send. */
+export const findDelivery = (db: Db, id: string): Promise<WebhookDelivery | undefined> =>
+  db.maybe(
+    (row): WebhookDelivery => ({
+      id: row.id,
+      state: row.state,
+      recipientTenantId: row.recipient_tenant_id,
+      attempts: row.attempts,
+      event: { id: row.event_id, type: row.type, data: row.data },
+      isAhead: row.is_ahead,
+    }),
+    sql`
+    select d.id, d.state, d.recipient_tenant_id, d.attempts, e.id as event_id, e.type, e.data,
+      d.attempts = 0 and exists (
+        select 1 from webhook_events earlier
+        join webhook_deliveries untried on untried.event_id = earlier.id
+        where (earlier.outgoing_payment_id = e.outgoing_payment_id or earlier.incoming_payment_id = e.incoming_payment_id)
+          and (earlier.created_at, earlier.id) < (e.created_at, e.id)
+          and earlier.created_at > now() - make_interval(secs => ${ORDER_SECONDS_MAX})
+          and untried.recipient_tenant_id = d.recipient_tenant_id and untried.state = 'pending' and untried.attempts = 0
+      ) as is_ahead
+    from webhook_deliveries d join webhook_events e on e.id = d.event_id
+    where d.id = ${id}`,
+  )
+
+/** Writes down an attempt, unless the job's lease was lost: throws `LeaseLost` then. */
+export async function recordAttempt(
+  db: Db,
+  job: Job,
+  attempt: {
+    state: WebhookDelivery['state']
+    attempts: number
+    statusCode?: number
+    error?: string
+    now: Date
+  },
+): Promise<void> {
+  const { state, now } = attempt
+  const recorded = await db.execute(sql`
+    with lease as (${heldLease(job)})
+    update webhook_deliveries
+    set state = ${state}, attempts = ${attempt.attempts}, status_code = ${attempt.statusCode ?? null},
+        last_error = ${attempt.error ?? null}, updated_at = ${now}, delivered_at = ${state === 'delivered' ? now : null}
+    from lease where id = ${job.key}`)
+  if (recorded === 0) throw new LeaseLost(job.queue, job.key)
+}
