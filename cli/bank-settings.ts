@@ -53,7 +53,10 @@ function freePort(): Promise<number> {
   })
 }
 
-export async function createBankSettings(name: BankName, assetCodes: readonly string[]): Promise<BankSettings> {
+export async function createBankSettings(
+  name: BankName,
+  assetCodes: readonly string[],
+): Promise<BankSettings> {
   const ports = {} as Record<BankListener, number>
   const taken = new Set<number>()
   for (const listener of listeners) {
@@ -151,7 +154,10 @@ export function bankEnvironment(
 }
 
 /** Auth has an ADMIN_PORT of its own; everything else it shares with the rest of the bank. */
-export const authEnvironment = (settings: BankSettings, environment: Record<string, string>): Record<string, string> => ({
+export const authEnvironment = (
+  settings: BankSettings,
+  environment: Record<string, string>,
+): Record<string, string> => ({
   ...environment,
   ADMIN_PORT: String(settings.ports.authAdmin),
 })

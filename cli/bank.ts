@@ -6,8 +6,14 @@ import { startAuth } from '../functions/auth/wiring.ts'
 import { startOpenPayments } from '../functions/open-payments/wiring.ts'
 import { startPayments } from '../functions/payments/wiring.ts'
 import { startWebhooks } from '../functions/webhooks/wiring.ts'
-import { type Logger, messageOf, type RunningDeployable, type StartDeployable } from '../shared/platform/index.ts'
+import {
+  type Logger,
+  messageOf,
+  type RunningDeployable,
+  type StartDeployable,
+} from '../shared/platform/index.ts'
 import { authEnvironment, type BankSettings } from './bank-settings.ts'
+import type { WalletEvent } from './journal.ts'
 
 /** One bank, all of its deployables in this process, and the wallet that it serves. */
 export interface Bank {
@@ -19,7 +25,15 @@ export interface Bank {
   close(): Promise<void>
 }
 
-export type DeployableName = 'auth' | 'connector' | 'admin' | 'open-payments' | 'webhooks' | 'payments'
+export const deployableNames = [
+  'auth',
+  'connector',
+  'open-payments',
+  'admin',
+  'webhooks',
+  'payments',
+] as const
+export type DeployableName = (typeof deployableNames)[number]
 
 // Auth first: admin mirrors nothing to it yet, but the others ask it. Workers last, when what they call listens.
 const starts: readonly (readonly [DeployableName, StartDeployable])[] = [
@@ -44,40 +58,63 @@ export async function closeAll(parts: readonly { close(): Promise<void> }[]): Pr
   if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join('; '))
 }
 
-/** Starts a bank; `except` leaves deployables out that run elsewhere. Stops what it started when one part fails. */
+/** Starts a bank's deployables in this process; stops what it started when one fails. */
+export async function startDeployables(input: {
+  settings: BankSettings
+  environment: Record<string, string>
+  except?: readonly DeployableName[]
+}): Promise<RunningDeployable[]> {
+  const started: RunningDeployable[] = []
+  try {
+    for (const [name, start] of starts) {
+      if (input.except?.includes(name)) continue
+      const environment =
+        name === 'auth' ? authEnvironment(input.settings, input.environment) : input.environment
+      started.push(await start(environment))
+    }
+    return started
+  } catch (error) {
+    await closeAll(started).catch(() => undefined)
+    throw error
+  }
+}
+
+/** Starts a bank with its wallet; `except` leaves out deployables that run elsewhere. */
 export async function startBank(input: {
   settings: BankSettings
   environment: Record<string, string>
   rates: Record<string, Record<string, string>>
   log: Logger
+  /** Each webhook that the wallet received, once. */
+  onEvent: (event: WalletEvent) => void
   except?: readonly DeployableName[]
 }): Promise<Bank> {
   const { settings, environment, log } = input
-  const started: { close(): Promise<void> }[] = []
-  const deployables: RunningDeployable[] = []
+  const adminUrl = `http://localhost:${settings.ports.admin}/graphql`
+  const credentials = { tenantId: settings.operatorTenantId, secret: settings.adminApiSecret }
+  const wallet = await startMockWallet({
+    port: settings.ports.wallet,
+    webhookSecret: settings.signatureSecret,
+    adminUrl,
+    tenantId: credentials.tenantId,
+    adminSecret: credentials.secret,
+    rates: input.rates,
+    onEvent: input.onEvent,
+    log,
+  })
   try {
-    const adminUrl = `http://localhost:${settings.ports.admin}/graphql`
-    const credentials = { tenantId: settings.operatorTenantId, secret: settings.adminApiSecret }
-    const wallet = await startMockWallet({
-      port: settings.ports.wallet,
-      webhookSecret: settings.signatureSecret,
-      adminUrl,
-      tenantId: credentials.tenantId,
-      adminSecret: credentials.secret,
-      rates: input.rates,
-      log,
-    })
-    started.push(wallet)
-    for (const [name, start] of starts) {
-      if (input.except?.includes(name)) continue
-      const running = await start(name === 'auth' ? authEnvironment(settings, environment) : environment)
-      started.push(running)
-      deployables.push(running)
-    }
+    const deployables = await startDeployables(input)
     const admin = createAdminClient({ url: adminUrl, ...credentials })
-    return { settings, environment, admin, wallet, deployables, close: () => closeAll(started) }
+    return {
+      settings,
+      environment,
+      admin,
+      wallet,
+      deployables,
+      close: () => closeAll([wallet, ...deployables]),
+    }
   } catch (error) {
-    await closeAll(started).catch((closeError: unknown) => log.error({ err: closeError }, 'while stopping'))
+    await wallet.close()
     throw error
   }
 }

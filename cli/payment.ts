@@ -67,58 +67,85 @@ const ASSET_SCALE = 2
 
 export async function createReceiver(plan: PaymentPlan): Promise<string> {
   const { payer, payee } = plan
-  const { createReceiver: answer } = await payer.bank.admin.graphql<{ createReceiver: { receiver: { id: string } } }>(
-    RECEIVER,
-    {
-      input: {
-        walletAddressUrl: payee.walletAddress.address,
-        ...(plan.receiveValue !== undefined && {
-          incomingAmount: {
-            value: plan.receiveValue.toString(),
-            assetCode: payee.walletAddress.assetCode,
-            assetScale: ASSET_SCALE,
-          },
-        }),
-        metadata: plan.metadata ?? { description: 'npm start' },
-      },
+  const { createReceiver: answer } = await payer.bank.admin.graphql<{
+    createReceiver: { receiver: { id: string } }
+  }>(RECEIVER, {
+    input: {
+      walletAddressUrl: payee.walletAddress.address,
+      ...(plan.receiveValue !== undefined && {
+        incomingAmount: {
+          value: plan.receiveValue.toString(),
+          assetCode: payee.walletAddress.assetCode,
+          assetScale: ASSET_SCALE,
+        },
+      }),
+      metadata: plan.metadata ?? { description: 'npm start' },
     },
-  )
+  })
   return answer.receiver.id
 }
 
 export async function createQuote(plan: PaymentPlan, receiverUrl: string): Promise<QuoteAnswer> {
   const { payer } = plan
-  const { createQuote: answer } = await payer.bank.admin.graphql<{ createQuote: { quote: QuoteAnswer } }>(QUOTE, {
-    input: {
-      walletAddressId: payer.walletAddress.id,
-      receiver: receiverUrl,
-      ...(plan.debitValue !== undefined && {
-        debitAmount: {
-          value: plan.debitValue.toString(),
-          assetCode: payer.walletAddress.assetCode,
-          assetScale: ASSET_SCALE,
-        },
-      }),
+  const { createQuote: answer } = await payer.bank.admin.graphql<{ createQuote: { quote: QuoteAnswer } }>(
+    QUOTE,
+    {
+      input: {
+        walletAddressId: payer.walletAddress.id,
+        receiver: receiverUrl,
+        ...(plan.debitValue !== undefined && {
+          debitAmount: {
+            value: plan.debitValue.toString(),
+            assetCode: payer.walletAddress.assetCode,
+            assetScale: ASSET_SCALE,
+          },
+        }),
+      },
     },
-  })
+  )
   return answer.quote
 }
 
+export async function createOutgoingPayment(plan: PaymentPlan, quoteId: string): Promise<string> {
+  const { payer } = plan
+  const answer = await payer.bank.admin.graphql<{ createOutgoingPayment: { payment: { id: string } } }>(
+    OUTGOING,
+    {
+      input: {
+        walletAddressId: payer.walletAddress.id,
+        quoteId,
+        ...(plan.metadata && { metadata: plan.metadata }),
+      },
+    },
+  )
+  return answer.createOutgoingPayment.payment.id
+}
+
 export async function getOutgoing(bank: Bank, id: string): Promise<OutgoingAnswer> {
-  const { outgoingPayment } = await bank.admin.graphql<{ outgoingPayment: OutgoingAnswer }>(OUTGOING_BY_ID, { id })
+  const { outgoingPayment } = await bank.admin.graphql<{ outgoingPayment: OutgoingAnswer }>(OUTGOING_BY_ID, {
+    id,
+  })
   return outgoingPayment
 }
 
 /** Runs a payment from receiver to completed webhooks, by the public interfaces alone. The wallets deposit and withdraw. */
 export async function pay(plan: PaymentPlan, observe: Observe = () => undefined): Promise<PaymentOutcome> {
   const { payer, payee } = plan
-  const timed = async <T>(step: string, work: () => Promise<T>, detail: (result: T) => string): Promise<T> => {
+  const timed = async <T>(
+    step: string,
+    work: () => Promise<T>,
+    detail: (result: T) => string,
+  ): Promise<T> => {
     const startedAt = performance.now()
     const result = await work()
     observe(step, performance.now() - startedAt, detail(result))
     return result
   }
-  const receiverUrl = await timed('createReceiver', () => createReceiver(plan), (url) => url)
+  const receiverUrl = await timed(
+    'createReceiver',
+    () => createReceiver(plan),
+    (url) => url,
+  )
   const quote = await timed(
     'createQuote',
     () => createQuote(plan, receiverUrl),
@@ -126,12 +153,7 @@ export async function pay(plan: PaymentPlan, observe: Observe = () => undefined)
   )
   const id = await timed(
     'createOutgoingPayment',
-    async () => {
-      const answer = await payer.bank.admin.graphql<{ createOutgoingPayment: { payment: { id: string } } }>(OUTGOING, {
-        input: { walletAddressId: payer.walletAddress.id, quoteId: quote.id, ...(plan.metadata && { metadata: plan.metadata }) },
-      })
-      return answer.createOutgoingPayment.payment.id
-    },
+    () => createOutgoingPayment(plan, quote.id),
     (paymentId) => paymentId,
   )
   await timed(

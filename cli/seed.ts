@@ -60,7 +60,11 @@ interface IdNode {
 
 const keyOf = (...parts: string[]) => deriveId('seed', ...parts)
 
-async function seedAsset(bank: Bank, plan: SeedPlan, asset: { code: string; scale: number }): Promise<string> {
+async function seedAsset(
+  bank: Bank,
+  plan: SeedPlan,
+  asset: { code: string; scale: number },
+): Promise<string> {
   const { admin } = bank
   const found = await admin.graphql<{ assetByCodeAndScale: IdNode | null }>(
     'query FindAsset($code: String!, $scale: UInt8!) { assetByCodeAndScale(code: $code, scale: $scale) { id } }',
@@ -98,14 +102,22 @@ async function depositOnce(
   type: string,
   input: { id: string; amount: string; assetId?: string; peerId?: string },
 ): Promise<void> {
-  await admin.graphql(`mutation Deposit($input: ${type}!) { ${mutation}(input: $input) { success } }`, {
-    input: { ...input, idempotencyKey: input.id },
-  }).catch((error: unknown) => {
-    if ((error as { code?: string }).code !== 'DUPLICATE') throw error
-  })
+  await admin
+    .graphql(`mutation Deposit($input: ${type}!) { ${mutation}(input: $input) { success } }`, {
+      input: { ...input, idempotencyKey: input.id },
+    })
+    .catch((error: unknown) => {
+      if ((error as { code?: string }).code !== 'DUPLICATE') throw error
+    })
 }
 
-async function seedPeer(bank: Bank, other: Bank, assetCode: string, assetId: string, plan: SeedPlan): Promise<string> {
+async function seedPeer(
+  bank: Bank,
+  other: Bank,
+  assetCode: string,
+  assetId: string,
+  plan: SeedPlan,
+): Promise<string> {
   const input = {
     assetId,
     name: `${other.environment.INSTANCE_NAME} (${assetCode})`,
@@ -151,7 +163,8 @@ async function seedCustomer(
     'query Find($url: String!) { walletAddressByUrl(url: $url) { id } }',
     { url: address },
   )
-  if (found.walletAddressByUrl) return { id: found.walletAddressByUrl.id, address, assetCode: customer.assetCode }
+  if (found.walletAddressByUrl)
+    return { id: found.walletAddressByUrl.id, address, assetCode: customer.assetCode }
   const created = await bank.admin.graphql<{ createWalletAddress: { walletAddress: IdNode } }>(
     'mutation Create($input: CreateWalletAddressInput!) { createWalletAddress(input: $input) { walletAddress { id } } }',
     {

@@ -33,7 +33,11 @@ const withCode = (error: GraphQLError, code: string): GraphQLError =>
 
 /** Parses and validates a document once; wallets send the same few texts for ever. */
 function createDocuments(schema: GraphQLSchema, introspection: boolean) {
-  const rules = [...specifiedRules, ...limitRules, ...(introspection ? [] : [NoSchemaIntrospectionCustomRule])]
+  const rules = [
+    ...specifiedRules,
+    ...limitRules,
+    ...(introspection ? [] : [NoSchemaIntrospectionCustomRule]),
+  ]
   const known = new Map<string, DocumentNode>()
   return (text: string): DocumentNode | readonly GraphQLError[] => {
     const cached = known.get(text)
@@ -67,9 +71,17 @@ export function isMutation(document: DocumentNode, operationName: unknown): bool
  * Answers one GraphQL request over graphql-http, with the statuses that clients of the reference see: 400 for what never ran,
  * 200 for what did, whatever it answered (admin-api.md §1).
  */
-export function createGraphql<Context>(options: { schema: GraphQLSchema; introspection: boolean; log: Logger }) {
+export function createGraphql<Context>(options: {
+  schema: GraphQLSchema
+  introspection: boolean
+  log: Logger
+}) {
   const documentOf = createDocuments(options.schema, options.introspection)
-  const handle = createHandler<undefined, { notRun: boolean; value: Context; beforeMutation: () => Promise<boolean> }, never>({
+  const handle = createHandler<
+    undefined,
+    { notRun: boolean; value: Context; beforeMutation: () => Promise<boolean> },
+    never
+  >({
     schema: options.schema,
     onSubscribe: async (request, params) => {
       const document = documentOf(params.query)

@@ -49,7 +49,16 @@ export async function runOnce<T>(
   const owner = uuidv7()
   const waitUntil = ctx.clock.nowMs() + ctx.lockMs
   for (;;) {
-    if (await acquire(ctx, { tenantId: request.tenantId, key: request.key, operation: request.operation, hash, owner })) break
+    if (
+      await acquire(ctx, {
+        tenantId: request.tenantId,
+        key: request.key,
+        operation: request.operation,
+        hash,
+        owner,
+      })
+    )
+      break
     const entry = await find(ctx, request.tenantId, request.key)
     if (!entry) continue
     if (entry.operation !== request.operation || !entry.argumentsHash.equals(hash))

@@ -64,7 +64,10 @@ function measure(
     }
     const name = selection.kind === Kind.FRAGMENT_SPREAD ? selection.name.value : undefined
     if (name !== undefined && path.includes(name)) continue
-    const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection.selectionSet : fragments.get(name ?? '')?.selectionSet
+    const inner =
+      selection.kind === Kind.INLINE_FRAGMENT
+        ? selection.selectionSet
+        : fragments.get(name ?? '')?.selectionSet
     if (!inner) continue
     const below = measure(inner, fragments, level, budget, name === undefined ? path : [...path, name])
     depth = Math.max(depth, below.depth)
@@ -77,8 +80,10 @@ const depthAndCost: ValidationRule = (context: ValidationContext): ASTVisitor =>
   OperationDefinition(node) {
     const fragments = fragmentsOf(context.getDocument())
     const { depth, cost } = measure(node.selectionSet, fragments, 0, { visits: limits.costMax }, [])
-    if (depth > limits.depthMax) refuse(context, `Syntax Error: Query depth limit of ${limits.depthMax} exceeded, found ${depth}.`)
-    if (cost > limits.costMax) refuse(context, `Syntax Error: Query Cost limit of ${limits.costMax} exceeded.`)
+    if (depth > limits.depthMax)
+      refuse(context, `Syntax Error: Query depth limit of ${limits.depthMax} exceeded, found ${depth}.`)
+    if (cost > limits.costMax)
+      refuse(context, `Syntax Error: Query Cost limit of ${limits.costMax} exceeded.`)
   },
 })
 

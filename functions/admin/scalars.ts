@@ -1,4 +1,11 @@
-import { GraphQLError, type GraphQLScalarType, type GraphQLSchema, Kind, type ValueNode, valueFromASTUntyped } from 'graphql'
+import {
+  GraphQLError,
+  type GraphQLScalarType,
+  type GraphQLSchema,
+  Kind,
+  type ValueNode,
+  valueFromASTUntyped,
+} from 'graphql'
 import { AMOUNT_MAX } from '../../shared/money/index.ts'
 
 const badInput = (message: string) => new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } })
@@ -8,7 +15,8 @@ function toUint64(value: unknown): bigint {
   if (typeof text !== 'string' || !/^(0|[1-9]\d{0,19})$/.test(text) || BigInt(text) > AMOUNT_MAX)
     throw badInput(`UInt64 must be a whole number from 0 to ${AMOUNT_MAX}`)
   // Beyond 2^53 a JSON number has already lost digits; guessing which amount was meant is not for us.
-  if (typeof value === 'number' && !Number.isSafeInteger(value)) throw badInput('UInt64 above 2^53 must be sent as a string')
+  if (typeof value === 'number' && !Number.isSafeInteger(value))
+    throw badInput('UInt64 above 2^53 must be sent as a string')
   return BigInt(text)
 }
 
@@ -20,7 +28,8 @@ function toUint8(value: unknown): number {
 }
 
 function toObject(value: unknown): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badInput('JSONObject must be an object')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw badInput('JSONObject must be an object')
   return value as Record<string, unknown>
 }
 
@@ -37,9 +46,17 @@ interface ScalarBehaviour {
 
 const behaviours: Record<string, ScalarBehaviour> = {
   // Amounts leave as strings: JSON numbers end at 2^53.
-  UInt64: { parse: toUint64, parseLiteral: (node) => toUint64(literalText(node)), serialize: (value) => toUint64(value).toString() },
+  UInt64: {
+    parse: toUint64,
+    parseLiteral: (node) => toUint64(literalText(node)),
+    serialize: (value) => toUint64(value).toString(),
+  },
   UInt8: { parse: toUint8, parseLiteral: (node) => toUint8(literalText(node)), serialize: toUint8 },
-  JSONObject: { parse: toObject, parseLiteral: (node) => toObject(valueFromASTUntyped(node)), serialize: toObject },
+  JSONObject: {
+    parse: toObject,
+    parseLiteral: (node) => toObject(valueFromASTUntyped(node)),
+    serialize: toObject,
+  },
 }
 
 /** Gives the schema's scalars their meaning (admin-api.md §1). Throws when the schema has one that we do not know. */

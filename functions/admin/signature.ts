@@ -18,7 +18,12 @@ export interface SignatureContext {
   db: Db
   clock: Clock
   findTenant: (id: string) => Promise<Tenant | undefined>
-  settings: { operatorTenantId: string; adminApiSecret: string; signatureVersion: number; signatureTtlSeconds: number }
+  settings: {
+    operatorTenantId: string
+    adminApiSecret: string
+    signatureVersion: number
+    signatureTtlSeconds: number
+  }
 }
 
 /**
@@ -32,7 +37,8 @@ export async function authenticate(
 ): Promise<(Caller & { digest: Buffer; expiresAt: Date }) | undefined> {
   const { settings } = ctx
   const signature = parseHmacSignature(request.signature)
-  if (!signature || signature.version !== settings.signatureVersion || !isUuid(request.tenantId)) return undefined
+  if (!signature || signature.version !== settings.signatureVersion || !isUuid(request.tenantId))
+    return undefined
   const ttlMs = settings.signatureTtlSeconds * 1000
   if (Math.abs(ctx.clock.nowMs() - signature.timestampMs) > ttlMs) return undefined
   const tenant = await ctx.findTenant(request.tenantId.toLowerCase())

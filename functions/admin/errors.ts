@@ -1,0 +1,148 @@
+import { GraphQLError, type GraphQLFormattedError } from 'graphql'
+import type { AssetRefusalCode, LiquidityRefusalCode } from '../../shared/assets/index.ts'
+import type { ConnectorRefusalCode } from '../../shared/connector-client/index.ts'
+import type { IncomingPaymentRefusalCode } from '../../shared/incoming-payments/index.ts'
+import { toWireAmount } from '../../shared/money/index.ts'
+import type { OutgoingPaymentRefusalCode } from '../../shared/outgoing-payments/index.ts'
+import type { PeerRefusalCode } from '../../shared/peers/index.ts'
+import { Fault, type Logger, Refusal } from '../../shared/platform/index.ts'
+import { QuoteRefusal, type QuoteRefusalCode } from '../../shared/quotes/index.ts'
+import type { ReceiverRefusalCode } from '../../shared/receivers/index.ts'
+import type { TenantRefusalCode } from '../../shared/tenants/index.ts'
+import type { WalletAddressRefusalCode } from '../../shared/wallet-addresses/index.ts'
+import type { IdempotencyRefusalCode } from './idempotency.ts'
+
+/** The contract's `extensions.code`s (admin-api.md §1). */
+type GraphqlCode =
+  | 'BAD_USER_INPUT'
+  | 'CONFLICT'
+  | 'DUPLICATE'
+  | 'FORBIDDEN'
+  | 'INACTIVE'
+  | 'INTERNAL_SERVER_ERROR'
+  | 'NOT_FOUND'
+  | 'TIMEOUT'
+
+type AnyRefusalCode =
+  | AssetRefusalCode
+  | ConnectorRefusalCode
+  | IdempotencyRefusalCode
+  | IncomingPaymentRefusalCode
+  | LiquidityRefusalCode
+  | OutgoingPaymentRefusalCode
+  | PeerRefusalCode
+  | QuoteRefusalCode
+  | ReceiverRefusalCode
+  | TenantRefusalCode
+  | WalletAddressRefusalCode
+  | 'invalid_amount'
+  | 'invalid_input'
+  | 'invalid_page'
+
+const graphqlCode = {
+  unknown_tenant: 'NOT_FOUND',
+  duplicate_tenant: 'DUPLICATE',
+  missing_wallet_address_prefix: 'NOT_FOUND',
+  invalid_setting: 'BAD_USER_INPUT',
+  duplicate_wallet_address_prefix: 'BAD_USER_INPUT',
+  invalid_page: 'BAD_USER_INPUT',
+  invalid_amount: 'BAD_USER_INPUT',
+  invalid_input: 'BAD_USER_INPUT',
+  idempotency_conflict: 'CONFLICT',
+  idempotency_in_progress: 'CONFLICT',
+  unknown_asset: 'NOT_FOUND',
+  duplicate_asset: 'DUPLICATE',
+  invalid_asset: 'BAD_USER_INPUT',
+  asset_in_use: 'FORBIDDEN',
+  invalid_fee: 'BAD_USER_INPUT',
+  zero_amount: 'FORBIDDEN',
+  invalid_transfer_id: 'BAD_USER_INPUT',
+  duplicate_transfer: 'DUPLICATE',
+  insufficient_liquidity: 'FORBIDDEN',
+  unknown_peer: 'NOT_FOUND',
+  duplicate_peer: 'DUPLICATE',
+  duplicate_incoming_token: 'DUPLICATE',
+  invalid_ilp_address: 'BAD_USER_INPUT',
+  invalid_endpoint: 'BAD_USER_INPUT',
+  invalid_token: 'BAD_USER_INPUT',
+  invalid_peer: 'BAD_USER_INPUT',
+  unknown_wallet_address: 'NOT_FOUND',
+  inactive_wallet_address: 'INACTIVE',
+  invalid_wallet_address: 'BAD_USER_INPUT',
+  duplicate_wallet_address: 'DUPLICATE',
+  invalid_property: 'BAD_USER_INPUT',
+  unknown_key: 'NOT_FOUND',
+  invalid_key: 'BAD_USER_INPUT',
+  duplicate_key: 'DUPLICATE',
+  unknown_incoming_payment: 'NOT_FOUND',
+  invalid_expiry: 'BAD_USER_INPUT',
+  wrong_state: 'CONFLICT',
+  already_approved: 'FORBIDDEN',
+  already_cancelled: 'FORBIDDEN',
+  action_not_performed: 'TIMEOUT',
+  nothing_to_withdraw: 'FORBIDDEN',
+  withdrawal_released: 'CONFLICT',
+  invalid_receiver_url: 'BAD_USER_INPUT',
+  unknown_receiver: 'NOT_FOUND',
+  receiver_forbidden: 'FORBIDDEN',
+  receiver_refused: 'BAD_USER_INPUT',
+  receiver_wrong_state: 'CONFLICT',
+  unknown_quote: 'NOT_FOUND',
+  invalid_receiver: 'BAD_USER_INPUT',
+  non_positive_receive_amount: 'BAD_USER_INPUT',
+  rates_unavailable: 'INTERNAL_SERVER_ERROR',
+  insufficient_exchange_rate: 'BAD_USER_INPUT',
+  no_route: 'BAD_USER_INPUT',
+  probe_failed: 'INTERNAL_SERVER_ERROR',
+  invalid_request: 'BAD_USER_INPUT',
+  unknown_payment: 'NOT_FOUND',
+  invalid_quote: 'BAD_USER_INPUT',
+  unknown_event: 'BAD_USER_INPUT',
+  insufficient_balance: 'FORBIDDEN',
+  duplicate_withdrawal: 'DUPLICATE',
+  unknown_withdrawal: 'NOT_FOUND',
+  withdrawal_already_posted: 'CONFLICT',
+  withdrawal_already_voided: 'CONFLICT',
+  withdrawal_expired: 'FORBIDDEN',
+} as const satisfies Record<AnyRefusalCode, GraphqlCode>
+
+const isKnown = (code: string): code is AnyRefusalCode => Object.hasOwn(graphqlCode, code)
+
+const detailsOf = (error: unknown): Record<string, unknown> =>
+  error instanceof QuoteRefusal && error.minSendAmount
+    ? { details: { minSendAmount: toWireAmount(error.minSendAmount) } }
+    : {}
+
+/**
+ * An error as clients see it: the contract's code, and our stable one as `reason`. Anything that is not a refusal is logged and
+ * told as an internal error without words of its own, which might hold SQL or secrets.
+ */
+export function toGraphqlError(error: GraphQLError | Error, log: Logger): GraphQLFormattedError & Error {
+  const original = error instanceof GraphQLError ? error.originalError : error
+  const located = error instanceof GraphQLError ? error : undefined
+  const place = {
+    ...(located?.locations && { locations: located.locations }),
+    ...(located?.path && { path: located.path }),
+  }
+  const formatted = (message: string, extensions: Record<string, unknown>) =>
+    ({ message, ...place, extensions }) as unknown as GraphQLFormattedError & Error
+  if (original instanceof Refusal && isKnown(original.code))
+    return formatted(original.message, {
+      code: graphqlCode[original.code],
+      reason: original.code,
+      ...detailsOf(original),
+    })
+  if (original instanceof Fault) {
+    log.warn({ err: original }, 'admin request met a fault')
+    return formatted('a service that this needs is unavailable', {
+      code: 'INTERNAL_SERVER_ERROR',
+      reason: original.code,
+      retryable: original.retryable,
+    })
+  }
+  // A GraphQL error of the request itself: syntax, validation, coercion.
+  if (located && (original === undefined || original instanceof GraphQLError))
+    return formatted(located.message, { code: 'BAD_USER_INPUT', ...located.extensions })
+  log.error({ err: original ?? error }, 'admin request failed')
+  return formatted('internal server error', { code: 'INTERNAL_SERVER_ERROR' })
+}

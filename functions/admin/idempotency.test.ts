@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { createDb, type DbPool, sql, uuidv7 } from '../../shared/platform/index.ts'
+import { createTestDatabase, testClock } from '../../shared/testing/index.ts'
+import { type IdempotencyContext, IdempotencyRefusal, runOnce, sweepIdempotencyKeys } from './idempotency.ts'
+
+describe('idempotency keys', () => {
+  let db: DbPool
+  let database: Awaited<ReturnType<typeof createTestDatabase>>
+  const tenantId = uuidv7()
+  const otherTenantId = uuidv7()
+  before(async () => {
+    database = await createTestDatabase('resources')
+    db = createDb({ connectionString: database.connectionString, poolSizeMax: 20 })
+    for (const id of [tenantId, otherTenantId])
+      await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${id}, 'sealed')`)
+  })
+  after(async () => {
+    await db.close()
+    await database.drop()
+  })
+
+  const clock = testClock(new Date('2026-01-01T00:00:00Z'))
+  const ctx = (): IdempotencyContext => ({ db, clock, lockMs: 2_000, lifespanMs: 86_400_000 })
+  const request = (key: string, overrides: Record<string, unknown> = {}) => ({
+    tenantId,
+    key,
+    operation: 'createThing',
+    arguments: { amount: '5' },
+    ...overrides,
+  })
+  const counting = () => {
+    const calls = { count: 0 }
+    return { calls, run: async () => ({ id: `thing-${++calls.count}` }) }
+  }
+
+  it('runs once for 20 parallel requests with one key, and all get the same answer', async () => {
+    const { calls, run } = counting()
+    const slow = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      return run()
+    }
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => runOnce(ctx(), request('parallel'), slow)),
+    )
+    assert.equal(calls.count, 1)
+    for (const answer of answers) assert.deepEqual(answer, { id: 'thing-1' })
+  })
+
+  it('refuses a key that was used with other arguments, and does nothing', async () => {
+    const { calls, run } = counting()
+    await runOnce(ctx(), request('arguments'), run)
+    await assert.rejects(
+      runOnce(ctx(), request('arguments', { arguments: { amount: '6' } }), run),
+      (error) => error instanceof IdempotencyRefusal && error.code === 'idempotency_conflict',
+    )
+    await assert.rejects(
+      runOnce(ctx(), request('arguments', { operation: 'other' }), run),
+      IdempotencyRefusal,
+    )
+    assert.equal(calls.count, 1)
+  })
+
+  it('keeps tenants apart', async () => {
+    const { calls, run } = counting()
+    await runOnce(ctx(), request('shared'), run)
+    await runOnce(ctx(), request('shared', { tenantId: otherTenantId, arguments: { amount: '7' } }), run)
+    assert.equal(calls.count, 2)
+  })
+
+  it('stores no failure', async () => {
+    const { calls, run } = counting()
+    await assert.rejects(
+      runOnce(ctx(), request('failure'), () => Promise.reject(new Error('refused'))),
+      /refused/,
+    )
+    assert.deepEqual(await runOnce(ctx(), request('failure'), run), { id: 'thing-1' })
+    assert.equal(calls.count, 1)
+  })
+
+  it('runs again what a request that died left behind, and only under the same arguments', async () => {
+    const { calls, run } = counting()
+    await db.execute(sql`
+      insert into idempotency_keys (tenant_id, key, operation, arguments_hash, locked_until, owner, expires_at)
+      select tenant_id, 'dead', operation, arguments_hash, ${clock.now()}, ${uuidv7()}, expires_at
+      from idempotency_keys where key = 'shared' and tenant_id = ${tenantId}`)
+    await runOnce(ctx(), request('dead'), run)
+    assert.equal(calls.count, 1)
+  })
+
+  it('forgets keys whose time is over', async () => {
+    const { calls, run } = counting()
+    await runOnce(ctx(), request('old'), run)
+    clock.advance(86_400_001)
+    assert.ok((await sweepIdempotencyKeys(ctx())) > 0)
+    await runOnce(ctx(), request('old', { arguments: { amount: 'other' } }), run)
+    assert.equal(calls.count, 2)
+  })
+
+  it('runs requests without a key each time', async () => {
+    const { calls, run } = counting()
+    const { key: _key, ...withoutKey } = request('none')
+    await runOnce(ctx(), { ...withoutKey, key: undefined }, run)
+    await runOnce(ctx(), { ...withoutKey, key: undefined }, run)
+    assert.equal(calls.count, 2)
+  })
+})

@@ -1,0 +1,140 @@
+import {
+  type Asset,
+  createAsset,
+  depositAssetLiquidity,
+  type Fee,
+  findAssetByCodeAndScale,
+  findLatestFee,
+  getAsset,
+  getAssetLiquidity,
+  listAssets,
+  setFee,
+  withdrawAssetLiquidity,
+} from '../../../shared/assets/index.ts'
+import { type PageArguments, toConnection, toPage } from '../paging.ts'
+import { parseId, parseTimeout, succeeded } from './input.ts'
+import {
+  anyOrOwn,
+  given,
+  listScope,
+  mutation,
+  own,
+  type RequestContext,
+  type ResolverMap,
+} from './resolver.ts'
+import { toTargetTenant } from './target-tenant.ts'
+
+export const toAsset = (asset: Asset) => ({
+  id: asset.id,
+  tenantId: asset.tenantId,
+  code: asset.code,
+  scale: asset.scale,
+  liquidityThreshold: asset.liquidityThreshold?.toString(),
+  withdrawalThreshold: asset.withdrawalThreshold?.toString(),
+  createdAt: asset.createdAt.toISOString(),
+})
+type AssetNode = ReturnType<typeof toAsset>
+
+const toFee = (fee: Fee) => ({
+  id: fee.id,
+  assetId: fee.assetId,
+  type: fee.type,
+  fixed: fee.fixed.toString(),
+  basisPoints: fee.basisPoints,
+  createdAt: fee.createdAt.toISOString(),
+})
+
+/** The asset of a parent that the caller may see: its own tenant's. */
+export const assetOf = async (parent: { assetId: string }, ctx: RequestContext) =>
+  toAsset(await getAsset(ctx.node, anyOrOwn(ctx), parent.assetId))
+
+const fee =
+  (type: 'SENDING' | 'RECEIVING') => async (asset: AssetNode, _args: unknown, ctx: RequestContext) => {
+    const found = await findLatestFee(ctx.node, asset.id, type)
+    return found && toFee(found)
+  }
+
+interface CreateAssetInput {
+  code: string
+  scale: number
+  liquidityThreshold?: bigint | null
+  withdrawalThreshold?: bigint | null
+  tenantId?: string | null
+  idempotencyKey?: string | null
+}
+
+interface LiquidityInput {
+  assetId: string
+  id: string
+  amount: bigint
+  timeoutSeconds?: bigint
+  idempotencyKey?: string | null
+}
+
+export const assetResolvers: ResolverMap = {
+  Query: {
+    asset: async (_source, args: { id: string }, ctx) =>
+      toAsset(await getAsset(ctx.node, anyOrOwn(ctx), parseId(args.id, 'id'))),
+    assetByCodeAndScale: async (_source, args: { code: string; scale: number }, ctx) => {
+      const asset = await findAssetByCodeAndScale(ctx.node, own(ctx), args)
+      return asset && toAsset(asset)
+    },
+    assets: async (_source, args: PageArguments & { tenantId?: string }, ctx) =>
+      toConnection(await listAssets(ctx.node, listScope(ctx, args.tenantId), toPage(args)), toAsset),
+  },
+  Asset: {
+    liquidity: async (asset: AssetNode, _args, ctx) => (await getAssetLiquidity(ctx.node, asset)).toString(),
+    sendingFee: fee('SENDING'),
+    receivingFee: fee('RECEIVING'),
+  },
+  Mutation: {
+    createAsset: mutation('createAsset', async (ctx, input: CreateAssetInput) => {
+      const { liquidityThreshold, withdrawalThreshold } = input
+      const asset = await createAsset(ctx.node, {
+        tenantId: toTargetTenant(ctx, input.tenantId),
+        code: input.code,
+        scale: input.scale,
+        ...(liquidityThreshold != null && { liquidityThreshold }),
+        ...(withdrawalThreshold != null && { withdrawalThreshold }),
+      })
+      return { asset: toAsset(asset) }
+    }),
+    setFee: mutation(
+      'setFee',
+      async (
+        ctx,
+        input: {
+          assetId: string
+          type: Fee['type']
+          fee: { fixed: bigint; basisPoints: number }
+          idempotencyKey?: string | null
+        },
+      ) => {
+        const assetId = parseId(input.assetId, 'assetId')
+        return {
+          fee: toFee(await setFee(ctx.node, anyOrOwn(ctx), { assetId, type: input.type, ...input.fee })),
+        }
+      },
+    ),
+    depositAssetLiquidity: mutation('depositAssetLiquidity', async (ctx, input: LiquidityInput) => {
+      await depositAssetLiquidity(ctx.node, anyOrOwn(ctx), {
+        assetId: parseId(input.assetId, 'assetId'),
+        transferId: parseId(input.id, 'id'),
+        amount: input.amount,
+      })
+      return succeeded
+    }),
+    createAssetLiquidityWithdrawal: mutation(
+      'createAssetLiquidityWithdrawal',
+      async (ctx, input: LiquidityInput) => {
+        await withdrawAssetLiquidity(ctx.node, anyOrOwn(ctx), {
+          assetId: parseId(input.assetId, 'assetId'),
+          transferId: parseId(input.id, 'id'),
+          amount: input.amount,
+          timeoutSeconds: parseTimeout(given(input.timeoutSeconds)),
+        })
+        return succeeded
+      },
+    ),
+  },
+}

@@ -1,0 +1,116 @@
+import { findLiquidity } from '../../../shared/assets/index.ts'
+import {
+  approveIncomingPayment,
+  cancelIncomingPayment,
+  createIncomingPayment,
+  getIncomingPayment,
+  type IncomingPayment,
+  type Initiator,
+  incomingPaymentUrl,
+  listIncomingPayments,
+} from '../../../shared/incoming-payments/index.ts'
+import { toWireAmount } from '../../../shared/money/index.ts'
+import { type PageArguments, toConnection, toPage } from '../paging.ts'
+import { type AmountInput, InvalidInput, parseAmountInput, parseDate, parseId } from './input.ts'
+import { anyOrOwn, listScope, mutation, own, type RequestContext, type ResolverMap } from './resolver.ts'
+
+const toPayment = (ctx: RequestContext) => (payment: IncomingPayment) => ({
+  id: payment.id,
+  url: incomingPaymentUrl(ctx.node.settings.openPaymentsUrl, payment),
+  tenantId: payment.tenantId,
+  walletAddressId: payment.walletAddressId,
+  client: payment.client,
+  state: payment.state,
+  incomingAmount: payment.incomingAmount && toWireAmount(payment.incomingAmount),
+  receivedAmount: toWireAmount(payment.receivedAmount),
+  metadata: payment.metadata,
+  senderWalletAddress: payment.senderWalletAddress,
+  cancelledAt: payment.cancelledAt?.toISOString(),
+  cancellationReason: payment.cancellationReason,
+  expiresAt: payment.expiresAt.toISOString(),
+  createdAt: payment.createdAt.toISOString(),
+})
+type PaymentNode = ReturnType<ReturnType<typeof toPayment>>
+
+interface ListArguments extends PageArguments {
+  tenantId?: string
+  filter?: { initiatedBy?: { in?: string[] | null; notIn?: string[] | null } | null } | null
+}
+
+interface CreateInput {
+  walletAddressId: string
+  incomingAmount?: AmountInput | null
+  expiresAt?: string | null
+  metadata?: Record<string, unknown> | null
+  senderWalletAddress?: string | null
+  idempotencyKey?: string | null
+}
+
+const initiators: readonly Initiator[] = ['CARD', 'OPEN_PAYMENTS', 'ADMIN']
+
+function parseInitiator(value: string): Initiator {
+  const initiator = initiators.find((known) => known === value)
+  if (!initiator) throw new InvalidInput(`initiatedBy must be one of ${initiators.join(', ')}`)
+  return initiator
+}
+
+export const incomingPaymentResolvers: ResolverMap = {
+  Query: {
+    incomingPayment: async (_source, args: { id: string }, ctx) =>
+      toPayment(ctx)(await getIncomingPayment(ctx.node, anyOrOwn(ctx), parseId(args.id, 'id'))),
+    incomingPayments: async (_source, args: ListArguments, ctx) => {
+      const { in: included, notIn } = args.filter?.initiatedBy ?? {}
+      const filter = {
+        initiatedBy: {
+          ...(included && { in: included.map(parseInitiator) }),
+          ...(notIn && { notIn: notIn.map(parseInitiator) }),
+        },
+      }
+      return toConnection(
+        await listIncomingPayments(ctx.node, listScope(ctx, args.tenantId), filter, toPage(args)),
+        toPayment(ctx),
+      )
+    },
+  },
+  IncomingPayment: {
+    liquidity: async (payment: PaymentNode, _args, ctx) => {
+      const liquidity = await findLiquidity(ctx.node, payment.id)
+      return liquidity?.toString()
+    },
+  },
+  Mutation: {
+    createIncomingPayment: mutation('createIncomingPayment', async (ctx, input: CreateInput) => {
+      const incomingAmount = parseAmountInput(input.incomingAmount)
+      const payment = await createIncomingPayment(ctx.node, {
+        tenantId: ctx.caller.tenantId,
+        walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
+        ...(incomingAmount && { incomingAmount }),
+        ...(input.expiresAt != null && { expiresAt: parseDate(input.expiresAt, 'expiresAt') }),
+        ...(input.metadata != null && { metadata: input.metadata }),
+        ...(input.senderWalletAddress != null && { senderWalletAddress: input.senderWalletAddress }),
+        initiatedBy: 'ADMIN',
+      })
+      return { payment: toPayment(ctx)(payment) }
+    }),
+    approveIncomingPayment: mutation(
+      'approveIncomingPayment',
+      async (ctx, input: { id: string; idempotencyKey?: string | null }) => ({
+        payment: toPayment(ctx)(await approveIncomingPayment(ctx.node, own(ctx), parseId(input.id, 'id'))),
+      }),
+    ),
+    cancelIncomingPayment: mutation(
+      'cancelIncomingPayment',
+      async (
+        ctx,
+        input: { id: string; cancellationReason?: string | null; idempotencyKey?: string | null },
+      ) => ({
+        payment: toPayment(ctx)(
+          await cancelIncomingPayment(ctx.node, own(ctx), {
+            id: parseId(input.id, 'id'),
+            ...(input.cancellationReason != null && { reason: input.cancellationReason }),
+          }),
+        ),
+      }),
+    ),
+  },
+}

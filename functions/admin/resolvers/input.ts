@@ -1,0 +1,50 @@
+import { type Amount, InvalidAmount, parseAmount } from '../../../shared/money/index.ts'
+import { isUuid, Refusal } from '../../../shared/platform/index.ts'
+
+/** An argument that the schema's types let through and that still makes no sense. */
+export class InvalidInput extends Refusal<'invalid_input'> {
+  constructor(message: string) {
+    super('invalid_input', { message })
+  }
+}
+
+/** A UUID in lower case. */
+export function parseId(value: string, name: string): string {
+  if (!isUuid(value)) throw new InvalidInput(`${name} must be a UUID`)
+  return value.toLowerCase()
+}
+
+const TIMEOUT_SECONDS_MAX = 2n ** 31n - 1n
+
+/** Seconds of a two-phase withdrawal; 0 is single-phase. */
+export function parseTimeout(value: bigint | undefined): number {
+  if (value === undefined) return 0
+  if (value > TIMEOUT_SECONDS_MAX) throw new InvalidInput('timeoutSeconds is too large')
+  return Number(value)
+}
+
+export function parseDate(value: string, name: string): Date {
+  const date = new Date(value)
+  // ISO 8601 with a time zone, as every timestamp of this API.
+  if (
+    !/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(value) ||
+    Number.isNaN(date.getTime())
+  )
+    throw new InvalidInput(`${name} must be an ISO 8601 timestamp`)
+  return date
+}
+
+export interface AmountInput {
+  value: bigint
+  assetCode: string
+  assetScale: number
+}
+
+export function parseAmountInput(input: AmountInput | null | undefined): Amount | undefined {
+  if (input == null) return undefined
+  if (input.assetCode === '') throw new InvalidAmount('assetCode must not be empty')
+  return parseAmount({ ...input, value: input.value.toString() })
+}
+
+/** The answer of mutations that have nothing else to tell. */
+export const succeeded = { success: true } as const

@@ -1,0 +1,78 @@
+import { withdrawIncomingPayment } from '../../../shared/incoming-payments/index.ts'
+import {
+  depositEventLiquidity,
+  fundOutgoingPayment,
+  postWithdrawal,
+  voidWithdrawal,
+  withdrawEventLiquidity,
+  withdrawOutgoingPayment,
+} from '../../../shared/outgoing-payments/index.ts'
+import { parseId, parseTimeout, succeeded } from './input.ts'
+import { anyOrOwn, mutation, own, type ResolverMap } from './resolver.ts'
+
+interface Keyed {
+  idempotencyKey: string
+}
+
+/** Money of payments, in and out. An exact repeat under another key is success, so that wallets can retry without fear. */
+export const liquidityResolvers: ResolverMap = {
+  Mutation: {
+    depositOutgoingPaymentLiquidity: mutation(
+      'depositOutgoingPaymentLiquidity',
+      async (ctx, input: Keyed & { outgoingPaymentId: string }) => {
+        await fundOutgoingPayment(ctx.node, own(ctx), {
+          outgoingPaymentId: parseId(input.outgoingPaymentId, 'outgoingPaymentId'),
+        })
+        return succeeded
+      },
+    ),
+    depositEventLiquidity: mutation(
+      'depositEventLiquidity',
+      async (ctx, input: Keyed & { eventId: string }) => {
+        await depositEventLiquidity(ctx.node, anyOrOwn(ctx), parseId(input.eventId, 'eventId'))
+        return succeeded
+      },
+    ),
+    withdrawEventLiquidity: mutation(
+      'withdrawEventLiquidity',
+      async (ctx, input: Keyed & { eventId: string }) => {
+        await withdrawEventLiquidity(ctx.node, anyOrOwn(ctx), parseId(input.eventId, 'eventId'))
+        return succeeded
+      },
+    ),
+    createIncomingPaymentWithdrawal: mutation(
+      'createIncomingPaymentWithdrawal',
+      async (ctx, input: Keyed & { incomingPaymentId: string; timeoutSeconds: bigint }) => {
+        await withdrawIncomingPayment(ctx.node, anyOrOwn(ctx), {
+          incomingPaymentId: parseId(input.incomingPaymentId, 'incomingPaymentId'),
+          timeoutSeconds: parseTimeout(input.timeoutSeconds),
+        })
+        return succeeded
+      },
+    ),
+    createOutgoingPaymentWithdrawal: mutation(
+      'createOutgoingPaymentWithdrawal',
+      async (ctx, input: Keyed & { outgoingPaymentId: string; timeoutSeconds: bigint }) => {
+        await withdrawOutgoingPayment(ctx.node, anyOrOwn(ctx), {
+          outgoingPaymentId: parseId(input.outgoingPaymentId, 'outgoingPaymentId'),
+          timeoutSeconds: parseTimeout(input.timeoutSeconds),
+        })
+        return succeeded
+      },
+    ),
+    postLiquidityWithdrawal: mutation(
+      'postLiquidityWithdrawal',
+      async (ctx, input: Keyed & { withdrawalId: string }) => {
+        await postWithdrawal(ctx.node, anyOrOwn(ctx), parseId(input.withdrawalId, 'withdrawalId'))
+        return succeeded
+      },
+    ),
+    voidLiquidityWithdrawal: mutation(
+      'voidLiquidityWithdrawal',
+      async (ctx, input: Keyed & { withdrawalId: string }) => {
+        await voidWithdrawal(ctx.node, anyOrOwn(ctx), parseId(input.withdrawalId, 'withdrawalId'))
+        return succeeded
+      },
+    ),
+  },
+}

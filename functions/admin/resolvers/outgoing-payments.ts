@@ -1,0 +1,124 @@
+import { toWireAmount } from '../../../shared/money/index.ts'
+import {
+  cancelOutgoingPayment,
+  createOutgoingPayment,
+  createOutgoingPaymentFromIncomingPayment,
+  getOutgoingPayment,
+  getOutgoingPaymentLiquidity,
+  listOutgoingPayments,
+  type OutgoingPayment,
+} from '../../../shared/outgoing-payments/index.ts'
+import { type PageArguments, toConnection, toPage } from '../paging.ts'
+import { type AmountInput, parseAmountInput, parseId } from './input.ts'
+import { toQuote } from './quotes.ts'
+import { anyOrOwn, listScope, mutation, own, type ResolverMap } from './resolver.ts'
+
+const toPayment = (payment: OutgoingPayment) => ({
+  id: payment.id,
+  tenantId: payment.tenantId,
+  walletAddressId: payment.walletAddressId,
+  client: payment.client,
+  state: payment.state,
+  error: payment.error,
+  stateAttempts: payment.stateAttempts,
+  receiver: payment.receiver,
+  debitAmount: toWireAmount(payment.debitAmount),
+  receiveAmount: toWireAmount(payment.receiveAmount),
+  sentAmount: toWireAmount(payment.sentAmount),
+  metadata: payment.metadata,
+  grantId: payment.grantId,
+  quote: toQuote(payment.quote),
+  createdAt: payment.createdAt.toISOString(),
+})
+type PaymentNode = ReturnType<typeof toPayment>
+
+interface FilterString {
+  in?: string[] | null
+}
+
+interface ListArguments extends PageArguments {
+  tenantId?: string
+  filter?: {
+    receiver?: FilterString | null
+    walletAddressId?: FilterString | null
+    state?: FilterString | null
+  } | null
+}
+
+const toFilter = (filter: ListArguments['filter']) => ({
+  ...(filter?.receiver?.in && { receiver: filter.receiver.in }),
+  ...(filter?.walletAddressId?.in && {
+    walletAddressId: filter.walletAddressId.in.map((id) => parseId(id, 'walletAddressId')),
+  }),
+  ...(filter?.state?.in && { state: filter.state.in }),
+})
+
+interface CreateInput {
+  walletAddressId: string
+  metadata?: Record<string, unknown> | null
+  idempotencyKey?: string | null
+}
+
+export const outgoingPaymentResolvers: ResolverMap = {
+  Query: {
+    outgoingPayment: async (_source, args: { id: string }, ctx) =>
+      toPayment(await getOutgoingPayment(ctx.node, anyOrOwn(ctx), parseId(args.id, 'id'))),
+    outgoingPayments: async (_source, args: ListArguments, ctx) =>
+      toConnection(
+        await listOutgoingPayments(
+          ctx.node,
+          listScope(ctx, args.tenantId),
+          toFilter(args.filter),
+          toPage(args),
+        ),
+        toPayment,
+      ),
+  },
+  OutgoingPayment: {
+    liquidity: async (payment: PaymentNode, _args, ctx) => {
+      const [liquidity] = await getOutgoingPaymentLiquidity(ctx.node, [payment.id])
+      return liquidity?.toString()
+    },
+  },
+  Mutation: {
+    createOutgoingPayment: mutation(
+      'createOutgoingPayment',
+      async (ctx, input: CreateInput & { quoteId: string }) => {
+        const payment = await createOutgoingPayment(ctx.node, {
+          tenantId: ctx.caller.tenantId,
+          walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
+          quoteId: parseId(input.quoteId, 'quoteId'),
+          ...(input.metadata != null && { metadata: input.metadata }),
+          initiatedBy: 'ADMIN',
+        })
+        return { payment: toPayment(payment) }
+      },
+    ),
+    createOutgoingPaymentFromIncomingPayment: mutation(
+      'createOutgoingPaymentFromIncomingPayment',
+      async (ctx, input: CreateInput & { incomingPayment: string; debitAmount?: AmountInput | null }) => {
+        const debitAmount = parseAmountInput(input.debitAmount)
+        const payment = await createOutgoingPaymentFromIncomingPayment(ctx.node, {
+          tenantId: ctx.caller.tenantId,
+          walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
+          incomingPayment: input.incomingPayment,
+          ...(debitAmount && { debitAmount }),
+          ...(input.metadata != null && { metadata: input.metadata }),
+          initiatedBy: 'ADMIN',
+        })
+        return { payment: toPayment(payment) }
+      },
+    ),
+    cancelOutgoingPayment: mutation(
+      'cancelOutgoingPayment',
+      async (ctx, input: { id: string; reason?: string | null; idempotencyKey?: string | null }) => ({
+        payment: toPayment(
+          await cancelOutgoingPayment(ctx.node, own(ctx), {
+            id: parseId(input.id, 'id'),
+            ...(input.reason != null && { reason: input.reason }),
+          }),
+        ),
+      }),
+    ),
+  },
+}

@@ -1,0 +1,142 @@
+import {
+  createPeer,
+  deletePeer,
+  depositPeerLiquidity,
+  getPeer,
+  getPeerLiquidity,
+  listPeers,
+  type Peer,
+  updatePeer,
+  withdrawPeerLiquidity,
+} from '../../../shared/peers/index.ts'
+import { type PageArguments, toConnection, toPage } from '../paging.ts'
+import { assetOf } from './assets.ts'
+import { parseId, parseTimeout, succeeded } from './input.ts'
+import { anyOrOwn, given, listScope, mutation, own, type ResolverMap } from './resolver.ts'
+
+const toPeer = (peer: Peer) => ({
+  id: peer.id,
+  tenantId: peer.tenantId,
+  assetId: peer.asset.id,
+  staticIlpAddress: peer.staticIlpAddress,
+  name: peer.name,
+  maxPacketAmount: peer.maxPacketAmount?.toString(),
+  liquidityThreshold: peer.liquidityThreshold?.toString(),
+  routes: peer.routes,
+  endpoint: peer.outgoing.endpoint,
+  createdAt: peer.createdAt.toISOString(),
+})
+type PeerNode = ReturnType<typeof toPeer>
+
+interface HttpInput {
+  outgoing: { endpoint: string; authToken: string }
+  incoming?: { authTokens: string[] } | null
+}
+
+interface PeerInput {
+  name?: string | null
+  maxPacketAmount?: bigint | null
+  liquidityThreshold?: bigint | null
+  routes?: string[] | null
+  idempotencyKey?: string | null
+}
+
+const toFields = (input: PeerInput) => ({
+  ...(input.name != null && { name: input.name }),
+  ...(input.maxPacketAmount != null && { maxPacketAmount: input.maxPacketAmount }),
+  ...(input.liquidityThreshold != null && { liquidityThreshold: input.liquidityThreshold }),
+  ...(input.routes != null && { routes: input.routes }),
+})
+
+const toHttp = (http: HttpInput) => ({
+  outgoing: http.outgoing,
+  ...(http.incoming && { incoming: http.incoming }),
+})
+
+interface LiquidityInput {
+  peerId: string
+  id: string
+  amount: bigint
+  timeoutSeconds?: bigint
+  idempotencyKey?: string | null
+}
+
+export const peerResolvers: ResolverMap = {
+  Query: {
+    peer: async (_source, args: { id: string }, ctx) =>
+      toPeer(await getPeer(ctx.node, anyOrOwn(ctx), parseId(args.id, 'id'))),
+    peers: async (_source, args: PageArguments & { tenantId?: string }, ctx) =>
+      toConnection(await listPeers(ctx.node, listScope(ctx, args.tenantId), toPage(args)), toPeer),
+  },
+  Peer: {
+    asset: (peer: PeerNode, _args, ctx) => assetOf(peer, ctx),
+    liquidity: async (peer: PeerNode, _args, ctx) => (await getPeerLiquidity(ctx.node, peer)).toString(),
+    // Read afresh: the token must not be kept with the answers of idempotent mutations.
+    http: async (peer: PeerNode, _args, ctx) => ({
+      outgoing: (await getPeer(ctx.node, anyOrOwn(ctx), peer.id)).outgoing,
+    }),
+  },
+  Mutation: {
+    createPeer: mutation(
+      'createPeer',
+      async (
+        ctx,
+        input: PeerInput & {
+          assetId: string
+          staticIlpAddress: string
+          http: HttpInput
+          initialLiquidity?: bigint | null
+        },
+      ) => {
+        const peer = await createPeer(ctx.node, {
+          ...(!ctx.caller.isOperator && { tenantId: ctx.caller.tenantId }),
+          assetId: parseId(input.assetId, 'assetId'),
+          staticIlpAddress: input.staticIlpAddress,
+          ...(input.initialLiquidity != null && { initialLiquidity: input.initialLiquidity }),
+          ...toFields(input),
+          ...toHttp(input.http),
+        })
+        return { peer: toPeer(peer) }
+      },
+    ),
+    updatePeer: mutation(
+      'updatePeer',
+      async (
+        ctx,
+        input: PeerInput & { id: string; staticIlpAddress?: string | null; http?: HttpInput | null },
+      ) => {
+        const peer = await updatePeer(ctx.node, anyOrOwn(ctx), {
+          id: parseId(input.id, 'id'),
+          ...(input.staticIlpAddress != null && { staticIlpAddress: input.staticIlpAddress }),
+          ...toFields(input),
+          ...(input.http && toHttp(input.http)),
+        })
+        return { peer: toPeer(peer) }
+      },
+    ),
+    deletePeer: mutation('deletePeer', async (ctx, input: { id: string; idempotencyKey?: string | null }) => {
+      await deletePeer(ctx.node, own(ctx), parseId(input.id, 'id'))
+      return succeeded
+    }),
+    depositPeerLiquidity: mutation('depositPeerLiquidity', async (ctx, input: LiquidityInput) => {
+      await depositPeerLiquidity(ctx.node, anyOrOwn(ctx), {
+        peerId: parseId(input.peerId, 'peerId'),
+        transferId: parseId(input.id, 'id'),
+        amount: input.amount,
+      })
+      return succeeded
+    }),
+    createPeerLiquidityWithdrawal: mutation(
+      'createPeerLiquidityWithdrawal',
+      async (ctx, input: LiquidityInput) => {
+        await withdrawPeerLiquidity(ctx.node, anyOrOwn(ctx), {
+          peerId: parseId(input.peerId, 'peerId'),
+          transferId: parseId(input.id, 'id'),
+          amount: input.amount,
+          timeoutSeconds: parseTimeout(given(input.timeoutSeconds)),
+        })
+        return succeeded
+      },
+    ),
+  },
+}

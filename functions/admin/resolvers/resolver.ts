@@ -1,0 +1,58 @@
+import type { AdminContext } from '../context.ts'
+import { runOnce } from '../idempotency.ts'
+import type { Caller } from '../signature.ts'
+
+/** What every resolver gets: the node, and who asks. */
+export interface RequestContext {
+  node: AdminContext
+  caller: Caller
+}
+
+export type Resolver<Source = unknown, Arguments = Record<string, unknown>> = (
+  source: Source,
+  args: Arguments,
+  ctx: RequestContext,
+) => unknown
+
+/** Resolvers by type and field. Fields that are missing here are read off the parent. */
+export type ResolverMap = Record<string, Record<string, Resolver<never, never>>>
+
+/** The caller's own rows, or everybody's for the operator ("ANY/OWN" in the contract). */
+export const anyOrOwn = (ctx: RequestContext) =>
+  ctx.caller.isOperator ? ('all' as const) : { tenantId: ctx.caller.tenantId }
+
+/** The caller's own rows, also for the operator ("OWN"). */
+export const own = (ctx: RequestContext) => ({ tenantId: ctx.caller.tenantId })
+
+/** Operator: one tenant's rows when it names one, else all. Tenants: their own, whatever they name. */
+export function listScope(ctx: RequestContext, tenantId: string | null | undefined) {
+  if (!ctx.caller.isOperator) return own(ctx)
+  return tenantId ? { tenantId } : ('all' as const)
+}
+
+const plain = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value, (_key, item) => (typeof item === 'bigint' ? item.toString() : item)))
+
+/**
+ * A mutation with an `input`: carried out once per idempotency key. What `run` returns is stored as the answer, so it is a wire
+ * object: JSON, with the ids that nested fields need.
+ */
+export const mutation =
+  <Input extends { idempotencyKey?: string | null }, Answer>(
+    operation: string,
+    run: (ctx: RequestContext, input: Input) => Promise<Answer>,
+  ): Resolver<unknown, { input: Input }> =>
+  (_source, args, ctx) =>
+    runOnce(
+      { ...ctx.node.idempotency, db: ctx.node.db, clock: ctx.node.clock },
+      {
+        tenantId: ctx.caller.tenantId,
+        key: args.input.idempotencyKey ?? undefined,
+        operation,
+        arguments: plain(args.input),
+      },
+      () => run(ctx, args.input),
+    )
+
+/** GraphQL says null where we say absent. */
+export const given = <T>(value: T | null | undefined): T | undefined => value ?? undefined

@@ -1,0 +1,117 @@
+import { updateWalletAddress } from '../../../shared/incoming-payments/index.ts'
+import {
+  type AdditionalProperty,
+  createWalletAddress,
+  createWalletAddressKey,
+  findWalletAddressByUrl,
+  getWalletAddress,
+  isActive,
+  type Jwk,
+  listWalletAddresses,
+  pageWalletAddressKeys,
+  revokeWalletAddressKey,
+  type WalletAddress,
+  type WalletAddressKey,
+} from '../../../shared/wallet-addresses/index.ts'
+import { type PageArguments, toConnection, toPage } from '../paging.ts'
+import { assetOf } from './assets.ts'
+import { parseId } from './input.ts'
+import { anyOrOwn, listScope, mutation, own, type ResolverMap } from './resolver.ts'
+import { toTargetTenant } from './target-tenant.ts'
+
+const toWalletAddress = (walletAddress: WalletAddress) => ({
+  id: walletAddress.id,
+  tenantId: walletAddress.tenantId,
+  assetId: walletAddress.assetId,
+  address: walletAddress.address,
+  publicName: walletAddress.publicName,
+  status: isActive(walletAddress) ? 'ACTIVE' : 'INACTIVE',
+  additionalProperties: walletAddress.additionalProperties,
+  createdAt: walletAddress.createdAt.toISOString(),
+})
+type WalletAddressNode = ReturnType<typeof toWalletAddress>
+
+const toKey = (key: WalletAddressKey) => ({
+  id: key.id,
+  walletAddressId: key.walletAddressId,
+  jwk: key.jwk,
+  revoked: key.revokedAt !== undefined,
+  createdAt: key.createdAt.toISOString(),
+})
+
+interface CreateInput {
+  assetId: string
+  address: string
+  publicName?: string | null
+  additionalProperties?: AdditionalProperty[] | null
+  tenantId?: string | null
+  idempotencyKey?: string | null
+}
+
+interface UpdateInput {
+  id: string
+  publicName?: string | null
+  status?: 'ACTIVE' | 'INACTIVE' | null
+  additionalProperties?: AdditionalProperty[] | null
+  idempotencyKey?: string | null
+}
+
+export const walletAddressResolvers: ResolverMap = {
+  Query: {
+    walletAddress: async (_source, args: { id: string }, ctx) =>
+      toWalletAddress(await getWalletAddress(ctx.node, anyOrOwn(ctx), parseId(args.id, 'id'))),
+    walletAddressByUrl: async (_source, args: { url: string }, ctx) => {
+      const walletAddress = await findWalletAddressByUrl(ctx.node, anyOrOwn(ctx), args.url)
+      return walletAddress && toWalletAddress(walletAddress)
+    },
+    walletAddresses: async (_source, args: PageArguments & { tenantId?: string }, ctx) =>
+      toConnection(
+        await listWalletAddresses(ctx.node, listScope(ctx, args.tenantId), toPage(args)),
+        toWalletAddress,
+      ),
+  },
+  WalletAddress: {
+    asset: (walletAddress: WalletAddressNode, _args, ctx) => assetOf(walletAddress, ctx),
+    walletAddressKeys: async (walletAddress: WalletAddressNode, args: PageArguments, ctx) =>
+      toConnection(await pageWalletAddressKeys(ctx.node, walletAddress.id, toPage(args)), toKey),
+  },
+  Mutation: {
+    createWalletAddress: mutation('createWalletAddress', async (ctx, input: CreateInput) => {
+      const walletAddress = await createWalletAddress(ctx.node, {
+        tenantId: toTargetTenant(ctx, input.tenantId),
+        assetId: parseId(input.assetId, 'assetId'),
+        address: input.address,
+        ...(input.publicName != null && { publicName: input.publicName }),
+        ...(input.additionalProperties != null && { additionalProperties: input.additionalProperties }),
+      })
+      return { walletAddress: toWalletAddress(walletAddress) }
+    }),
+    updateWalletAddress: mutation('updateWalletAddress', async (ctx, input: UpdateInput) => {
+      const walletAddress = await updateWalletAddress(ctx.node, own(ctx), {
+        id: parseId(input.id, 'id'),
+        ...(input.publicName != null && { publicName: input.publicName }),
+        ...(input.status != null && { status: input.status }),
+        ...(input.additionalProperties != null && { additionalProperties: input.additionalProperties }),
+      })
+      return { walletAddress: toWalletAddress(walletAddress) }
+    }),
+    createWalletAddressKey: mutation(
+      'createWalletAddressKey',
+      async (ctx, input: { walletAddressId: string; jwk: Jwk; idempotencyKey?: string | null }) => {
+        const key = await createWalletAddressKey(ctx.node, anyOrOwn(ctx), {
+          walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
+          jwk: { ...input.jwk },
+        })
+        return { walletAddressKey: toKey(key) }
+      },
+    ),
+    revokeWalletAddressKey: mutation(
+      'revokeWalletAddressKey',
+      async (ctx, input: { id: string; idempotencyKey?: string | null }) => ({
+        walletAddressKey: toKey(
+          await revokeWalletAddressKey(ctx.node, anyOrOwn(ctx), parseId(input.id, 'id')),
+        ),
+      }),
+    ),
+  },
+}

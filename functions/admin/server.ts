@@ -1,0 +1,4 @@
+import { runDeployable } from '../../shared/platform/index.ts'
+import { startAdmin } from './wiring.ts'
+
+await runDeployable(startAdmin, process.env)
