@@ -1,13 +1,14 @@
 import type { KeyObject } from 'node:crypto'
 import { signRequest } from '../http-signatures/index.ts'
-import type {
-  Clock,
-  Db,
-  HttpClient,
-  HttpRequest,
-  HttpResponse,
-  Logger,
-  SecretBox,
+import {
+  type Clock,
+  type Db,
+  Fault,
+  type HttpClient,
+  type HttpRequest,
+  type HttpResponse,
+  type Logger,
+  type SecretBox,
 } from '../platform/index.ts'
 import { RemoteRefusal } from './errors.ts'
 import { type GrantKey, isFresh, isPassing, parseToken, type RemoteToken, unavailable } from './model.ts'
@@ -101,6 +102,7 @@ async function obtain(ctx: TokensContext, key: GrantKey, refused?: RemoteToken):
     const current = stored && (await findToken(ctx, key))
     if (current && current.value !== stored?.value && isUsable(current)) return current
     token = await requestGrant(ctx, key)
+    ctx.log.debug({ authServer: key.authServer, actions: key.actions }, 'grant obtained')
   }
   await saveToken(ctx, key, token)
   return token
