@@ -1,7 +1,9 @@
 /**
  * How functions reach the connector: the RPC's schema and its client. The server is `connector/rpc`. Requests are signed with
- * CONNECTOR_RPC_SECRET; amounts travel as decimal strings.
+ * CONNECTOR_RPC_SECRET; amounts travel as decimal strings. Always true here: every call may be repeated, and no repeat moves
+ * money that an earlier call moved.
  */
+export { type ConnectorClientOptions, createConnectorClient } from './client.ts'
 export { ConnectorRefusal, type ConnectorRefusalCode } from './errors.ts'
 export type {
   ConnectorClient,
@@ -15,3 +17,23 @@ export type {
   SourceAsset,
   StreamDestination,
 } from './model.ts'
+export {
+  BUDGET_MS_MAX,
+  MalformedRpc,
+  parseProbeInput,
+  parseRateInput,
+  parseRpcRequest,
+  parseSendInput,
+  type RpcError,
+  type RpcMethod,
+  type RpcRequest,
+  toWireProbeResult,
+  toWireRate,
+  toWireSendResult,
+} from './schema.ts'
+export {
+  connectorRpcSecret,
+  RPC_SIGNATURE_HEADER,
+  RPC_SIGNATURE_VERSION,
+  RPC_SIGNATURE_WINDOW_MS,
+} from './secret.ts'

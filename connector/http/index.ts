@@ -1,0 +1,8 @@
+/**
+ * ILP over HTTP (RFC 35): how packets come in from peers and go out to them. Always true here: a peer is known by its token
+ * before its packet is read, nothing waits longer than a packet lives, and bytes from outside never end in anything but an
+ * answer.
+ */
+export { listen } from './listen.ts'
+export { createPacketServer, type PacketServer, type PacketServerOptions } from './packet-server.ts'
+export { createPeerTransport, type PeerTransportOptions } from './peer-transport.ts'

@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CREDIT_DECISION_AGE_MAX_MS } from '../../shared/incoming-payments/index.ts'
+import type { Ledger, TransferEvent } from '../../shared/ledger/index.ts'
+import { type Clock, Fault, type Logger, messageOf } from '../../shared/platform/index.ts'
+import type { ReceivingPayment } from './deliveries.ts'
+import { AnswerUnknown } from './errors.ts'
+import { applyChain, type ChainOutcome } from './ledger-outcome.ts'
+import type { LocalPacket, Reply } from './model.ts'
+import { type Leg, legsOf, postedChain, transferId, transferReason } from './movement.ts'
+import { type Rejects, rejectMessages } from './rejects.ts'
+
+interface Context {
+  ledger: Ledger
+  clock: Clock
+  log: Logger
+  rejects: Rejects
+}
+
+export type Credit =
+  /** Now, or by an earlier packet that was this one; `uncertain`: one of the two. */
+  { kind: 'credited' | 'unchanged' | 'uncertain' } | { kind: 'refused'; reject: Reply }
+
+export interface CreditInput {
+  packet: LocalPacket
+  payment: ReceivingPayment
+  /** In the payment's asset. */
+  amount: bigint
+  /** When the payment was last read as open; `undefined` once it is closed. */
+  mayCredit: () => Promise<number | undefined>
+}
+
+/** The ledger's own deadline for one call: after that nothing of an abandoned call can still happen. */
+const ABANDONED_CALL_MS = 10_000
+
+/**
+ * Moves a packet's money into the payment: one chain of posted transfers. The same packet again finds its transfers and is a
+ * success without a second credit. While the outcome is unknown the same ids are repeated, as long as the packet lives and the
+ * payment is known to be open; after that nothing new may move, so the ledger is only asked whether it did. Throws
+ * {@link AnswerUnknown} when neither answer is true.
+ */
+export async function creditPayment(ctx: Context, input: CreditInput): Promise<Credit> {
+  const { packet, payment, amount } = input
+  const legs = legsOf(packet, { accountId: payment.id, asset: payment.asset, amount })
+  const events = postedChain({
+    packet,
+    legs,
+    idOf: (leg) => transferId(packet, leg, 'move'),
+    about: payment.id,
+    reason: transferReason.delivered,
+  })
+  const readAtMs = await input.mayCredit()
+  // Nothing was tried yet, so this is an ordinary refusal.
+  if (readAtMs === undefined)
+    return { kind: 'refused', reject: ctx.rejects('F02', rejectMessages.wrongState) }
+  try {
+    const outcome = await applyWhileOpen(ctx, input, events, readAtMs)
+    if (outcome.kind === 'unknown') return await findOut(ctx, packet)
+    if (outcome.kind === 'refused') return refused(ctx, input, legs, outcome)
+    if (outcome.kind === 'created') return { kind: 'credited' }
+    return { kind: outcome.repeated ? 'uncertain' : 'unchanged' }
+  } catch (error) {
+    if (error instanceof AnswerUnknown) throw error
+    throw new AnswerUnknown('a packet may have been delivered', { reason: messageOf(error) })
+  }
+}
+
+/** The outcome of a call that began before the decision was too old, or `unknown` for good. */
+async function applyWhileOpen(
+  ctx: Context,
+  { packet, mayCredit }: CreditInput,
+  events: readonly TransferEvent[],
+  firstReadAtMs: number,
+): Promise<ChainOutcome> {
+  const expiresMs = packet.prepare.expiresAt.getTime()
+  let readAtMs: number | undefined = firstReadAtMs
+  for (let repeated = false; ; repeated = true) {
+    const untilMs = Math.min(expiresMs, readAtMs + CREDIT_DECISION_AGE_MAX_MS)
+    const outcome = await applyChain(ctx, events, untilMs)
+    if (outcome.kind !== 'unknown') return { ...outcome, repeated: repeated || outcome.repeated }
+    readAtMs = await mayCredit().catch(() => undefined)
+    if (readAtMs === undefined || ctx.clock.nowMs() >= expiresMs) return { kind: 'unknown' }
+  }
+}
+
+function refused(
+  ctx: Context,
+  { payment }: CreditInput,
+  legs: readonly Leg[],
+  outcome: { status: string; index: number },
+): Credit {
+  switch (outcome.status) {
+    case 'exceeds_credits':
+    case 'id_already_failed': {
+      const isLiquidity = legs[outcome.index]?.name === 'destination'
+      const message = isLiquidity ? rejectMessages.insufficientLiquidity : rejectMessages.insufficientBalance
+      return { kind: 'refused', reject: ctx.rejects('T04', message) }
+    }
+    case 'exists_with_different_fields':
+      // Delivered before at another rate or with another amount: a Fulfill would confirm what did not arrive.
+      throw new AnswerUnknown('the packet was delivered before, with another amount')
+    default:
+      ctx.log.error({ paymentId: payment.id, status: outcome.status }, 'ledger refused a delivery')
+      return { kind: 'refused', reject: ctx.rejects('T00', rejectMessages.internal) }
+  }
+}
+
+/** Nothing more is tried: did it happen? Absence counts only once no abandoned call can still be at work. */
+async function findOut(ctx: Context, packet: LocalPacket): Promise<Credit> {
+  const id = transferId(packet, 'source', 'move')
+  const certainAtMs = ctx.clock.nowMs() + ABANDONED_CALL_MS
+  for (let delayMs = 250; ; delayMs = Math.min(delayMs * 2, 2_000)) {
+    try {
+      const startedAtMs = ctx.clock.nowMs()
+      const [transfer] = await ctx.ledger.lookupTransfers([id])
+      if (transfer) return { kind: 'uncertain' }
+      if (startedAtMs >= certainAtMs)
+        return { kind: 'refused', reject: ctx.rejects('R00', rejectMessages.expired) }
+    } catch (error) {
+      if (!(error instanceof Fault && error.retryable)) throw error
+      ctx.log.warn({ reason: messageOf(error) }, 'ledger outcome unknown; asking again')
+    }
+    await sleep(delayMs)
+  }
+}

@@ -1,0 +1,122 @@
+import type { Ledger } from '../../shared/ledger/index.ts'
+import { type Clock, type Logger, messageOf } from '../../shared/platform/index.ts'
+import type { CredentialReader } from '../../shared/stream-credentials/index.ts'
+import type { Counters } from '../counters.ts'
+import { type IncomingMoney, receiveStreamPacket, type StreamRejects } from '../stream/index.ts'
+import type { Conversion } from './convert.ts'
+import { creditPayment } from './credit-payment.ts'
+import type { Deliveries, Delivery } from './deliveries.ts'
+import type { LocalPacket, Reply, Service } from './model.ts'
+import type { ProgressRecorder } from './record-progress.ts'
+import { type Rejects, rejectMessages } from './rejects.ts'
+
+export interface DeliverContext {
+  reader: CredentialReader
+  /** STREAM_REJECTS. */
+  streamRejects: StreamRejects
+  convert: Conversion
+  deliveries: Deliveries
+  progress: ProgressRecorder
+  ledger: Ledger
+  clock: Clock
+  log: Logger
+  counters: Counters
+  rejects: Rejects
+}
+
+/**
+ * Delivery to one of this node's incoming payments. Money moves in one step, and only after the STREAM receiver has said yes,
+ * so a Fulfill means that the payment has the money and a Reject that it has not. The payment takes the packet that reaches its
+ * amount, even past it, and refuses every later one: with an authentic F99 while its state follows, with F02 afterwards.
+ * Packets of one payment are decided one after the other, by reserving; their credits go to the ledger together.
+ */
+export function deliver(ctx: DeliverContext): Service<LocalPacket> {
+  return async (packet) => {
+    const { prepare, account } = packet
+    if (isExpired(ctx, packet)) return ctx.rejects('R00', rejectMessages.expired)
+    const delivery = await ctx.deliveries.find(packet.paymentTag)
+    // The token is not bound to a tenant's address, the payment is.
+    if (delivery?.payment.tenantId !== account.tenantId)
+      return ctx.rejects('F02', rejectMessages.unknownDestination)
+    if (prepare.amount !== 0n && isClosed(ctx, delivery)) return ctx.rejects('F02', rejectMessages.wrongState)
+    const amount = await ctx.convert(account, delivery.payment.asset, prepare.amount)
+    if (typeof amount !== 'bigint') return amount
+
+    const decision = receiveStreamPacket({
+      reader: ctx.reader,
+      ilpAddress: packet.ownAddress,
+      prepare: { ...prepare, amount },
+      rejects: ctx.streamRejects,
+    })
+    switch (decision.kind) {
+      case 'reject':
+        return decision.reject
+      case 'fulfill':
+        return decision.fulfill
+      case 'money':
+        return await takeMoney(ctx, packet, decision)
+    }
+  }
+}
+
+const isExpired = (ctx: DeliverContext, packet: LocalPacket): boolean =>
+  packet.prepare.expiresAt.getTime() <= ctx.clock.nowMs()
+
+const isClosed = (ctx: DeliverContext, { payment }: Delivery): boolean =>
+  payment.state === 'COMPLETED' ||
+  payment.state === 'EXPIRED' ||
+  payment.expiresAt.getTime() <= ctx.clock.nowMs()
+
+async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: IncomingMoney): Promise<Reply> {
+  // Rates may have been waited for: the state must be young when the money moves.
+  const delivery = await ctx.deliveries.find(packet.paymentTag)
+  if (!delivery || isClosed(ctx, delivery)) return ctx.rejects('F02', rejectMessages.wrongState)
+  await delivery.open()
+  if (isExpired(ctx, packet)) return ctx.rejects('R00', rejectMessages.expired)
+  if (!delivery.reserve(money.amount)) return money.decline()
+  try {
+    const refusal = await credit(ctx, packet, delivery, money.amount)
+    if (refusal) return refusal
+  } finally {
+    await reportProgress(ctx, delivery)
+  }
+  ctx.counters.count('packets_delivered')
+  return money.fulfill()
+}
+
+/** A Reject when the ledger refused. What was reserved is settled either way. */
+async function credit(
+  ctx: DeliverContext,
+  packet: LocalPacket,
+  delivery: Delivery,
+  amount: bigint,
+): Promise<Reply | undefined> {
+  const mayCredit = async () => {
+    const current = await ctx.deliveries.find(delivery.payment.id)
+    return current && !isClosed(ctx, current) ? current.readAtMs : undefined
+  }
+  try {
+    const outcome = await creditPayment(ctx, { packet, payment: delivery.payment, amount, mayCredit })
+    delivery.settle(amount, outcome.kind === 'refused' ? 'unchanged' : outcome.kind)
+    return outcome.kind === 'refused' ? outcome.reject : undefined
+  } catch (error) {
+    delivery.settle(amount, 'uncertain')
+    throw error
+  }
+}
+
+/** Never fails: the money has moved, or not, whatever becomes of the record. */
+async function reportProgress(ctx: DeliverContext, delivery: Delivery): Promise<void> {
+  try {
+    await delivery.open()
+    const receivedAmount = delivery.takeReport()
+    if (receivedAmount === undefined) return
+    await ctx.progress.record({ incomingPaymentId: delivery.payment.id, receivedAmount })
+    ctx.deliveries.forgetState(delivery.payment.id)
+  } catch (error) {
+    ctx.log.error(
+      { incomingPaymentId: delivery.payment.id, reason: messageOf(error) },
+      'progress is not recorded',
+    )
+  }
+}

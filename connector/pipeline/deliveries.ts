@@ -1,0 +1,196 @@
+import {
+  type Account,
+  accountCode,
+  isSuccess,
+  type Ledger,
+  tenantSurrogate,
+} from '../../shared/ledger/index.ts'
+import { assert, type Clock, isUuid } from '../../shared/platform/index.ts'
+import type { LedgerAsset } from '../routing/index.ts'
+
+/** An incoming payment as packets need it. Its id is its ledger account. */
+export interface ReceivingPayment {
+  id: string
+  tenantId: string
+  asset: LedgerAsset
+  state: 'PENDING' | 'PROCESSING' | 'COMPLETED' | 'EXPIRED'
+  incomingAmount?: bigint
+  expiresAt: Date
+}
+
+export interface ReceivingPayments {
+  /** `undefined`: unknown, or deleted. */
+  findReceivingPayment(id: string): Promise<ReceivingPayment | undefined>
+}
+
+export interface DeliveriesContext {
+  payments: ReceivingPayments
+  ledger: Ledger
+  clock: Clock
+}
+
+/**
+ * Money on its way into one payment. What was received counts in memory from the ledger's figure on; what is being credited is
+ * reserved, so that packets at the same time cannot all be "the one that reaches the amount".
+ */
+export interface Delivery {
+  readonly payment: ReceivingPayment
+  /** When the payment's state was read. A credit must be decided soon after that (`canReceive` of shared/incoming-payments). */
+  readonly readAtMs: number
+  /** The ledger account is there and its total is known. */
+  open(): Promise<void>
+  /** False when the payment has, or is about to have, all that it asked for. */
+  reserve(amount: bigint): boolean
+  /** `unchanged`: the amount had been credited before. `uncertain`: it may have been; the total is read again. */
+  settle(amount: bigint, outcome: 'credited' | 'unchanged' | 'uncertain'): void
+  /**
+   * The received total, when it is one to record: the first money of a PENDING payment, or all that was asked for. The latter
+   * only when nothing more is on its way, because the payment's end is announced with the total at that moment. Needs `open`.
+   */
+  takeReport(): bigint | undefined
+}
+
+export interface Deliveries {
+  /** The payment with its state as it was at most {@link STATE_LIFE_MS} ago. */
+  find(paymentId: string): Promise<Delivery | undefined>
+  /** Its state has changed: the next packet reads it again. */
+  forgetState(paymentId: string): void
+}
+
+const STATE_LIFE_MS = 500
+/** Payments that are remembered. A forgotten one costs two lookups at its next packet. */
+const DELIVERIES_MAX = 10_000
+
+interface Entry extends Delivery {
+  payment: ReceivingPayment
+  readAtMs: number
+  received: bigint
+  reserved: bigint
+  opening: Promise<void> | undefined
+  reported: boolean
+  uncertain: boolean
+}
+
+export function createDeliveries(ctx: DeliveriesContext): Deliveries {
+  // In order of use: the first is the one that was not needed for longest.
+  const entries = new Map<string, Entry>()
+  const reading = new Map<string, Promise<Entry | undefined>>()
+
+  const remember = (id: string, entry: Entry) => {
+    entries.delete(id)
+    entries.set(id, entry)
+    if (entries.size <= DELIVERIES_MAX) return
+    for (const [oldId, old] of entries) {
+      // One with money on its way stays: its reservation must be seen by the next packet.
+      if (old.reserved > 0n) continue
+      entries.delete(oldId)
+      return
+    }
+  }
+
+  const read = async (id: string): Promise<Entry | undefined> => {
+    const readAtMs = ctx.clock.nowMs()
+    const payment = await ctx.payments.findReceivingPayment(id)
+    if (!payment) {
+      entries.delete(id)
+      return undefined
+    }
+    const entry = entries.get(id) ?? createEntry(ctx, payment)
+    entry.payment = payment
+    entry.readAtMs = readAtMs
+    remember(id, entry)
+    return entry
+  }
+
+  return {
+    async find(paymentId) {
+      // Tags of other kinds, and what only looks like ours, are no incoming payments.
+      if (!isUuid(paymentId)) return undefined
+      const known = entries.get(paymentId)
+      if (known && ctx.clock.nowMs() - known.readAtMs < STATE_LIFE_MS) return known
+      let pending = reading.get(paymentId)
+      if (!pending) {
+        pending = read(paymentId).finally(() => reading.delete(paymentId))
+        reading.set(paymentId, pending)
+      }
+      return await pending
+    },
+    forgetState(paymentId) {
+      const entry = entries.get(paymentId)
+      if (entry) entry.readAtMs = Number.NEGATIVE_INFINITY
+    },
+  }
+}
+
+function createEntry(ctx: DeliveriesContext, payment: ReceivingPayment): Entry {
+  const entry: Entry = {
+    payment,
+    received: 0n,
+    reserved: 0n,
+    readAtMs: Number.NEGATIVE_INFINITY,
+    opening: undefined,
+    reported: false,
+    uncertain: false,
+    open() {
+      entry.opening ??= openAccount(ctx, entry).catch((error) => {
+        entry.opening = undefined
+        throw error
+      })
+      return entry.opening
+    },
+    reserve(amount) {
+      const { incomingAmount } = entry.payment
+      if (incomingAmount !== undefined && entry.received + entry.reserved >= incomingAmount) return false
+      entry.reserved += amount
+      return true
+    },
+    settle(amount, outcome) {
+      entry.reserved -= amount
+      assert(entry.reserved >= 0n, 'what is settled was reserved', { reserved: entry.reserved, amount })
+      if (outcome === 'credited') entry.received += amount
+      if (outcome === 'uncertain') entry.uncertain = true
+      if (entry.uncertain && entry.reserved === 0n) {
+        // Nothing is on its way now, so the ledger's figure is complete.
+        entry.uncertain = false
+        entry.opening = undefined
+      }
+    },
+    takeReport() {
+      const { state, incomingAmount } = entry.payment
+      const isFirst = state === 'PENDING' && !entry.reported && entry.received > 0n
+      const isReached =
+        incomingAmount !== undefined && entry.received >= incomingAmount && entry.reserved === 0n
+      if (!isFirst && !isReached) return undefined
+      entry.reported = true
+      return entry.received
+    },
+  }
+  return entry
+}
+
+/** The account is made with the first packet; that it exists already is as good. The total is read in the same moment. */
+async function openAccount(ctx: DeliveriesContext, entry: Entry): Promise<void> {
+  const { id, tenantId, asset } = entry.payment
+  const [[status], [account]] = await Promise.all([
+    ctx.ledger.createAccounts([
+      {
+        id,
+        ledger: asset.ledger,
+        code: accountCode.incomingPayment,
+        debitsMustNotExceedCredits: true,
+        userData128: asset.id,
+        userData64: tenantSurrogate(tenantId),
+      },
+    ]),
+    ctx.ledger.lookupAccounts([id]),
+  ])
+  assert(
+    status !== undefined && (isSuccess(status) || status === 'exists_with_different_fields'),
+    'an incoming payment gets its account',
+    { id, status },
+  )
+  entry.received = receivedOf(account)
+}
+
+/** All that was ever credited: withdrawals do not make room for more. */
+const receivedOf = (account: Account | undefined): bigint => account?.creditsPosted ?? 0n

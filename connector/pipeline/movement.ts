@@ -1,0 +1,135 @@
+import {
+  type LedgerId,
+  type PostedTransfer,
+  type TransferEvent,
+  tenantSurrogate,
+  transferCode,
+} from '../../shared/ledger/index.ts'
+import { deriveId } from '../../shared/platform/index.ts'
+import type { LedgerAsset } from '../routing/index.ts'
+import type { IdentifiedPacket } from './model.ts'
+
+/** Why a packet's transfer was made (`user_data_32`). */
+export const transferReason = {
+  forwarded: 1,
+  delivered: 2,
+  /** Recorded after the hold was gone. */
+  late: 3,
+  /** Paid by the node itself, because the payer's account could not any more. */
+  covered: 4,
+} as const
+
+/** Where a packet's money goes. */
+export interface Destination {
+  accountId: LedgerId
+  asset: LedgerAsset
+  amount: bigint
+}
+
+/** One line of a movement: both accounts are on one ledger. */
+export interface Leg {
+  name: 'source' | 'destination'
+  debitAccountId: LedgerId
+  creditAccountId: LedgerId
+  ledger: number
+  amount: bigint
+}
+
+/**
+ * What moves when a packet is fulfilled (accounting.md §2). Within one asset: from account to account, the same amount. Across
+ * assets: the node's liquidity account takes the source amount on one ledger and gives the destination amount on the other.
+ */
+export function legsOf(packet: IdentifiedPacket, destination: Destination): Leg[] {
+  const { account, prepare } = packet
+  if (account.asset.ledger === destination.asset.ledger)
+    return [
+      {
+        name: 'source',
+        debitAccountId: account.id,
+        creditAccountId: destination.accountId,
+        ledger: account.asset.ledger,
+        amount: prepare.amount,
+      },
+    ]
+  return [
+    {
+      name: 'source',
+      debitAccountId: account.id,
+      creditAccountId: account.asset.id,
+      ledger: account.asset.ledger,
+      amount: prepare.amount,
+    },
+    {
+      name: 'destination',
+      debitAccountId: destination.asset.id,
+      creditAccountId: destination.accountId,
+      ledger: destination.asset.ledger,
+      amount: destination.amount,
+    },
+  ]
+}
+
+/** What is done with a leg. Each step of a packet has ids of its own. */
+export type Step = 'move' | 'post' | 'void' | 'late'
+
+/** The id of a packet's transfer: it follows from what makes the packet the same packet, so a repeat is the same transfer. */
+export const transferId = (packet: IdentifiedPacket, leg: Leg['name'], step: Step): LedgerId =>
+  deriveId(
+    'packet',
+    packet.account.id,
+    packet.conditionHex,
+    packet.prepare.expiresAt.getTime(),
+    step === 'move' ? leg : `${leg} ${step}`,
+  )
+
+const fieldsOf = (packet: IdentifiedPacket, about: LedgerId, reason: number) => ({
+  code: transferCode.transfer,
+  userData128: about,
+  userData64: tenantSurrogate(packet.account.tenantId),
+  userData32: reason,
+})
+
+type TransferIdOf = (leg: Leg['name']) => LedgerId
+
+interface MovementInput {
+  packet: IdentifiedPacket
+  legs: readonly Leg[]
+  idOf: TransferIdOf
+  /** Payment or peer that the movement belongs to. */
+  about: LedgerId
+  reason: number
+}
+
+/** The legs as one chain of posted transfers. */
+export const postedChain = ({ packet, legs, idOf, about, reason }: MovementInput): PostedTransfer[] =>
+  legs.map((leg, index) => ({
+    kind: 'posted',
+    id: idOf(leg.name),
+    debitAccountId: leg.debitAccountId,
+    creditAccountId: leg.creditAccountId,
+    ledger: leg.ledger,
+    amount: leg.amount,
+    ...fieldsOf(packet, about, reason),
+    ...(index < legs.length - 1 && { linked: true }),
+  }))
+
+/** The legs as one chain of pending transfers. */
+export const pendingChain = (input: MovementInput & { timeoutSeconds: number }): TransferEvent[] =>
+  postedChain(input).map((transfer) => ({
+    ...transfer,
+    kind: 'pending',
+    timeoutSeconds: input.timeoutSeconds,
+  }))
+
+/** Posts or voids a chain made by {@link pendingChain}. */
+export const resolutionChain = (
+  packet: IdentifiedPacket,
+  legs: readonly Leg[],
+  kind: 'post' | 'void',
+): TransferEvent[] =>
+  legs.map((leg, index) => ({
+    kind,
+    id: transferId(packet, leg.name, kind),
+    pendingId: transferId(packet, leg.name, 'move'),
+    ...(index < legs.length - 1 && { linked: true }),
+  }))

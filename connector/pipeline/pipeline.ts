@@ -1,0 +1,79 @@
+import { type IlpPrepare, parsePrepare, serializePrepare } from '../packet/index.ts'
+import type { PeerDirectory } from '../routing/index.ts'
+import { answerFaults } from './answer-faults.ts'
+import { type ChooseContext, chooseDestination } from './choose-destination.ts'
+import { type ConversionContext, convertAmount, createConversion } from './convert.ts'
+import { type DeliverContext, deliver } from './deliver.ts'
+import { findRoute } from './find-route.ts'
+import { type HoldContext, holdMoney } from './hold-money.ts'
+import { joinDuplicates } from './join-duplicates.ts'
+import { limitAmount } from './limit-amount.ts'
+import { limitRate } from './limit-rate.ts'
+import type { IncomingAccount, Reply } from './model.ts'
+import { createRejects } from './rejects.ts'
+import { type PeerTransport, sendToPeer } from './send-to-peer.ts'
+import { shortenExpiry } from './shorten-expiry.ts'
+import { validateFulfilment } from './validate-fulfilment.ts'
+
+export type PipelineOptions = Omit<HoldContext & DeliverContext & ConversionContext, 'rejects' | 'convert'> &
+  ChooseContext & {
+    directory: Pick<PeerDirectory, 'findRoute'>
+    transport: PeerTransport
+  }
+
+export interface Pipeline {
+  /** A Prepare's bytes from a peer. They are patched in place. Throws `InvalidPacket`, and `AnswerUnknown` when no answer is true. */
+  receive(account: IncomingAccount, bytes: Buffer): Promise<Reply>
+  /** A packet of this node's own payments and probes. */
+  send(account: IncomingAccount, prepare: IlpPrepare): Promise<Reply>
+  /** Packets under way. */
+  readonly inFlight: number
+}
+
+/**
+ * The packet's way through the node, in the order in which it must happen:
+ *
+ * 1. `answerFaults` is outermost: whatever breaks below becomes an answer.
+ * 2. `limitAmount` and `limitRate` cost nothing and protect all the rest; a packet that is too large does not use up the rate.
+ * 3. `joinDuplicates` before anything that moves money, so that a repeat cannot move it at the same time.
+ * 4. `chooseDestination`: the node's own addresses first, because no peer may answer for them.
+ * 5. Forwarded: `findRoute` and `shortenExpiry` refuse for free; `convertAmount` may wait for rates, so the expiry is fixed before
+ *    it and the price as late as can be.
+ * 6. `holdMoney` around everything that can fulfil: money is held before the packet leaves, and settled by what really came back,
+ *    which is why `validateFulfilment` is inside of it: a wrong fulfilment must void the hold.
+ * 7. `sendToPeer` is innermost.
+ */
+export function createPipeline(options: PipelineOptions): Pipeline {
+  const rejects = createRejects(options.ilpAddress)
+  const ctx = { ...options, rejects }
+  const convert = createConversion(ctx)
+
+  const forward = findRoute(
+    ctx,
+    shortenExpiry(ctx, convertAmount(convert, holdMoney(ctx, validateFulfilment(ctx, sendToPeer(ctx))))),
+  )
+  const local = deliver({ ...ctx, convert })
+  const handle = answerFaults(
+    ctx,
+    limitAmount(ctx, limitRate(ctx, joinDuplicates(ctx, chooseDestination(ctx, local, forward)))),
+  )
+
+  let inFlight = 0
+  const receive = async (account: IncomingAccount, bytes: Buffer): Promise<Reply> => {
+    const prepare = parsePrepare(bytes)
+    inFlight++
+    try {
+      return await handle({ account, prepare })
+    } finally {
+      inFlight--
+    }
+  }
+
+  return {
+    receive,
+    send: (account, prepare) => receive(account, serializePrepare(prepare)),
+    get inFlight() {
+      return inFlight
+    },
+  }
+}

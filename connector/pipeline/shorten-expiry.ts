@@ -1,0 +1,32 @@
+import type { Clock } from '../../shared/platform/index.ts'
+import type { RoutedPacket, ScheduledPacket, Service } from './model.ts'
+import type { Rejects } from './rejects.ts'
+
+/** What this node keeps for itself: time for its own answer to travel back, and the least that the next hop must have. */
+const EXPIRATION_WINDOW_MS = 1_000
+/** Longest that money is held for a packet, whatever its sender would allow. */
+const HOLD_WINDOW_MS = 30_000
+
+/** Gives the next hop a little less time than this node has; R02 when that leaves too little (connector.md §5). */
+export const shortenExpiry =
+  (ctx: { clock: Clock; rejects: Rejects }, next: Service<ScheduledPacket>): Service<RoutedPacket> =>
+  async (packet) => {
+    const { expiresAt: sourceExpiry } = packet.prepare
+    const nowMs = ctx.clock.nowMs()
+    const sourceMs = sourceExpiry.getTime()
+    const currentTime = new Date(nowMs).toISOString()
+    if (sourceMs < nowMs)
+      return ctx.rejects(
+        'R02',
+        `source transfer has already expired. sourceExpiry=${sourceExpiry.toISOString()} currentTime=${currentTime}`,
+      )
+    const expiresMs = Math.min(sourceMs - EXPIRATION_WINDOW_MS, nowMs + HOLD_WINDOW_MS)
+    if (expiresMs < nowMs + EXPIRATION_WINDOW_MS) {
+      const required = new Date(nowMs + 2 * EXPIRATION_WINDOW_MS).toISOString()
+      return ctx.rejects(
+        'R02',
+        `source transfer expires too soon to complete payment. actualSourceExpiry=${sourceExpiry.toISOString()} requiredSourceExpiry=${required} currentTime=${currentTime}`,
+      )
+    }
+    return await next({ ...packet, expiresAt: new Date(expiresMs) })
+  }

@@ -1,0 +1,16 @@
+import { hash } from 'node:crypto'
+import { isFulfill } from '../packet/index.ts'
+import type { OutgoingPacket, Service } from './model.ts'
+import { type Rejects, rejectMessages } from './rejects.ts'
+
+/** F05 unless the fulfilment is the preimage of the condition: the only proof that the money arrived. */
+export const validateFulfilment =
+  (ctx: { rejects: Rejects }, next: Service<OutgoingPacket>): Service<OutgoingPacket> =>
+  async (packet) => {
+    const reply = await next(packet)
+    if (!isFulfill(reply)) return reply
+    const digest = hash('sha256', reply.fulfillment, 'buffer')
+    return digest.equals(packet.prepare.executionCondition)
+      ? reply
+      : ctx.rejects('F05', rejectMessages.wrongFulfilment)
+  }
