@@ -4,6 +4,7 @@ import { startEmbeddedPostgres } from '../shared/embedded-postgres/index.ts'
 import { createLogger, messageOf } from '../shared/platform/index.ts'
 import { auditBanks, describeFindings } from './audit/audit-banks.ts'
 import { type BankName, loadBankSettings } from './bank-settings.ts'
+import { writeConnections } from './connections.ts'
 import { dataFolder, parseStartOptions } from './options.ts'
 import { formatAmount, pay } from './payment.ts'
 import { addressesOf, nextThingsToTry } from './screen.ts'
@@ -66,6 +67,7 @@ async function run(): Promise<void> {
       for (const suffix of ['', '_auth']) await postgres.createDatabase(`bank_${name}${suffix}`)
   })
 
+  await writeConnections(databases)
   const banks = await timed('banks A and B, peered and seeded', () =>
     startTwoBanks({ settings: { a, b }, databases, log }),
   )

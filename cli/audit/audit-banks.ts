@@ -1,0 +1,252 @@
+import { auditLedger } from '../../shared/ledger/index.ts'
+import { createDb } from '../../shared/platform/index.ts'
+import {
+  type AccountMovements,
+  type IncomingRow,
+  noMovements,
+  type OutgoingRow,
+  type PeerRow,
+  readIncoming,
+  readMovements,
+  readOutgoing,
+  readPeers,
+} from './books.ts'
+
+/** The invariants that hold over both banks once nothing is in flight (named as in the architecture's list of rules). */
+export type Invariant =
+  | 'I1 conservation'
+  | 'I2 no overdraft'
+  | 'I3 two-node agreement'
+  | 'I4 payment closure'
+  | 'I5 receiver truth'
+  | 'I9 fulfil rule'
+
+/** One check, and what is wrong where it fails. */
+export interface Finding {
+  invariant: Invariant
+  bank: string
+  /** What was looked at, with counts. */
+  checked: string
+  problem?: string
+}
+
+export interface AuditedBank {
+  resources: string
+  /** Default: the ledger is in `resources`. */
+  ledger?: string
+}
+
+interface Books {
+  name: string
+  outgoing: OutgoingRow[]
+  incoming: IncomingRow[]
+  peers: PeerRow[]
+  movements: Map<string, AccountMovements>
+}
+
+async function readBooks(name: string, bank: AuditedBank): Promise<Books> {
+  const resources = createDb({
+    connectionString: bank.resources,
+    poolSizeMax: 1,
+    applicationName: 'upesi-audit',
+  })
+  const ledger = createDb({
+    connectionString: bank.ledger ?? bank.resources,
+    poolSizeMax: 1,
+    applicationName: 'upesi-audit',
+  })
+  try {
+    return {
+      name,
+      outgoing: await readOutgoing(resources),
+      incoming: await readIncoming(resources),
+      peers: await readPeers(resources),
+      movements: await readMovements(ledger),
+    }
+  } finally {
+    await resources.close()
+    await ledger.close()
+  }
+}
+
+const movementsOf = (books: Books, accountId: string) => books.movements.get(accountId) ?? noMovements
+
+/** Turns the problems of one invariant into findings: one line that says what was checked when there are none. */
+function findingsOf(
+  invariant: Invariant,
+  bank: string,
+  checked: string,
+  problems: readonly string[],
+): Finding[] {
+  if (problems.length === 0) return [{ invariant, bank, checked }]
+  return problems.map((problem) => ({ invariant, bank, checked, problem }))
+}
+
+function checkClosure(books: Books): Finding[] {
+  const problems: string[] = []
+  for (const payment of books.outgoing) {
+    const { packetDebits, deposits, withdrawals } = movementsOf(books, payment.id)
+    const say = (what: string) => problems.push(`outgoing payment ${payment.id} (${payment.state}): ${what}`)
+    const ended = payment.state === 'COMPLETED' || payment.state === 'FAILED'
+    if (payment.state === 'SENDING') say('is still sending')
+    if (deposits > 0n && !ended && payment.state !== 'SENDING') say(`holds a deposit of ${deposits}`)
+    if (!ended) continue
+    if (deposits !== payment.debitAmount) say(`deposited ${deposits}, debitAmount ${payment.debitAmount}`)
+    if (packetDebits !== payment.sentAmount)
+      say(`ledger sent ${packetDebits}, recorded ${payment.sentAmount}`)
+    if (withdrawals > deposits - packetDebits) say(`withdrew ${withdrawals} of ${deposits - packetDebits}`)
+    if (payment.state === 'COMPLETED' && packetDebits === 0n) say('completed with nothing sent')
+    if (payment.endEvents !== 1) say(`has ${payment.endEvents} final events`)
+  }
+  return findingsOf('I4 payment closure', books.name, `${books.outgoing.length} outgoing payments`, problems)
+}
+
+function checkReceivers(books: Books): Finding[] {
+  const problems: string[] = []
+  for (const payment of books.incoming) {
+    const { packetCredits } = movementsOf(books, payment.id)
+    const say = (what: string) => problems.push(`incoming payment ${payment.id} (${payment.state}): ${what}`)
+    if (payment.announcements > 1) say(`was announced ${payment.announcements} times`)
+    if (payment.announcements === 1 && payment.announcedAmount !== packetCredits)
+      say(`announced ${payment.announcedAmount}, ledger credited ${packetCredits}`)
+    const final = payment.state === 'COMPLETED' || payment.state === 'EXPIRED'
+    if (final && packetCredits > 0n && payment.announcements === 0)
+      say(`holds ${packetCredits} and was not announced`)
+  }
+  return findingsOf('I5 receiver truth', books.name, `${books.incoming.length} incoming payments`, problems)
+}
+
+function checkFulfilRule(books: Books): Finding[] {
+  const problems: string[] = []
+  const sent = books.outgoing.filter((payment) => payment.method === 'ILP')
+  for (const payment of sent) {
+    const postings = movementsOf(books, payment.id).packetDebitCount
+    if (postings !== payment.packetsFulfilled)
+      problems.push(
+        `outgoing payment ${payment.id}: ${payment.packetsFulfilled} packets fulfilled, ${postings} posted`,
+      )
+  }
+  return findingsOf('I9 fulfil rule', books.name, `${sent.length} payments over ILP`, problems)
+}
+
+/** What senders say was delivered to a receiver is what its bank credited. */
+function checkDelivery(all: readonly Books[]): Finding[] {
+  const problems: string[] = []
+  const delivered = new Map<string, bigint>()
+  for (const books of all)
+    for (const payment of books.outgoing) {
+      const id = payment.receiver.split('/').at(-1) ?? ''
+      delivered.set(id, (delivered.get(id) ?? 0n) + payment.deliveredAmount)
+    }
+  let count = 0
+  for (const books of all)
+    for (const payment of books.incoming) {
+      count++
+      const { packetCredits } = movementsOf(books, payment.id)
+      const said = delivered.get(payment.id) ?? 0n
+      if (said !== packetCredits)
+        problems.push(`incoming payment ${payment.id}: senders delivered ${said}, credited ${packetCredits}`)
+    }
+  return findingsOf(
+    'I5 receiver truth',
+    all.map((books) => books.name).join(' and '),
+    `${count} receivers`,
+    problems,
+  )
+}
+
+/** What one node owes the other is what the other is owed, per asset: both counted the same packets. */
+function checkAgreement(all: readonly Books[], ilpAddressOf: (name: string) => string): Finding[] {
+  const problems: string[] = []
+  let pairs = 0
+  for (const [index, books] of all.entries())
+    for (const other of all.slice(index + 1)) {
+      for (const peer of books.peers.filter((row) => row.staticIlpAddress === ilpAddressOf(other.name))) {
+        const twin = other.peers.find(
+          (row) =>
+            row.staticIlpAddress === ilpAddressOf(books.name) &&
+            row.assetCode === peer.assetCode &&
+            row.assetScale === peer.assetScale,
+        )
+        if (!twin) continue
+        pairs++
+        const here = movementsOf(books, peer.id)
+        const there = movementsOf(other, twin.id)
+        const owes = here.packetCredits - here.packetDebits
+        const isOwed = there.packetDebits - there.packetCredits
+        if (owes !== isOwed)
+          problems.push(`${peer.assetCode}: ${books.name} owes ${owes}, ${other.name} counts ${isOwed}`)
+      }
+    }
+  const names = all.map((books) => books.name).join(' and ')
+  return findingsOf('I3 two-node agreement', names, `${pairs} peerings`, problems)
+}
+
+async function checkLedger(name: string, bank: AuditedBank): Promise<Finding[]> {
+  const found = await auditLedger(bank.ledger ?? bank.resources)
+  const overdrafts = found.filter((finding) => finding.invariant === 'no_overdraft')
+  const others = found.filter((finding) => finding.invariant !== 'no_overdraft')
+  return [
+    ...findingsOf(
+      'I1 conservation',
+      name,
+      'all ledgers',
+      others.map((finding) => finding.message),
+    ),
+    ...findingsOf(
+      'I2 no overdraft',
+      name,
+      'all accounts',
+      overdrafts.map((finding) => finding.message),
+    ),
+  ]
+}
+
+/** `test.bank-a` for bank `a`, as the development process names them. */
+const demoIlpAddress = (name: string) => `test.bank-${name}`
+
+async function auditOnce(
+  banks: Readonly<Record<string, AuditedBank>>,
+  ilpAddressOf: (name: string) => string,
+): Promise<Finding[]> {
+  const names = Object.keys(banks)
+  const books: Books[] = []
+  const findings: Finding[] = []
+  for (const name of names) {
+    const bank = banks[name]
+    if (!bank) continue
+    findings.push(...(await checkLedger(name, bank)))
+    books.push(await readBooks(name, bank))
+  }
+  for (const one of books)
+    findings.push(...checkClosure(one), ...checkReceivers(one), ...checkFulfilRule(one))
+  findings.push(...checkAgreement(books, ilpAddressOf), ...checkDelivery(books))
+  return findings
+}
+
+/**
+ * Audits banks over their databases and ledgers. Books are read one after the other, so a payment under way can look wrong: with
+ * `settleMs` problems are looked at again until they are gone or the time is over.
+ */
+export async function auditBanks(
+  banks: Readonly<Record<string, AuditedBank>>,
+  options: { settleMs?: number; ilpAddressOf?: (name: string) => string } = {},
+): Promise<Finding[]> {
+  const until = Date.now() + (options.settleMs ?? 5_000)
+  for (;;) {
+    const findings = await auditOnce(banks, options.ilpAddressOf ?? demoIlpAddress)
+    if (findings.every((finding) => finding.problem === undefined) || Date.now() >= until) return findings
+    await new Promise((resolve) => setTimeout(resolve, 250))
+  }
+}
+
+/** The findings as lines for people. */
+export function describeFindings(findings: readonly Finding[]): string {
+  return findings
+    .map(({ invariant, bank, checked, problem }) =>
+      problem === undefined
+        ? `  ok       ${invariant} (${bank}): ${checked}`
+        : `  PROBLEM  ${invariant} (${bank}): ${problem}`,
+    )
+    .join('\n')
+}

@@ -1,0 +1,16 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { AuditedBank } from './audit/audit-banks.ts'
+import { dataFolder } from './options.ts'
+
+const file = join(dataFolder, 'connections.json')
+
+/** Written by `npm start` for commands that want to look at its databases meanwhile. Holds the server's password: 0600. */
+export async function writeConnections(banks: Record<string, AuditedBank>): Promise<void> {
+  await mkdir(dataFolder, { recursive: true })
+  await writeFile(file, JSON.stringify(banks), { mode: 0o600 })
+}
+
+export async function readConnections(): Promise<Record<string, AuditedBank>> {
+  return JSON.parse(await readFile(file, 'utf8')) as Record<string, AuditedBank>
+}
