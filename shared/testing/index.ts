@@ -4,6 +4,12 @@
  */
 export { type TestClock, testClock } from './clock.ts'
 export { createTestDatabase, type TestDatabase, type TestDatabaseKind } from './database.ts'
+export {
+  type ReceivedRequest,
+  startTestHttpServer,
+  type TestAnswer,
+  type TestHttpServer,
+} from './http-server.ts'
 export { startTestRedis, type TestRedis } from './redis.ts'
 export { startTestServer, TEST_SERVER_VARIABLE, type TestServer } from './server.ts'
 export { waitFor } from './wait-for.ts'

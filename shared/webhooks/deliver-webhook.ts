@@ -89,7 +89,7 @@ async function post(
   try {
     const headers: Record<string, string> = { 'content-type': 'application/json' }
     if (recipient.secret !== undefined)
-      headers['rafiki-signature'] = signHmac({
+      headers['Rafiki-Signature'] = signHmac({
         secret: recipient.secret,
         version: recipient.signatureVersion,
         timestampMs: ctx.clock.nowMs(),
