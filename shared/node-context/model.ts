@@ -1,0 +1,104 @@
+import type { KeyObject } from 'node:crypto'
+import type { ConnectorClient } from '../connector-client/index.ts'
+import type { GrantsClient } from '../grants-client/index.ts'
+import type { Jwk } from '../http-signatures/index.ts'
+import type { IncomingPaymentSettings } from '../incoming-payments/index.ts'
+import type { Ledger } from '../ledger/index.ts'
+import type { Rate } from '../money/index.ts'
+import type { PaymentMethods } from '../payment-methods/index.ts'
+import {
+  type Cache,
+  type Clock,
+  type DbPool,
+  type HttpClient,
+  type Listener,
+  type Logger,
+  present,
+  type SecretBox,
+} from '../platform/index.ts'
+import type { NodeConfig } from './config.ts'
+
+/** What use cases need to know of this node, from the environment. */
+export interface NodeSettings extends IncomingPaymentSettings {
+  adminApiSecret: string
+  /** The node's own wallet address: its identity as a client. */
+  walletAddressUrl: string
+  authServerGrantUrl: string
+  keyId: string
+  slippage: Rate
+  quoteLifespanMs: number
+  outgoingPaymentAttemptsMax: number
+  cacheMs: number
+  pollIncomingPaymentCreated: boolean
+  incomingPaymentCreatedPollTimeoutMs: number
+  incomingPaymentCreatedPollFrequencyMs: number
+  walletAddressLookupTimeoutMs: number
+  walletAddressPollingFrequencyMs: number
+  walletAddressDeactivationGraceMs: number
+}
+
+/** What the node signs its requests with. */
+export interface InstanceKey {
+  privateKey: KeyObject
+  keyId: string
+  /** For `jwks.json` of WALLET_ADDRESS_URL. */
+  jwk: Jwk
+}
+
+/** Everything that a deployable on the resource database stands on. Use cases take the parts that they name. */
+export interface NodeContext {
+  db: DbPool
+  ledger: Ledger
+  clock: Clock
+  log: Logger
+  cache: Cache
+  listener: Listener
+  secretBox: SecretBox
+  /** For URLs from the environment and the operator. */
+  trustedHttp: HttpClient
+  /** For everybody else's URLs. */
+  guardedHttp: HttpClient
+  connector: ConnectorClient
+  grants: GrantsClient
+  instanceKey: InstanceKey
+  settings: NodeSettings
+  methods: PaymentMethods
+  /** Ends what the context opened, the database last. */
+  close(): Promise<void>
+}
+
+const settingKeys = [
+  'operatorTenantId',
+  'adminApiSecret',
+  'openPaymentsUrl',
+  'walletAddressUrl',
+  'authServerGrantUrl',
+  'keyId',
+  'ilpAddress',
+  'streamSecret',
+  'slippage',
+  'quoteLifespanMs',
+  'outgoingPaymentAttemptsMax',
+  'incomingPaymentExpiryMaxMs',
+  'cacheMs',
+  'pollIncomingPaymentCreated',
+  'incomingPaymentCreatedPollTimeoutMs',
+  'incomingPaymentCreatedPollFrequencyMs',
+  'walletAddressLookupTimeoutMs',
+  'walletAddressPollingFrequencyMs',
+  'walletAddressDeactivationGraceMs',
+  'webhookUrl',
+  'webhookTimeoutMs',
+  'webhookSignatureVersion',
+  'sendTenantWebhooksToOperator',
+] as const satisfies readonly (keyof NodeSettings & keyof NodeConfig)[]
+
+/** Picks what use cases may see: no connection strings, no encryption keys. */
+export function settingsOf(config: NodeConfig): NodeSettings {
+  const picked = Object.fromEntries(settingKeys.map((key) => [key, config[key]])) as Pick<
+    NodeConfig,
+    (typeof settingKeys)[number]
+  >
+  const { exchangeRatesUrl, webhookAttemptsMax, webhookSecret } = config
+  return { ...picked, ...present({ exchangeRatesUrl, webhookAttemptsMax, webhookSecret }) }
+}

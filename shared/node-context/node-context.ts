@@ -1,0 +1,136 @@
+import { fileURLToPath } from 'node:url'
+import { repairAssetAccounts } from '../assets/index.ts'
+import { connectorRpcSecret, createConnectorClient } from '../connector-client/index.ts'
+import { createGrantsClient } from '../grants-client/index.ts'
+import { createPostgresLedger } from '../ledger/index.ts'
+import { createPaymentMethods } from '../payment-methods/index.ts'
+import { repairPeerAccounts } from '../peers/index.ts'
+import {
+  createCache,
+  createDb,
+  createGuardedHttp,
+  createListener,
+  createLogger,
+  createSecretBox,
+  createTrustedHttp,
+  type Environment,
+  type Logger,
+  messageOf,
+  migrate,
+  systemClock,
+} from '../platform/index.ts'
+import { ensureOperatorTenant } from '../tenants/index.ts'
+import type { NodeConfig } from './config.ts'
+import { environmentWarnings } from './environment-warnings.ts'
+import { loadInstanceKey } from './instance-key.ts'
+import { type NodeContext, settingsOf } from './model.ts'
+
+const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+export interface NodeContextOptions {
+  /** Of the deployable, for logs and database sessions. */
+  name: string
+  /** For warnings about variables that nobody reads. */
+  environment?: Environment
+}
+
+/** Brings both databases up to date; several processes may do so at once. Throws PendingMigrations with ENABLE_MANUAL_MIGRATIONS. */
+export async function migrateNode(config: NodeConfig): Promise<void> {
+  await migrate({
+    connectionString: config.databaseUrl,
+    folder: folder('../migrations'),
+    table: 'upesi_migrations',
+    manual: config.manualMigrations,
+  })
+  await migrate({
+    connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl,
+    folder: folder('../ledger/postgres/migrations'),
+    table: 'public.upesi_ledger_migrations',
+    manual: config.manualMigrations,
+  })
+}
+
+/**
+ * Connects, migrates, and joins everything a deployable stands on. What was opened is closed again when a later step fails. Throws
+ * ConfigError for an unusable PRIVATE_KEY_FILE.
+ */
+export async function createNodeContext(
+  config: NodeConfig,
+  options: NodeContextOptions,
+): Promise<NodeContext> {
+  const log = createLogger({ level: config.logLevel, name: options.name })
+  for (const warning of environmentWarnings(options.environment ?? {})) log.warn(warning)
+  await migrateNode(config)
+
+  const closers: (() => Promise<void>)[] = []
+  const opened = <T extends { close(): Promise<void> }>(resource: T): T => {
+    closers.unshift(() => resource.close())
+    return resource
+  }
+  const close = async () => {
+    // In the reverse order of opening; each is closed even when another one cannot be.
+    for (const closer of closers.splice(0))
+      await closer().catch((error: unknown) =>
+        log.warn({ reason: messageOf(error) }, 'did not close cleanly'),
+      )
+  }
+  try {
+    return { ...(await openNode(config, options.name, log, opened)), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+type Opened = <T extends { close(): Promise<void> }>(resource: T) => T
+
+async function openNode(
+  config: NodeConfig,
+  name: string,
+  log: Logger,
+  opened: Opened,
+): Promise<Omit<NodeContext, 'close'>> {
+  const clock = systemClock
+  const settings = settingsOf(config)
+  const connections = { poolSizeMax: config.databasePoolSizeMax, applicationName: `upesi-${name}`, log }
+  const db = opened(createDb({ connectionString: config.databaseUrl, ...connections }))
+  const ledger = opened(
+    createPostgresLedger({
+      connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl,
+      ...connections,
+    }),
+  )
+  const listener = opened(createListener({ connectionString: config.databaseUrl, log }))
+  const trustedHttp = opened(createTrustedHttp())
+  const guardedHttp = opened(
+    createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp }),
+  )
+  const secretBox = createSecretBox(config.dbEncryptionSecret?.toString('base64') ?? config.adminApiSecret)
+  const cache = createCache({ clock, lifeMs: config.cacheMs })
+  const base = { db, ledger, clock, log, cache, listener, secretBox, trustedHttp, guardedHttp, settings }
+
+  await ensureOperatorTenant(base, { id: config.operatorTenantId, apiSecret: config.adminApiSecret })
+  const instanceKey = await loadInstanceKey(base, config)
+  const repaired = (await repairAssetAccounts(base)) + (await repairPeerAccounts(base))
+  if (repaired > 0) log.warn({ repaired }, 'ledger accounts were missing after a crash and have been made')
+
+  const connector = opened(
+    createConnectorClient({
+      url: config.connectorRpcUrl,
+      secret: connectorRpcSecret(config),
+      http: trustedHttp,
+      clock,
+    }),
+  )
+  const grants = createGrantsClient({
+    db,
+    http: guardedHttp,
+    clock,
+    log,
+    secretBox,
+    key: instanceKey,
+    clientWalletAddress: config.walletAddressUrl,
+  })
+  const methods = createPaymentMethods({ ...base, connector })
+  return { ...base, instanceKey, connector, grants, methods }
+}

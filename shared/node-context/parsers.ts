@@ -1,0 +1,43 @@
+import { parseRate, type Rate, rate } from '../money/index.ts'
+import { configuration } from '../platform/index.ts'
+
+/** A share from 0 to 1 in decimal digits, exact: 0.01 is 1/100. */
+export const share: configuration.Parse<Rate> = (value) => {
+  const problem = 'must be a decimal number from 0 to 1, such as 0.01'
+  if (/^0(\.0+)?$/.test(value)) return rate(0n, 1n)
+  let parsed: Rate
+  try {
+    parsed = parseRate(value)
+  } catch (error) {
+    throw new Error(problem, { cause: error })
+  }
+  if (parsed.numerator > parsed.denominator) throw new Error(problem)
+  return parsed
+}
+
+/** `none`, or a redis: or rediss: URL. */
+export const redisUrl: configuration.Parse<string> = (value) =>
+  value === 'none' ? value : configuration.url('redis', 'rediss')(value)
+
+/** The base of public URLs: no query, no fragment. */
+export const baseUrl: configuration.Parse<string> = (value) => {
+  const { search, hash } = new URL(configuration.httpUrl(value))
+  if (search !== '' || hash !== '') throw new Error('must be a URL without query and fragment')
+  return value
+}
+
+/** What a signing secret must at least be: not blank. */
+export const secretText: configuration.Parse<string> = (value) => {
+  if (value.trim() === '') throw new Error('must not be blank')
+  return value
+}
+
+/** A key id travels in JSON and in HTTP signature parameters. */
+export const keyId: configuration.Parse<string> = (value) => {
+  if (!/^[\x20-\x7e]{1,255}$/.test(value)) throw new Error('must be 1 to 255 characters of ASCII')
+  return value
+}
+
+export const milliseconds = configuration.integer({ min: 0, max: 2 ** 53 - 1 })
+/** Timers hold 31 bits. */
+export const timerMilliseconds = configuration.integer({ min: 1, max: 2 ** 31 - 1 })

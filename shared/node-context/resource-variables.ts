@@ -1,0 +1,141 @@
+import { configuration, optionalVariable, variable } from '../platform/index.ts'
+import { milliseconds, redisUrl, secretText, timerMilliseconds } from './parsers.ts'
+
+const { boolean, httpUrl, integer, list, oneOf, port, text } = configuration
+
+const workers = (name: string, what: string) =>
+  variable(name, integer({ min: 1, max: 10_000 }), { about: `${what} worked on at once`, default: 1 })
+const idle = (name: string, defaultMs: number) =>
+  variable(name, timerMilliseconds, {
+    about: 'interval in ms at which a worker looks for work that nothing announced',
+    default: defaultMs,
+  })
+
+/**
+ * Variables of the resource side that one deployable or another needs; each takes its own into its schema, so that a name, a
+ * default and a meaning stand in one place (contracts/admin/environment.md §1, decisions: Defaults).
+ */
+export const resourceVariables = {
+  adminPort: variable('ADMIN_PORT', port, { about: 'Admin GraphQL', default: 3001 }),
+  connectorPort: variable('CONNECTOR_PORT', port, { about: 'ILP over HTTP', default: 3002 }),
+  openPaymentsPort: variable('OPEN_PAYMENTS_PORT', port, {
+    about: 'Open Payments and wallet addresses',
+    default: 3003,
+  }),
+  connectorRpcPort: variable('CONNECTOR_RPC_PORT', port, {
+    about: "the connector's internal RPC",
+    default: 3012,
+  }),
+
+  instanceName: variable('INSTANCE_NAME', secretText, { about: 'name shown to peers and in metrics' }),
+  ilpConnectorUrl: variable('ILP_CONNECTOR_URL', httpUrl, { about: 'where peers post packets' }),
+
+  introspectionUrl: variable('AUTH_SERVER_INTROSPECTION_URL', httpUrl, { about: "auth's introspection" }),
+  introspectionCacheMs: variable('INTROSPECTION_CACHE_MS', milliseconds, {
+    about: 'life of introspection results in ms',
+    default: 0,
+  }),
+  authServiceApiUrl: variable('AUTH_SERVICE_API_URL', httpUrl, { about: "auth's internal tenant API" }),
+  authServiceApiSecret: optionalVariable('AUTH_SERVICE_API_SECRET', secretText, {
+    about: 'signs calls of that API; default derived from ADMIN_API_SECRET',
+    secret: true,
+  }),
+
+  adminSignatureVersion: variable('ADMIN_API_SIGNATURE_VERSION', integer({ min: 0, max: 9999 }), {
+    about: 'accepted version of Admin API signatures',
+    default: 1,
+  }),
+  adminSignatureTtlSeconds: variable('ADMIN_API_SIGNATURE_TTL_SECONDS', integer({ min: 1, max: 86_400 }), {
+    about: 'oldest accepted Admin API signature in s',
+    default: 30,
+  }),
+  adminCorsOrigins: variable('ADMIN_CORS_ORIGINS', list, {
+    about: 'origins that may call the Admin API from a browser',
+    default: [],
+  }),
+  idempotencyLockMs: variable('GRAPHQL_IDEMPOTENCY_KEY_LOCK_MS', timerMilliseconds, {
+    about: 'how long a second request with the same key waits for the first, in ms',
+    default: 2_000,
+  }),
+  idempotencyLifespanMs: variable('GRAPHQL_IDEMPOTENCY_KEY_TTL_MS', integer({ min: 1 }), {
+    about: 'life of stored results in ms',
+    default: 86_400_000,
+  }),
+
+  publicHosts: variable('PUBLIC_HOSTS', list, {
+    about: 'further hosts that signed requests may name',
+    default: [],
+  }),
+  signatureWindowSeconds: variable('SIGNATURE_WINDOW_SECONDS', integer({ min: 1, max: 86_400 }), {
+    about: 'how far the time in a signature may be off, in s',
+    default: 300,
+  }),
+  walletAddressNotFoundPolling: variable('WALLET_ADDRESS_NOT_FOUND_POLLING_ENABLED', boolean, {
+    about: 'ask the wallet also when an unknown address itself is opened',
+    default: false,
+  }),
+  walletAddressRedirectHtmlPage: optionalVariable('WALLET_ADDRESS_REDIRECT_HTML_PAGE', text, {
+    about: 'where browsers go that open a wallet address; %wa %ewa %wp %ewp stand for the address',
+  }),
+  spspEnabled: variable('ENABLE_SPSP_PAYMENT_POINTERS', boolean, {
+    about: 'answer application/spsp4+json',
+    default: true,
+  }),
+  cardServiceUrl: optionalVariable('CARD_SERVICE_URL', httpUrl, {
+    about: 'published in wallet address documents',
+  }),
+
+  redisUrl: variable('REDIS_URL', redisUrl, {
+    about: 'cache and STREAM totals; none: in process, for a single connector',
+    default: 'redis://127.0.0.1:6379',
+    secret: true,
+  }),
+  redisCaFile: optionalVariable('REDIS_TLS_CA_FILE_PATH', text, { about: 'CA of the Redis server' }),
+  redisKeyFile: optionalVariable('REDIS_TLS_KEY_FILE_PATH', text, { about: 'client key for Redis' }),
+  redisCertFile: optionalVariable('REDIS_TLS_CERT_FILE_PATH', text, {
+    about: 'client certificate for Redis',
+  }),
+
+  twoPhaseTimeoutSeconds: variable(
+    'TIGERBEETLE_TWO_PHASE_TIMEOUT_SECONDS',
+    integer({ min: 1, max: 86_400 }),
+    { about: 'shortest hold of a forwarded packet in s', default: 5 },
+  ),
+  exchangeRatesLifetimeMs: variable('EXCHANGE_RATES_LIFETIME', milliseconds, {
+    about: 'life of cached rates in ms',
+    default: 15_000,
+  }),
+  peerPacketsPerMinute: variable('PEER_PACKETS_PER_MINUTE', integer({ min: 1 }), {
+    about: 'packets accepted from a peer per minute',
+    default: 600_000,
+  }),
+  streamRejects: variable<'F99' | 'F05'>('STREAM_REJECTS', oneOf('F99', 'F05'), {
+    about: 'dialect in which unfulfillable packets are rejected',
+    default: 'F99',
+  }),
+
+  outgoingPaymentWorkers: workers('OUTGOING_PAYMENT_WORKERS', 'outgoing payments'),
+  outgoingPaymentWorkerIdleMs: idle('OUTGOING_PAYMENT_WORKER_IDLE', 10),
+  incomingPaymentWorkers: workers('INCOMING_PAYMENT_WORKERS', 'incoming payments'),
+  incomingPaymentWorkerIdleMs: idle('INCOMING_PAYMENT_WORKER_IDLE', 200),
+  webhookWorkers: workers('WEBHOOK_WORKERS', 'webhooks'),
+  webhookWorkerIdleMs: idle('WEBHOOK_WORKER_IDLE', 200),
+  walletAddressWorkers: workers('WALLET_ADDRESS_WORKERS', 'wallet addresses'),
+  walletAddressWorkerIdleMs: idle('WALLET_ADDRESS_WORKER_IDLE', 200),
+  unfundedPaymentTimeoutMs: optionalVariable('UNFUNDED_PAYMENT_TIMEOUT_MS', timerMilliseconds, {
+    about: 'cancel payments that nobody funded for so long, in ms; default: never',
+  }),
+  withdrawalThrottleDelayMs: optionalVariable('WITHDRAWAL_THROTTLE_DELAY', milliseconds, {
+    about: 'delay in ms before a credited wallet address announces a withdrawal',
+  }),
+}
+
+/** Client key and certificate for Redis come together. */
+export function redisChecks(config: {
+  redisKeyFile: string | undefined
+  redisCertFile: string | undefined
+}): string[] {
+  return (config.redisKeyFile === undefined) === (config.redisCertFile === undefined)
+    ? []
+    : ['REDIS_TLS_KEY_FILE_PATH and REDIS_TLS_CERT_FILE_PATH must be set together']
+}
