@@ -1,0 +1,4 @@
+import { runDeployable } from '../../shared/platform/index.ts'
+import { startWebhooks } from './wiring.ts'
+
+await runDeployable(startWebhooks, process.env)

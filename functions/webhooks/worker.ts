@@ -1,0 +1,32 @@
+import type { HttpClient } from '../../shared/platform/index.ts'
+import { type ConsumeContext, type Consumer, consumeJobs } from '../../shared/queue/index.ts'
+import { deliverWebhook, type WebhookRecipient } from '../../shared/webhooks/index.ts'
+
+/**
+ * Deliveries in flight for each of WEBHOOK_WORKERS. In Rafiki a worker is one delivery at a time; here it is a share of one
+ * event loop, and the default of one worker must not make a wallet wait for others.
+ */
+const DELIVERIES_PER_WORKER = 256
+/** Of these to one tenant: an endpoint that hangs for its whole timeout uses up its own places only. */
+const DELIVERIES_PER_TENANT_AND_WORKER = 16
+/** Longer than an attempt takes; extended while one is under way. */
+const LEASE_SECONDS = 30
+
+export interface WebhookWorkerContext extends ConsumeContext {
+  trustedHttp: HttpClient
+  recipients: (tenantId: string) => Promise<WebhookRecipient>
+}
+
+/** Delivers webhooks until closed. */
+export const consumeWebhooks = (
+  ctx: WebhookWorkerContext,
+  options: { workers: number; idleMs: number },
+): Consumer =>
+  consumeJobs(ctx, {
+    queue: 'webhooks',
+    handler: (job) => deliverWebhook({ ...ctx, http: ctx.trustedHttp }, job),
+    concurrency: options.workers * DELIVERIES_PER_WORKER,
+    concurrencyPerTenant: options.workers * DELIVERIES_PER_TENANT_AND_WORKER,
+    idleMs: options.idleMs,
+    leaseSeconds: LEASE_SECONDS,
+  })
