@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Fault, type HttpClient, type HttpResponse, silentLogger } from '../../shared/platform/index.ts'
+import { testClock } from '../../shared/testing/index.ts'
 import { AccessRefusal } from './errors.ts'
 import { createIntrospect, parseIntrospection, type RequestedAccess } from './introspection.ts'
 
@@ -33,8 +34,16 @@ function heldHttp() {
     waiting.shift()?.resolve({ status, headers: {}, body: Buffer.from(JSON.stringify(body)) })
   return { http, bodies, answer, fail: (error: unknown) => waiting.shift()?.reject(error) }
 }
-const introspectOver = (http: HttpClient) =>
-  createIntrospect({ http, log: silentLogger, url: 'http://auth.internal:3007', timeoutMs: 1000 })
+const clock = testClock()
+const introspectOver = (http: HttpClient, cacheMs = 0) =>
+  createIntrospect({
+    http,
+    clock,
+    log: silentLogger,
+    url: 'http://auth.internal:3007',
+    timeoutMs: 1000,
+    cacheMs,
+  })
 const failed = (error: unknown) => error instanceof AccessRefusal && error.code === 'introspection_failed'
 
 test('asks for one action on one wallet address', async () => {
@@ -68,6 +77,20 @@ test('the same question in flight is asked once, and no answer is kept', async (
   answer(active)
   assert.equal((await again).active, true)
   assert.equal(bodies.length, 2)
+})
+
+test('an operator may keep answers for a while', async () => {
+  const { http, bodies, answer } = heldHttp()
+  const introspect = introspectOver(http, 1_000)
+  const first = introspect('token', access)
+  answer(active)
+  await first
+  assert.equal((await introspect('token', access)).active, true)
+  assert.equal(bodies.length, 1)
+  clock.advance(1_001)
+  const later = introspect('token', access)
+  answer({ active: false })
+  assert.deepEqual(await later, { active: false })
 })
 
 test('questions that differ in anything do not share an answer', async () => {

@@ -1,4 +1,10 @@
-import { type HttpClient, type Logger, messageOf } from '../../shared/platform/index.ts'
+import {
+  type Clock,
+  createCache,
+  type HttpClient,
+  type Logger,
+  messageOf,
+} from '../../shared/platform/index.ts'
 import { AccessRefusal } from './errors.ts'
 
 export type AccessType = 'incoming-payment' | 'outgoing-payment' | 'quote'
@@ -76,16 +82,20 @@ export function parseIntrospection(value: unknown): Introspection {
 }
 
 /**
- * The client of auth's introspection listener. Questions that are the same and are in flight at the same time are asked once;
- * no answer outlives the requests that waited for it, so a revoked token is refused from the next request on.
+ * The client of auth's introspection listener. Questions that are the same and are in flight at the same time are asked once.
+ * With `cacheMs` 0, the default, no answer outlives the requests that waited for it: a revoked token is refused from the next
+ * request on.
  */
 export function createIntrospect(ctx: {
   http: HttpClient
+  clock: Clock
   log: Logger
   url: string
   timeoutMs: number
+  /** INTROSPECTION_CACHE_MS */
+  cacheMs: number
 }): Introspect {
-  const inFlight = new Map<string, Promise<Introspection>>()
+  const cache = createCache({ clock: ctx.clock, lifeMs: ctx.cacheMs })
 
   const ask = async (token: string, access: RequestedAccess): Promise<Introspection> => {
     const { type, action, identifier } = access
@@ -105,12 +115,8 @@ export function createIntrospect(ctx: {
     }
   }
 
-  return (token, access) => {
-    const key = JSON.stringify([token, access.type, access.action, access.identifier])
-    const known = inFlight.get(key)
-    if (known) return known
-    const asked = ask(token, access).finally(() => inFlight.delete(key))
-    inFlight.set(key, asked)
-    return asked
-  }
+  return (token, access) =>
+    cache.get(JSON.stringify([token, access.type, access.action, access.identifier]), () =>
+      ask(token, access),
+    )
 }

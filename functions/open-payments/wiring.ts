@@ -1,0 +1,82 @@
+import { createAttemptLimiter, createClientKeys, publicHostsOf } from '../../shared/http-signatures/index.ts'
+import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
+import { createOpenApiValidator } from '../../shared/openapi/index.ts'
+import { listenOn, present, type StartDeployable, sql } from '../../shared/platform/index.ts'
+import { buildOpenPaymentsApp } from './app.ts'
+import { loadOpenPaymentsConfig, type OpenPaymentsConfig } from './config.ts'
+import type { OpenPaymentsContext } from './context.ts'
+import { createIntrospect } from './introspection.ts'
+import { createNonces } from './nonces.ts'
+
+const INTROSPECTION_TIMEOUT_MS = 5_000
+
+const withoutSlash = (url: string) => url.replace(/\/+$/, '')
+
+/** The node's own address as wallet addresses are looked up: https, whatever the transport. */
+const lookupForm = (url: string) => withoutSlash(url.toLowerCase().replace(/^http:/, 'https:'))
+
+/** Joins the node with what only this listener has. */
+export function createOpenPaymentsContext(
+  node: NodeContext,
+  config: OpenPaymentsConfig,
+): OpenPaymentsContext {
+  const { db, clock, log } = node
+  return {
+    ...node,
+    urls: {
+      openPayments: withoutSlash(config.openPaymentsUrl),
+      authServer: withoutSlash(config.authServerGrantUrl),
+      ...present({ cardService: config.cardServiceUrl && withoutSlash(config.cardServiceUrl) }),
+    },
+    introspect: createIntrospect({
+      http: node.trustedHttp,
+      clock,
+      log,
+      url: config.introspectionUrl,
+      timeoutMs: INTROSPECTION_TIMEOUT_MS,
+      cacheMs: config.introspectionCacheMs,
+    }),
+    signatures: {
+      clock,
+      keys: createClientKeys({ http: node.guardedHttp, clock }),
+      nonces: createNonces({ db, clock }),
+      limiter: createAttemptLimiter({ clock }),
+      windowSeconds: config.signatureWindowSeconds,
+    },
+    publicHosts: publicHostsOf([config.openPaymentsUrl, ...config.publicHosts]),
+    trustProxy: config.trustProxy,
+    validators: {
+      resource: createOpenApiValidator({ spec: 'resource-server' }),
+      walletAddress: createOpenApiValidator({ spec: 'wallet-address-server' }),
+    },
+    validatesResponses: config.nodeEnv !== 'production',
+    ownWalletAddress: lookupForm(config.walletAddressUrl),
+    instanceJwk: node.instanceKey.jwk,
+    ...present({ walletAddressPage: config.walletAddressRedirectHtmlPage }),
+    awaitsWalletAddresses: config.walletAddressNotFoundPolling,
+    ready: async () => {
+      await db.execute(sql`select 1`)
+    },
+  }
+}
+
+/** The resource server and the wallet addresses. */
+export const startOpenPayments: StartDeployable = async (environment) => {
+  const config = loadOpenPaymentsConfig(environment)
+  const node = await createNodeContext(config, { name: 'open-payments', environment })
+  try {
+    const app = await buildOpenPaymentsApp(createOpenPaymentsContext(node, config))
+    const port = await listenOn(app, config.openPaymentsPort)
+    return {
+      name: 'open-payments',
+      ports: { openPayments: port },
+      close: async () => {
+        await app.close()
+        await node.close()
+      },
+    }
+  } catch (error) {
+    await node.close()
+    throw error
+  }
+}
