@@ -2,7 +2,13 @@ import { type Ledger, settlementAccountId } from '../ledger/index.ts'
 import { assert, type Cache, type Clock, type Db, Fault, uuidv7 } from '../platform/index.ts'
 import { isInScope, type Page, type Paged, type TenantScope } from '../tenants/index.ts'
 import { AssetRefusal } from './errors.ts'
-import { depositLiquidity, findLiquidity, type Movement, withdrawLiquidity } from './liquidity.ts'
+import {
+  depositLiquidity,
+  findLiquidity,
+  type Movement,
+  withAccounts,
+  withdrawLiquidity,
+} from './liquidity.ts'
 import { type Asset, assetAccounts, checkAsset, checkFee, type Fee, type FeeType } from './model.ts'
 import {
   insertAsset,
@@ -158,7 +164,10 @@ export async function depositAssetLiquidity(
   input: LiquidityInput,
 ): Promise<Movement> {
   const asset = await getAsset(ctx, scope, input.assetId)
-  return await depositLiquidity(ctx, { ...input, ...accountOf(asset) })
+  return await withAccounts(
+    () => ensureAssetAccounts(ctx, asset),
+    () => depositLiquidity(ctx, { ...input, ...accountOf(asset) }),
+  )
 }
 
 /** Asset → settlement. Throws {@link AssetRefusal} `unknown_asset` or {@link LiquidityRefusal}. */

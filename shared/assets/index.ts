@@ -30,6 +30,7 @@ export {
   type LiquidityAccount,
   type Movement,
   type Withdrawal,
+  withAccounts,
   withdrawLiquidity,
 } from './liquidity.ts'
 export { type Asset, type AssetRef, type Fee, type FeeType, toMoneyAsset } from './model.ts'

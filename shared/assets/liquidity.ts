@@ -121,6 +121,17 @@ export async function depositLiquidity(ctx: { ledger: Ledger }, input: Deposit):
   )
 }
 
+/** Runs `move`, and once more after `makeAccounts` when a crash had left out the account that money is to go to. */
+export async function withAccounts<T>(makeAccounts: () => Promise<void>, move: () => Promise<T>): Promise<T> {
+  try {
+    return await move()
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === 'ledger_account_missing')) throw error
+    await makeAccounts()
+    return await move()
+  }
+}
+
 /** Takes money out: account → settlement, at once or reserved. The id of a reserved one posts or voids it. Throws {@link LiquidityRefusal}. */
 export async function withdrawLiquidity(ctx: { ledger: Ledger }, input: Withdrawal): Promise<Movement> {
   checkMovement(input)

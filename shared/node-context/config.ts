@@ -1,5 +1,6 @@
 import { type ConfigOf, configuration, type LogLevel, optionalVariable, variable } from '../platform/index.ts'
 import { baseUrl, keyId, milliseconds, secretText, share, timerMilliseconds } from './parsers.ts'
+import { resourceVariables } from './resource-variables.ts'
 
 const { base64Bytes, boolean, httpUrl, ilpAddress, integer, list, oneOf, postgresUrl, text, uuid } =
   configuration
@@ -25,7 +26,7 @@ export const nodeConfig = {
       default: 'development',
     },
   ),
-  trustProxy: variable('TRUST_PROXY', boolean, { about: 'believe X-Forwarded-*', default: false }),
+  trustProxy: resourceVariables.trustProxy,
 
   databaseUrl: variable('DATABASE_URL', postgresUrl, {
     about: 'resource database',

@@ -26,6 +26,7 @@ export const resourceVariables = {
     about: "the connector's internal RPC",
     default: 3012,
   }),
+  trustProxy: variable('TRUST_PROXY', boolean, { about: 'believe X-Forwarded-*', default: false }),
 
   instanceName: variable('INSTANCE_NAME', secretText, { about: 'name shown to peers and in metrics' }),
   ilpConnectorUrl: variable('ILP_CONNECTOR_URL', httpUrl, { about: 'where peers post packets' }),

@@ -4,6 +4,7 @@ import {
   findLiquidity,
   getAsset,
   type Movement,
+  withAccounts,
   withdrawLiquidity,
 } from '../assets/index.ts'
 import { isSuccess, type Ledger } from '../ledger/index.ts'
@@ -240,7 +241,10 @@ export async function depositPeerLiquidity(
   input: LiquidityInput,
 ): Promise<Movement> {
   const peer = await getPeer(ctx, scope, input.peerId)
-  return await depositLiquidity(ctx, { ...input, ...accountOf(peer) })
+  return await withAccounts(
+    () => ensurePeerAccount(ctx, peer, undefined),
+    () => depositLiquidity(ctx, { ...input, ...accountOf(peer) }),
+  )
 }
 
 /** Peer → settlement. Throws {@link PeerRefusal} `unknown_peer` or LiquidityRefusal. */

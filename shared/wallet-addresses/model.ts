@@ -1,4 +1,5 @@
 import type { AssetRef } from '../assets/index.ts'
+import { parseJwk as parsePublicJwk, SignatureRefusal } from '../http-signatures/index.ts'
 import { isBelowPrefix } from '../tenants/index.ts'
 import { WalletAddressRefusal } from './errors.ts'
 
@@ -106,17 +107,13 @@ export function propertiesOf(properties: readonly AdditionalProperty[]): Additio
   return [...kept.values()]
 }
 
-/** A strict Ed25519 JWK: 32 bytes in unpadded base64url, nothing private in it. Throws {@link WalletAddressRefusal} `invalid_key`. */
+/** A strict public Ed25519 key, as http-signatures will want it, with a `kid`. Throws {@link WalletAddressRefusal} `invalid_key`. */
 export function parseJwk(input: unknown): Jwk {
-  const invalidKey = (message: string) => new WalletAddressRefusal('invalid_key', { message })
-  if (typeof input !== 'object' || input === null) throw invalidKey('the key must be a JWK')
-  const { kid, x, alg, kty, crv, ...rest } = input as Record<string, unknown>
-  if (Object.keys(rest).length > 0) throw invalidKey('the key must have kid, x, alg, kty and crv only')
-  if (typeof kid !== 'string' || kid === '' || kid.length > 255) throw invalidKey('kid must be text')
-  if (alg !== 'EdDSA' || kty !== 'OKP' || crv !== 'Ed25519')
-    throw invalidKey('the key must be EdDSA, OKP, Ed25519')
-  const bytes = typeof x === 'string' ? Buffer.from(x, 'base64url') : Buffer.alloc(0)
-  if (bytes.length !== 32 || bytes.toString('base64url') !== x)
-    throw invalidKey('x must be 32 bytes in base64url without padding')
-  return { kid, x, alg, kty, crv }
+  try {
+    const { kid, x, alg, kty, crv } = parsePublicJwk(input)
+    return { kid, x, alg, kty, crv }
+  } catch (error) {
+    if (!(error instanceof SignatureRefusal)) throw error
+    throw new WalletAddressRefusal('invalid_key', { message: error.message, cause: error })
+  }
 }
