@@ -21,7 +21,7 @@ export interface Bank {
   environment: Record<string, string>
   admin: AdminClient
   wallet: MockWallet
-  deployables: readonly RunningDeployable[]
+  deployables: RunningDeployable[]
   close(): Promise<void>
 }
 

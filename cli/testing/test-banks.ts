@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type Environment, silentLogger } from '../../shared/platform/index.ts'
 import { createTestDatabase } from '../../shared/testing/index.ts'
 import { auditBanks } from '../audit/audit-banks.ts'
-import type { DeployableName } from '../bank.ts'
+import type { Bank, DeployableName } from '../bank.ts'
 import { type BankName, createBankSettings } from '../bank-settings.ts'
 import { demoPlan, type SeedPlan } from '../seed.ts'
 import { startTwoBanks, type TwoBanks } from '../two-banks.ts'
@@ -76,4 +76,12 @@ export async function startTestBanks(
       await drop()
     },
   }
+}
+
+/** Ends one deployable of a bank; the rest go on. */
+export async function stopDeployable(bank: Bank, name: DeployableName): Promise<void> {
+  const running = bank.deployables.find((deployable) => deployable.name === name)
+  if (!running) throw new Error(`bank ${bank.settings.name} runs no ${name} here`)
+  await running.close()
+  bank.deployables.splice(bank.deployables.indexOf(running), 1)
 }

@@ -98,8 +98,6 @@ const graphqlCode = {
   unknown_payment: 'NOT_FOUND',
   invalid_quote: 'BAD_USER_INPUT',
   unknown_event: 'BAD_USER_INPUT',
-  insufficient_balance: 'FORBIDDEN',
-  duplicate_withdrawal: 'DUPLICATE',
   unknown_withdrawal: 'NOT_FOUND',
   withdrawal_already_posted: 'CONFLICT',
   withdrawal_already_voided: 'CONFLICT',

@@ -10,16 +10,19 @@ const SWEEP_MS = 60_000
 /** Starts the Admin GraphQL listener on ADMIN_PORT. */
 export const startAdmin: StartDeployable = async (env) => {
   const config = loadAdminConfig(env)
-  const node = await createNodeContext(config, { name: 'admin' })
+  const node = await createNodeContext(config, { name: 'admin', environment: env })
   try {
     const app = await buildAdminApp(
-      { ...node, idempotency: { lockMs: config.idempotencyLockMs, lifespanMs: config.idempotencyTtlMs } },
+      {
+        ...node,
+        idempotency: { lockMs: config.idempotencyLockMs, lifespanMs: config.idempotencyLifespanMs },
+      },
       {
         log: node.log,
         trustProxy: config.trustProxy,
         introspection: config.nodeEnv !== 'production',
-        corsOrigins: config.corsOrigins,
-        signature: { version: config.signatureVersion, ttlSeconds: config.signatureTtlSeconds },
+        corsOrigins: config.adminCorsOrigins,
+        signature: { version: config.adminSignatureVersion, ttlSeconds: config.adminSignatureTtlSeconds },
       },
     )
     const sweep = setInterval(() => {

@@ -38,7 +38,7 @@ export function addResolvers(schema: GraphQLSchema): void {
       for (const [name, resolve] of Object.entries(fields)) {
         const field = type.getFields()[name]
         if (!field) throw new Error(`resolver for a field that the schema lacks: ${typeName}.${name}`)
-        field.resolve = resolve as NonNullable<typeof field.resolve>
+        field.resolve = resolve as unknown as NonNullable<typeof field.resolve>
       }
     }
   }

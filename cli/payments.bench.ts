@@ -1,0 +1,159 @@
+// `npm run bench:payments`: whole payments between two banks through Admin API and webhooks, at 1, 10 and 50 in flight. Each bank
+// runs in a process of its own; wallets, load and the clock are in this one. PostgreSQL is durable, as in production.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startEmbeddedPostgres } from '../shared/embedded-postgres/index.ts'
+import { createLogger } from '../shared/platform/index.ts'
+import { auditBanks, describeFindings } from './audit/audit-banks.ts'
+import { deployableNames } from './bank.ts'
+import { type BankName, bankEnvironment, createBankSettings } from './bank-settings.ts'
+import { type ChildBank, startChildBank } from './child-bank.ts'
+import { cpuMs } from './cpu.ts'
+import { pay } from './payment.ts'
+import { demoPlan, type SeedPlan } from './seed.ts'
+import { startTwoBanks, type TwoBanks } from './two-banks.ts'
+
+const WARM_UP_MS = 3_000
+const MEASURED_MS = 8_000
+const IN_FLIGHT = [1, 10, 50]
+const NAMES: readonly BankName[] = ['a', 'b']
+
+/** Liquidity for the whole run, and no fee. */
+const plan = (name: BankName): SeedPlan => {
+  const { sendingFee: _fee, ...rest } = demoPlan[name]
+  return { ...rest, assetLiquidity: 10n ** 12n, peerLiquidity: 10n ** 12n }
+}
+
+interface Kind {
+  name: string
+  payee: [BankName, string]
+}
+const kinds: readonly Kind[] = [
+  { name: 'local, USD→EUR', payee: ['a', 'amara'] },
+  { name: 'remote, USD→EUR', payee: ['b', 'bob'] },
+]
+
+interface Measurement {
+  perSecond: number
+  p50: number
+  p95: number
+  failures: number
+  /** CPU milliseconds per payment, by process. */
+  cpu: Record<string, number>
+}
+
+const percentile = (sorted: readonly number[], share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+
+/** A closed loop: as many payers as are in flight, each starting the next payment when one has ended. */
+async function load(banks: TwoBanks, kind: Kind, inFlight: number, durationMs: number) {
+  const until = performance.now() + durationMs
+  const latencies: number[] = []
+  let failures = 0
+  const payer = async () => {
+    while (performance.now() < until) {
+      const startedAt = performance.now()
+      const outcome = await pay({
+        payer: banks.side('a', 'alice'),
+        payee: banks.side(...kind.payee),
+        receiveValue: 500n,
+        timeoutMs: 60_000,
+      }).catch((error: unknown) => ({ outgoing: { state: String(error) } }))
+      if (outcome.outgoing.state === 'COMPLETED') latencies.push(performance.now() - startedAt)
+      else if (++failures <= 3) console.error(`a payment ended as ${outcome.outgoing.state}`)
+    }
+  }
+  await Promise.all(Array.from({ length: inFlight }, payer))
+  return { latencies: latencies.sort((a, b) => a - b), failures }
+}
+
+async function measure(
+  banks: TwoBanks,
+  processes: Record<string, number>,
+  kind: Kind,
+  inFlight: number,
+): Promise<Measurement> {
+  await load(banks, kind, inFlight, WARM_UP_MS)
+  const read = () =>
+    Object.fromEntries(Object.entries(processes).map(([name, pid]) => [name, cpuMs(pid) ?? 0]))
+  const before = read()
+  const startedAt = performance.now()
+  const { latencies, failures } = await load(banks, kind, inFlight, MEASURED_MS)
+  const elapsedMs = performance.now() - startedAt
+  const after = read()
+  const perPayment = (name: string) =>
+    ((after[name] ?? 0) - (before[name] ?? 0)) / Math.max(latencies.length, 1)
+  return {
+    perSecond: (latencies.length * 1000) / elapsedMs,
+    p50: percentile(latencies, 0.5),
+    p95: percentile(latencies, 0.95),
+    failures,
+    cpu: Object.fromEntries(Object.keys(processes).map((name) => [name, perPayment(name)])),
+  }
+}
+
+const column = (value: string | number, width: number) => String(value).padStart(width)
+
+function header(processes: readonly string[]): string {
+  const cpuColumns = processes.map((name) => column(`cpu ${name}`, 12)).join('')
+  return `${'payment'.padEnd(18)}${column('in flight', 10)}${column('paid/s', 9)}${column('p50 ms', 9)}${column('p95 ms', 9)}${column('failed', 8)}${cpuColumns}`
+}
+
+function row(kind: Kind, inFlight: number, result: Measurement): string {
+  const cpuColumns = Object.values(result.cpu)
+    .map((milliseconds) => column(milliseconds.toFixed(1), 12))
+    .join('')
+  return `${kind.name.padEnd(18)}${column(inFlight, 10)}${column(result.perSecond.toFixed(1), 9)}${column(result.p50.toFixed(0), 9)}${column(result.p95.toFixed(0), 9)}${column(result.failures, 8)}${cpuColumns}`
+}
+
+async function main(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'upesi-bench-'))
+  const postgres = await startEmbeddedPostgres({ folder, durable: true })
+  const children: ChildBank[] = []
+  let banks: TwoBanks | undefined
+  try {
+    const codes = demoPlan.a.assets.map((asset) => asset.code)
+    const settings = { a: await createBankSettings('a', codes), b: await createBankSettings('b', codes) }
+    const databases = {
+      a: { resources: postgres.connectionString('bank_a'), auth: postgres.connectionString('bank_a_auth') },
+      b: { resources: postgres.connectionString('bank_b'), auth: postgres.connectionString('bank_b_auth') },
+    }
+    for (const name of NAMES)
+      for (const suffix of ['', '_auth']) await postgres.createDatabase(`bank_${name}${suffix}`)
+    for (const name of NAMES)
+      children.push(
+        await startChildBank({
+          settings: settings[name],
+          environment: bankEnvironment(settings[name], databases[name]),
+        }),
+      )
+    const [childA, childB] = children
+    if (!childA || !childB) throw new Error('both banks run')
+    banks = await startTwoBanks({
+      settings,
+      databases,
+      plans: { a: plan('a'), b: plan('b') },
+      except: { a: deployableNames, b: deployableNames },
+      log: createLogger({ level: 'warn', name: 'bench' }),
+    })
+    const processes = { A: childA.pid, B: childB.pid, Postgres: postgres.pid, wallets: process.pid }
+    console.log(
+      `${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} CPUs, Node ${process.version}, load ${loadavg()[0]?.toFixed(1)}`,
+    )
+    console.log('CPU in ms per payment; wallets and load generator share the machine (column wallets)')
+    console.log(header(Object.keys(processes)))
+    for (const kind of kinds)
+      for (const inFlight of IN_FLIGHT)
+        console.log(row(kind, inFlight, await measure(banks, processes, kind, inFlight)))
+    await Promise.all([banks.a.wallet.settled(), banks.b.wallet.settled()])
+    console.log(describeFindings(await auditBanks(databases)))
+  } finally {
+    await banks?.close()
+    for (const child of children) await child.close()
+    await postgres.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+await main()
