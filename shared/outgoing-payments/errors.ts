@@ -16,10 +16,8 @@ export type OutgoingPaymentRefusalCode =
   | 'unknown_event'
   /** Nothing remains to be withdrawn. */
   | 'nothing_to_withdraw'
-  /** The account holds less than that. */
-  | 'insufficient_balance'
-  /** This withdrawal was made before, with other terms. */
-  | 'duplicate_withdrawal'
+  /** A reserved withdrawal was voided or ran out; only one without a timeout can follow. */
+  | 'withdrawal_released'
   | 'unknown_withdrawal'
   | 'withdrawal_already_posted'
   | 'withdrawal_already_voided'

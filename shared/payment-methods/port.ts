@@ -60,10 +60,29 @@ export type PayResult = {
   packets: PacketCounts
 } & ({ status: 'done' } | { status: 'progress' } | { status: 'failed'; failure: PayFailure })
 
+export interface ProgressInput {
+  outgoingPaymentId: string
+  /** The ledger's figure, greater than zero. */
+  sentAmount: bigint
+  /** What was recorded; a crash may have lost the last of it. */
+  deliveredAmount: bigint
+  transferAttempt: number
+  limits?: RateLimits
+}
+
+export interface Progress {
+  /** What has arrived, at least. */
+  deliveredAmount: bigint
+  /** Nothing is left to do, whatever became of the receiver. */
+  paid: boolean
+}
+
 /** One way to move money to a receiver. Both calls are safe to repeat; `pay` never pays twice for one payment. */
 export interface PaymentMethod {
   quote(input: MethodQuoteInput): Promise<MethodQuote>
   pay(input: PayInput): Promise<PayResult>
+  /** What can be proven of a payment that has sent something, without its receiver: where to go on after a crash. */
+  progress(input: ProgressInput): Promise<Progress>
 }
 
 export type PaymentMethods = Readonly<Record<PaymentMethodName, PaymentMethod>>

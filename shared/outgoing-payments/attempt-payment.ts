@@ -1,0 +1,114 @@
+import { minimum } from '../money/index.ts'
+import { assert } from '../platform/index.ts'
+import { getReceiver, type Receiver, receiverClosed, wantedAmount } from '../receivers/index.ts'
+import type { SendingContext } from './context.ts'
+import { type Failure, failureOf, failureOfError, reportedFailure, SLICE_MS } from './failures.ts'
+import type { OutgoingPaymentRow } from './store.ts'
+
+/** What one attempt brought. `sentAmount`: what the decision knew of; more in the ledger means that it must be taken again. */
+export type Attempt = { sentAmount: bigint; deliveredAmount: bigint } & (
+  | { kind: 'completed' }
+  | { kind: 'progress' }
+  | { kind: 'failed'; failure: Failure }
+)
+
+const closedMessage = {
+  receiver_completed: 'the receiver was completed before anything was sent',
+  receiver_expired: 'the receiver expired before anything was sent',
+  receiver_unpayable: 'the receiver offers no method of payment',
+}
+
+/**
+ * Sends what is left of a payment, as far as one slice goes. `sentAmount` is the ledger's. Throws only what is no matter of the
+ * payment: faults of the database and the ledger.
+ */
+export async function attemptPayment(
+  ctx: SendingContext,
+  payment: OutgoingPaymentRow,
+  sentAmount: bigint,
+): Promise<Attempt> {
+  const { quote } = payment
+  const method = ctx.methods[quote.method]
+  const progress =
+    sentAmount === 0n
+      ? { deliveredAmount: 0n, paid: false }
+      : await method.progress({
+          outgoingPaymentId: payment.id,
+          sentAmount,
+          deliveredAmount: payment.deliveredAmount.value,
+          transferAttempt: payment.transferAttempts,
+          ...(quote.limits && { limits: quote.limits }),
+        })
+  const { deliveredAmount } = progress
+  const totals = { sentAmount, deliveredAmount }
+  const completed: Attempt = { kind: 'completed', ...totals }
+  const failed = (failure: Failure): Attempt => ({ kind: 'failed', failure, ...totals })
+
+  const isAllSent = sentAmount >= quote.sourceAmount || deliveredAmount >= quote.receiveAmount.value
+  if (progress.paid || isAllSent) return completed
+  const last = exhausted(ctx, payment)
+  if (last) return failed(last)
+  if (sentAmount === 0n && quote.expiresAt <= ctx.clock.now())
+    return failed(failureOf('quote_expired', 'the quote expired before anything was sent'))
+
+  const receiver = await readReceiver(ctx, payment)
+  if ('class' in receiver)
+    return receiver.code === 'unknown_receiver' && sentAmount > 0n ? completed : failed(receiver)
+  const closed = receiverClosed(receiver, ctx.clock.now())
+  if (closed) return sentAmount > 0n ? completed : failed(failureOf(closed, closedMessage[closed]))
+  const { assetCode, assetScale } = quote.receiveAmount
+  if (receiver.asset.assetCode !== assetCode || receiver.asset.assetScale !== assetScale)
+    return failed(failureOf('destination_asset_conflict', "the receiver's asset is not the quote's"))
+  return await pay(ctx, payment, receiver, totals)
+}
+
+/** All attempts were used up by waits for a dependency: the last of them could not end the payment itself. */
+function exhausted(ctx: SendingContext, payment: OutgoingPaymentRow): Failure | undefined {
+  if (payment.stateAttempts < ctx.settings.outgoingPaymentAttemptsMax) return undefined
+  const { errorCode = 'internal_error', error = 'all attempts failed' } = payment
+  return { code: errorCode, message: error, class: 'fatal' }
+}
+
+async function readReceiver(ctx: SendingContext, payment: OutgoingPaymentRow): Promise<Receiver | Failure> {
+  try {
+    return await getReceiver(ctx, { tenantId: payment.tenantId, url: payment.receiver })
+  } catch (error) {
+    return failureOfError(error, ctx.log, payment.id)
+  }
+}
+
+async function pay(
+  ctx: SendingContext,
+  payment: OutgoingPaymentRow,
+  receiver: Receiver,
+  totals: { sentAmount: bigint; deliveredAmount: bigint },
+): Promise<Attempt> {
+  const { quote, walletAddress } = payment
+  const wanted = wantedAmount(receiver)
+  const quoted = quote.receiveAmount.value
+  const { code: assetCode, scale: assetScale, id, ledger } = walletAddress.asset
+  try {
+    const result = await ctx.methods[quote.method].pay({
+      outgoingPaymentId: payment.id,
+      tenantId: payment.tenantId,
+      sourceAsset: { id, ledger, assetCode, assetScale },
+      receiver,
+      sourceAmount: quote.sourceAmount,
+      quotedReceiveAmount: quoted,
+      receiveAmount: wanted === undefined ? quoted : minimum(quoted, totals.deliveredAmount + wanted),
+      ...totals,
+      ...(quote.limits && { limits: quote.limits }),
+      transferAttempt: payment.transferAttempts,
+      budgetMs: SLICE_MS,
+    })
+    const { sentAmount, deliveredAmount } = result
+    const after = { sentAmount, deliveredAmount }
+    if (result.status === 'progress') return { kind: 'progress', ...after }
+    if (result.status === 'failed')
+      return { kind: 'failed', failure: reportedFailure(result.failure), ...after }
+    assert(sentAmount > 0n, 'a payment that is done has sent something', payment.id)
+    return { kind: 'completed', ...after }
+  } catch (error) {
+    return { kind: 'failed', failure: failureOfError(error, ctx.log, payment.id), ...totals }
+  }
+}

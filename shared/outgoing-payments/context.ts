@@ -1,0 +1,25 @@
+import type { Ledger } from '../ledger/index.ts'
+import type { Clock, Db, Logger } from '../platform/index.ts'
+import type { QuoteContext } from '../quotes/index.ts'
+import type { TenantDefaults } from '../tenants/index.ts'
+
+export interface ReadContext {
+  db: Db
+  ledger: Ledger
+}
+
+/** What moving a payment on needs, short of sending it. */
+export interface OutgoingPaymentContext extends ReadContext {
+  clock: Clock
+  log: Logger
+  settings: Pick<TenantDefaults, 'operatorTenantId' | 'sendTenantWebhooksToOperator'>
+}
+
+/** What the payments worker needs. */
+export type SendingContext = QuoteContext &
+  OutgoingPaymentContext & {
+    settings: {
+      /** MAX_OUTGOING_PAYMENT_RETRY_ATTEMPTS. */
+      outgoingPaymentAttemptsMax: number
+    }
+  }

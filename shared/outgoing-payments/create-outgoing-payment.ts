@@ -1,0 +1,135 @@
+import { toMoneyAsset } from '../assets/index.ts'
+import type { Amount } from '../money/index.ts'
+import { Fault, messageOf } from '../platform/index.ts'
+import { createQuote, findQuote, type Quote, type QuoteContext } from '../quotes/index.ts'
+import { getRecentReceiver, ReceiverRefusal, receiverClosed } from '../receivers/index.ts'
+import { eventRecipients } from '../tenants/index.ts'
+import { findWalletAddress, isActive } from '../wallet-addresses/index.ts'
+import { recordEvent } from '../webhooks/index.ts'
+import { OutgoingPaymentRefusal } from './errors.ts'
+import type { InitiatedBy, OutgoingPayment } from './model.ts'
+import { insertPayment } from './store.ts'
+import { toWebhookData } from './webhook-data.ts'
+
+interface CreateInput {
+  tenantId: string
+  walletAddressId: string
+  metadata?: Record<string, unknown>
+  client?: string
+  grantId?: string
+  initiatedBy: InitiatedBy
+}
+
+export type CreateOutgoingPaymentInput = CreateInput & { quoteId: string }
+export type CreateFromIncomingPaymentInput = CreateInput & {
+  /** The receiver's URL. */
+  incomingPayment: string
+  /** Send this much. Absent: what the incoming payment asks for arrives. */
+  debitAmount?: Amount
+}
+
+/**
+ * Spends a quote: the payment in FUNDING and its `outgoing_payment.created` event, in one transaction. Throws
+ * {@link OutgoingPaymentRefusal}.
+ */
+export async function createOutgoingPayment(
+  ctx: QuoteContext,
+  input: CreateOutgoingPaymentInput,
+): Promise<OutgoingPayment> {
+  const quote = await findQuote(ctx, { tenantId: input.tenantId }, input.quoteId)
+  if (!quote) throw new OutgoingPaymentRefusal('unknown_quote', { message: 'unknown quote' })
+  await checkWalletAddress(ctx, input, quote)
+  if (quote.expiresAt <= ctx.clock.now()) throw invalidQuote('the quote is expired')
+  await checkReceiver(ctx, quote)
+  return await insert(ctx, input, quote)
+}
+
+/** Quotes first. Throws QuoteRefusal and {@link OutgoingPaymentRefusal}. */
+export async function createOutgoingPaymentFromIncomingPayment(
+  ctx: QuoteContext,
+  input: CreateFromIncomingPaymentInput,
+): Promise<OutgoingPayment> {
+  const quote = await createQuote(ctx, {
+    tenantId: input.tenantId,
+    walletAddressId: input.walletAddressId,
+    receiver: input.incomingPayment,
+    ...(input.debitAmount && { debitAmount: input.debitAmount }),
+    ...(input.client !== undefined && { client: input.client }),
+  })
+  return await insert(ctx, input, quote)
+}
+
+const invalidQuote = (message: string) => new OutgoingPaymentRefusal('invalid_quote', { message })
+
+async function checkWalletAddress(ctx: QuoteContext, input: CreateInput, quote: Quote): Promise<void> {
+  if (quote.walletAddressId !== input.walletAddressId) {
+    const other = await findWalletAddress(ctx, { tenantId: input.tenantId }, input.walletAddressId)
+    if (!other)
+      throw new OutgoingPaymentRefusal('unknown_wallet_address', { message: 'unknown wallet address' })
+    throw invalidQuote('the quote is of another wallet address')
+  }
+  if (!isActive(quote.walletAddress))
+    throw new OutgoingPaymentRefusal('inactive_wallet_address', {
+      message: 'the wallet address is not active',
+    })
+}
+
+/** A receiver that was seen open a moment ago, most likely by the quote, is believed; sending looks again. */
+async function checkReceiver(ctx: QuoteContext, quote: Quote): Promise<void> {
+  const invalid = (message: string, cause?: unknown) =>
+    new OutgoingPaymentRefusal('invalid_receiver', { message, ...(cause !== undefined && { cause }) })
+  try {
+    const receiver = await getRecentReceiver(ctx, { tenantId: quote.tenantId, url: quote.receiver })
+    const closed = receiverClosed(receiver, ctx.clock.now())
+    if (closed) throw invalid(closedMessage[closed])
+  } catch (error) {
+    const unreachable = error instanceof Fault && error.code === 'receiver_unreachable'
+    if (error instanceof ReceiverRefusal || unreachable) throw invalid(messageOf(error), error)
+    throw error
+  }
+}
+
+const closedMessage = {
+  receiver_completed: 'the receiver is completed',
+  receiver_expired: 'the receiver is expired',
+  receiver_unpayable: 'the receiver offers no method of payment',
+}
+
+async function insert(ctx: QuoteContext, input: CreateInput, quote: Quote): Promise<OutgoingPayment> {
+  const now = ctx.clock.now()
+  const given = {
+    initiatedBy: input.initiatedBy,
+    ...(input.client !== undefined && { client: input.client }),
+    ...(input.grantId !== undefined && { grantId: input.grantId }),
+    ...(input.metadata && { metadata: input.metadata }),
+  }
+  const payment: OutgoingPayment = {
+    ...given,
+    id: quote.id,
+    tenantId: quote.tenantId,
+    walletAddressId: quote.walletAddressId,
+    walletAddress: quote.walletAddress,
+    quote,
+    state: 'FUNDING',
+    receiver: quote.receiver,
+    debitAmount: quote.debitAmount,
+    receiveAmount: quote.receiveAmount,
+    sentAmount: { value: 0n, ...toMoneyAsset(quote.walletAddress.asset) },
+    deliveredAmount: { ...quote.receiveAmount, value: 0n },
+    stateAttempts: 0,
+    packets: { sent: 0, fulfilled: 0, rejected: 0 },
+    createdAt: now,
+    updatedAt: now,
+  }
+  await ctx.db.tx(async (db) => {
+    if (!(await insertPayment(db, { ...given, quote, now }))) throw invalidQuote('the quote was used before')
+    await recordEvent(db, {
+      tenantId: payment.tenantId,
+      type: 'outgoing_payment.created',
+      data: toWebhookData(payment, 0n),
+      outgoingPaymentId: payment.id,
+      recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
+    })
+  })
+  return payment
+}

@@ -1,0 +1,88 @@
+import { depositLiquidity, LiquidityRefusal } from '../assets/index.ts'
+import { accountCode, isSuccess, type NewAccount, tenantSurrogate } from '../ledger/index.ts'
+import { assert } from '../platform/index.ts'
+import type { TenantScope } from '../tenants/index.ts'
+import { findPaymentEvent } from '../webhooks/index.ts'
+import type { OutgoingPaymentContext } from './context.ts'
+import { OutgoingPaymentRefusal } from './errors.ts'
+import type { OutgoingPayment } from './model.ts'
+import { getOutgoingPayment, unknownPayment } from './read-outgoing-payments.ts'
+import {
+  clearFundingStarted,
+  markFundingStarted,
+  type OutgoingPaymentRow,
+  selectPayment,
+  startSending,
+  withSent,
+} from './store.ts'
+
+type Context = Pick<OutgoingPaymentContext, 'db' | 'ledger' | 'clock'>
+
+/**
+ * Deposits the debit amount from settlement and starts sending. Three steps, each safe to repeat: the payment is marked, so that no
+ * cancel passes; the ledger moves the money under the id of the `outgoing_payment.created` event; the payment becomes SENDING
+ * together with its job. A crash in between is finished by the sweep. A repeat, however late, is success. Throws
+ * {@link OutgoingPaymentRefusal} `unknown_payment`, `invalid_amount` or `wrong_state`.
+ */
+export async function fundOutgoingPayment(
+  ctx: Context,
+  scope: TenantScope,
+  input: { outgoingPaymentId: string; amount?: bigint },
+): Promise<OutgoingPayment> {
+  const row = await selectPayment(ctx.db, scope, input.outgoingPaymentId)
+  if (!row) throw unknownPayment()
+  if (input.amount !== undefined && input.amount !== row.debitAmount.value)
+    throw new OutgoingPaymentRefusal('invalid_amount', { message: 'the amount must be the debit amount' })
+  if (row.state === 'FUNDING' && (await fundAndStart(ctx, row)))
+    return withSent({ ...row, state: 'SENDING', updatedAt: ctx.clock.now() }, 0n)
+  const payment = await getOutgoingPayment(ctx, scope, row.id)
+  if (payment.state === 'CANCELLED')
+    throw new OutgoingPaymentRefusal('wrong_state', { message: 'the payment is cancelled' })
+  assert(payment.state !== 'FUNDING', 'a payment that left FUNDING does not return', payment.id)
+  return payment
+}
+
+/** All steps, from wherever an earlier run stopped. `false` when the payment left FUNDING meanwhile. */
+export async function fundAndStart(ctx: Context, payment: OutgoingPaymentRow): Promise<boolean> {
+  if (!(await markFundingStarted(ctx.db, { id: payment.id, now: ctx.clock.now() }))) return false
+  await deposit(ctx, payment)
+  await startSending(ctx.db, { id: payment.id, now: ctx.clock.now() })
+  return true
+}
+
+export const outgoingPaymentAccount = (
+  payment: Pick<OutgoingPaymentRow, 'id' | 'tenantId' | 'walletAddress'>,
+): NewAccount => ({
+  id: payment.id,
+  ledger: payment.walletAddress.asset.ledger,
+  code: accountCode.outgoingPayment,
+  debitsMustNotExceedCredits: true,
+  userData128: payment.walletAddress.assetId,
+  userData64: tenantSurrogate(payment.tenantId),
+})
+
+async function deposit(ctx: Context, payment: OutgoingPaymentRow): Promise<void> {
+  const event = await findPaymentEvent(ctx.db, {
+    outgoingPaymentId: payment.id,
+    types: ['outgoing_payment.created'],
+  })
+  assert(event, 'a payment is created together with its event', payment.id)
+  const account = outgoingPaymentAccount(payment)
+  const [status] = await ctx.ledger.createAccounts([account])
+  assert(status && isSuccess(status), 'the account of a payment can be made', { status, account })
+  try {
+    await depositLiquidity(ctx, {
+      accountId: payment.id,
+      tenantId: payment.tenantId,
+      ledger: account.ledger,
+      transferId: event.id,
+      amount: payment.debitAmount.value,
+      acceptRepeat: true,
+    })
+  } catch (error) {
+    // Only a definite refusal clears the mark; after anything else the money may have moved.
+    if (error instanceof LiquidityRefusal)
+      await clearFundingStarted(ctx.db, { id: payment.id, now: ctx.clock.now() })
+    throw error
+  }
+}

@@ -1,0 +1,89 @@
+import { availableCredit } from '../ledger/index.ts'
+import type { Db } from '../platform/index.ts'
+import type { Page, Paged, TenantScope } from '../tenants/index.ts'
+import type { ReadContext } from './context.ts'
+import { OutgoingPaymentRefusal } from './errors.ts'
+import type { OutgoingPayment, OutgoingPaymentFilter, OutgoingPaymentState } from './model.ts'
+import {
+  type OutgoingPaymentRow,
+  raiseProgress,
+  type SendProgress,
+  selectPayment,
+  selectPayments,
+  selectProgress,
+  withSent,
+} from './store.ts'
+
+export const unknownPayment = (): OutgoingPaymentRefusal =>
+  new OutgoingPaymentRefusal('unknown_payment', { message: 'unknown outgoing payment' })
+
+/** What was sent: of payments on their way the ledger knows, of those that ended the row, before funding nobody. */
+async function withSentAmounts(
+  ctx: ReadContext,
+  rows: readonly OutgoingPaymentRow[],
+): Promise<OutgoingPayment[]> {
+  const sending = rows.filter(({ state }) => state === 'SENDING').map(({ id }) => id)
+  const accounts = sending.length === 0 ? [] : await ctx.ledger.lookupAccounts(sending)
+  const sentById = new Map(sending.map((id, index) => [id, accounts[index]?.debitsPosted]))
+  return rows.map((row) => withSent(row, row.sentAmount ?? sentById.get(row.id) ?? 0n))
+}
+
+export async function findOutgoingPayment(
+  ctx: ReadContext,
+  scope: TenantScope,
+  id: string,
+): Promise<OutgoingPayment | undefined> {
+  const row = await selectPayment(ctx.db, scope, id)
+  if (!row) return undefined
+  const [payment] = await withSentAmounts(ctx, [row])
+  return payment
+}
+
+/** Throws {@link OutgoingPaymentRefusal} `unknown_payment`. */
+export async function getOutgoingPayment(
+  ctx: ReadContext,
+  scope: TenantScope,
+  id: string,
+): Promise<OutgoingPayment> {
+  const payment = await findOutgoingPayment(ctx, scope, id)
+  if (!payment) throw unknownPayment()
+  return payment
+}
+
+/** One page, with one ledger lookup for all of it. */
+export async function listOutgoingPayments(
+  ctx: ReadContext,
+  scope: TenantScope,
+  filter: OutgoingPaymentFilter,
+  page: Page,
+): Promise<Paged<OutgoingPayment>> {
+  const rows = await selectPayments(ctx.db, scope, filter, page)
+  return { ...rows, items: await withSentAmounts(ctx, rows.items) }
+}
+
+/** What the payments' ledger accounts hold, in the order of `ids`; `undefined` before funding. */
+export async function getOutgoingPaymentLiquidity(
+  ctx: Pick<ReadContext, 'ledger'>,
+  ids: readonly string[],
+): Promise<(bigint | undefined)[]> {
+  const accounts = ids.length === 0 ? [] : await ctx.ledger.lookupAccounts(ids)
+  return accounts.map((account) => account && availableCredit(account))
+}
+
+/** Running totals while a payment is sent. They only grow: an older report changes nothing. */
+export async function recordSendProgress(
+  ctx: { db: Db },
+  input: SendProgress & { outgoingPaymentId: string },
+): Promise<void> {
+  await raiseProgress(ctx.db, { ...input, id: input.outgoingPaymentId })
+}
+
+/** Where a sender that starts anew goes on, and whether it may: only in SENDING. Throws `unknown_payment`. */
+export async function getSendProgress(
+  ctx: { db: Db },
+  outgoingPaymentId: string,
+): Promise<SendProgress & { state: OutgoingPaymentState }> {
+  const progress = await selectProgress(ctx.db, outgoingPaymentId)
+  if (!progress) throw unknownPayment()
+  return progress
+}

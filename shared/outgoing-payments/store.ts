@@ -1,0 +1,218 @@
+import { toMoneyAsset } from '../assets/index.ts'
+import { type Db, isUuid, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
+import { insertJobs, notifyJobs } from '../queue/index.ts'
+import { type Quote, quoteColumns, toQuote } from '../quotes/index.ts'
+import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
+import { walletAddressColumns } from '../wallet-addresses/index.ts'
+import type { OutgoingPayment, OutgoingPaymentFilter, OutgoingPaymentState } from './model.ts'
+
+/** The row. While SENDING only the ledger knows what was sent. */
+export type OutgoingPaymentRow = Omit<OutgoingPayment, 'sentAmount'> & {
+  sentAmount?: bigint
+  fundingStartedAt?: Date
+  transferAttempts: number
+}
+
+const columns = sql`p.id, p.client, p.grant_id, p.state, p.error_code, p.error, p.metadata, p.state_attempts, p.transfer_attempts,
+  p.funding_started_at, p.delivered_amount, p.sent_amount, p.packets_sent, p.packets_fulfilled, p.packets_rejected, p.initiated_by,
+  p.created_at, p.updated_at, ${quoteColumns}, ${walletAddressColumns}`
+const from = rawSql(
+  `outgoing_payments p join quotes q on q.id = p.id join wallet_addresses w on w.id = p.wallet_address_id
+  join assets a on a.id = w.asset_id`,
+)
+const tenantColumn = rawSql('p.tenant_id')
+
+const toRow = (row: Row): OutgoingPaymentRow => {
+  const quote = toQuote(row)
+  const { receiveAmount } = quote
+  return {
+    id: row.id,
+    tenantId: quote.tenantId,
+    walletAddressId: quote.walletAddressId,
+    walletAddress: quote.walletAddress,
+    quote,
+    state: row.state as OutgoingPaymentState,
+    receiver: quote.receiver,
+    debitAmount: quote.debitAmount,
+    receiveAmount,
+    deliveredAmount: { ...receiveAmount, value: row.delivered_amount },
+    initiatedBy: row.initiated_by,
+    stateAttempts: row.state_attempts,
+    transferAttempts: row.transfer_attempts,
+    packets: { sent: row.packets_sent, fulfilled: row.packets_fulfilled, rejected: row.packets_rejected },
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    ...present({
+      client: row.client as string | null,
+      grantId: row.grant_id as string | null,
+      metadata: row.metadata as Record<string, unknown> | null,
+      error: row.error as string | null,
+      errorCode: row.error_code as string | null,
+      sentAmount: row.sent_amount as bigint | null,
+      fundingStartedAt: row.funding_started_at as Date | null,
+    }),
+  }
+}
+
+/** The payment as other rooms see it. */
+export function withSent(row: OutgoingPaymentRow, sent: bigint): OutgoingPayment {
+  const { sentAmount: _sent, fundingStartedAt: _started, transferAttempts: _attempts, ...payment } = row
+  return { ...payment, sentAmount: { value: sent, ...toMoneyAsset(row.walletAddress.asset) } }
+}
+
+export const selectPayment = async (
+  db: Db,
+  scope: TenantScope,
+  id: string,
+): Promise<OutgoingPaymentRow | undefined> =>
+  isUuid(id)
+    ? await db.maybe(
+        toRow,
+        sql`select ${columns} from ${from} where p.id = ${id} and ${scopeSql(scope, tenantColumn)}`,
+      )
+    : undefined
+
+export const selectPayments = (
+  db: Db,
+  scope: TenantScope,
+  filter: OutgoingPaymentFilter,
+  page: Page,
+): Promise<Paged<OutgoingPaymentRow>> => {
+  const where: Sql[] = [scopeSql(scope, tenantColumn)]
+  if (filter.receiver) where.push(sql`q.receiver = any(${filter.receiver}::text[])`)
+  if (filter.walletAddressId)
+    where.push(sql`p.wallet_address_id = any(${filter.walletAddressId.filter(isUuid)}::uuid[])`)
+  if (filter.state) where.push(sql`p.state = any(${filter.state}::text[])`)
+  if (filter.client !== undefined) where.push(sql`p.client = ${filter.client}`)
+  return listPage(db, { map: toRow, columns, from, alias: 'p', table: 'outgoing_payments', where }, page)
+}
+
+export interface NewOutgoingPayment {
+  quote: Quote
+  metadata?: Record<string, unknown>
+  client?: string
+  grantId?: string
+  initiatedBy: OutgoingPayment['initiatedBy']
+  now: Date
+}
+
+/** `false` when the quote was spent before: its id is the payment's. */
+export async function insertPayment(db: Db, payment: NewOutgoingPayment): Promise<boolean> {
+  const { quote, now } = payment
+  const inserted = await db.execute(sql`
+    insert into outgoing_payments (id, tenant_id, wallet_address_id, client, grant_id, metadata, initiated_by, created_at, updated_at)
+    values (${quote.id}, ${quote.tenantId}, ${quote.walletAddressId}, ${payment.client}, ${payment.grantId},
+      ${payment.metadata === undefined ? undefined : JSON.stringify(payment.metadata)}::jsonb, ${payment.initiatedBy}, ${now}, ${now})
+    on conflict (id) do nothing`)
+  return inserted === 1
+}
+
+/** FUNDING → CANCELLED, unless money may be on its way. */
+export const cancelPayment = async (
+  db: Db,
+  scope: TenantScope,
+  input: { id: string; metadata: Record<string, unknown>; now: Date },
+): Promise<boolean> =>
+  (await db.execute(sql`
+    update outgoing_payments p set state = 'CANCELLED', updated_at = ${input.now},
+      metadata = coalesce(p.metadata, '{}'::jsonb) || ${JSON.stringify(input.metadata)}::jsonb
+    where p.id = ${input.id} and p.state = 'FUNDING' and p.funding_started_at is null
+      and ${scopeSql(scope, tenantColumn)}`)) === 1
+
+/** Says that money is about to be deposited: no cancel passes from now on. `false` when the payment is no longer in FUNDING. */
+export const markFundingStarted = async (db: Db, input: { id: string; now: Date }): Promise<boolean> =>
+  (await db.execute(sql`
+    update outgoing_payments set funding_started_at = coalesce(funding_started_at, ${input.now}), updated_at = ${input.now}
+    where id = ${input.id} and state = 'FUNDING'`)) === 1
+
+/** The deposit was definitely refused. */
+export const clearFundingStarted = (db: Db, input: { id: string; now: Date }): Promise<number> =>
+  db.execute(sql`
+    update outgoing_payments set funding_started_at = null, updated_at = ${input.now}
+    where id = ${input.id} and state = 'FUNDING'`)
+
+/** FUNDING → SENDING and the job that sends, in one statement. Nothing happens when it was done before. */
+export const startSending = (db: Db, input: { id: string; now: Date }): Promise<number> => {
+  const job = insertJobs('outgoing-payments', sql`select id, tenant_id from started`)
+  return db.execute(sql`
+    with started as (
+      update outgoing_payments set state = 'SENDING', updated_at = ${input.now}
+      where id = ${input.id} and state = 'FUNDING' and funding_started_at is not null
+      returning id, tenant_id
+    ), job as (${job})
+    select ${notifyJobs('outgoing-payments')} from job`)
+}
+
+export interface PaymentEnd {
+  id: string
+  state: 'COMPLETED' | 'FAILED'
+  sentAmount: bigint
+  deliveredAmount: bigint
+  /** Present when it failed. */
+  failure?: { code: string; message: string }
+  /** Attempts that failed, this one included. */
+  stateAttempts: number
+  now: Date
+}
+
+/** SENDING → its end. `false` when it had ended before. */
+export const endPayment = async (db: Db, end: PaymentEnd): Promise<boolean> =>
+  (await db.execute(sql`
+    update outgoing_payments set state = ${end.state}, sent_amount = ${end.sentAmount},
+      delivered_amount = greatest(delivered_amount, ${end.deliveredAmount}), state_attempts = ${end.stateAttempts},
+      error_code = ${end.failure?.code}, error = ${end.failure?.message}, updated_at = ${end.now}
+    where id = ${end.id} and state = 'SENDING'`)) === 1
+
+/** Notes an attempt that failed and is followed by another. */
+export const recordAttempt = (
+  db: Db,
+  attempt: { id: string; failure: { code: string; message: string }; transferRefused: boolean; now: Date },
+): Promise<number> =>
+  db.execute(sql`
+    update outgoing_payments set state_attempts = state_attempts + 1, error_code = ${attempt.failure.code}, error = ${attempt.failure.message},
+      transfer_attempts = transfer_attempts + ${attempt.transferRefused ? 1 : 0}, updated_at = ${attempt.now}
+    where id = ${attempt.id} and state = 'SENDING'`)
+
+export interface SendProgress {
+  deliveredAmount: bigint
+  packets: { sent: number; fulfilled: number; rejected: number }
+}
+
+/** Running totals only grow: an older report changes nothing. */
+export const raiseProgress = (db: Db, input: { id: string } & SendProgress): Promise<number> =>
+  db.execute(sql`
+    update outgoing_payments set delivered_amount = greatest(delivered_amount, ${input.deliveredAmount}),
+      packets_sent = greatest(packets_sent, ${input.packets.sent}),
+      packets_fulfilled = greatest(packets_fulfilled, ${input.packets.fulfilled}),
+      packets_rejected = greatest(packets_rejected, ${input.packets.rejected})
+    where id = ${input.id} and (delivered_amount < ${input.deliveredAmount} or packets_sent < ${input.packets.sent}
+      or packets_fulfilled < ${input.packets.fulfilled} or packets_rejected < ${input.packets.rejected})`)
+
+export const selectProgress = (
+  db: Db,
+  id: string,
+): Promise<(SendProgress & { state: OutgoingPaymentState }) | undefined> =>
+  db.maybe(
+    (row) => ({
+      state: row.state as OutgoingPaymentState,
+      deliveredAmount: row.delivered_amount as bigint,
+      packets: { sent: row.packets_sent, fulfilled: row.packets_fulfilled, rejected: row.packets_rejected },
+    }),
+    sql`select state, delivered_amount, packets_sent, packets_fulfilled, packets_rejected
+      from outgoing_payments where id = ${id}`,
+  )
+
+/** Puts unfinished payments without a job back into the queue. A job that is there is left alone: it has its own time. */
+export const enqueueLost = (db: Db, before: Date, limit: number): Promise<string[]> => {
+  const jobs = insertJobs('outgoing-payments', sql`select id, tenant_id from lost`)
+  return db.many(
+    (row) => row.key as string,
+    sql`with lost as (
+      select p.id, p.tenant_id from outgoing_payments p
+      where (p.state = 'SENDING' or (p.state = 'FUNDING' and p.funding_started_at is not null)) and p.updated_at <= ${before}
+        and not exists (select 1 from jobs j where j.queue = 'outgoing-payments' and j.key = p.id)
+      order by p.updated_at limit ${limit}
+    ), job as (${jobs})
+    select key, ${notifyJobs('outgoing-payments')} from job`,
+  )
+}

@@ -1,0 +1,84 @@
+import { toMoneyAsset } from '../assets/index.ts'
+import { type Rate, rate } from '../money/index.ts'
+import type { RateLimits } from '../payment-methods/index.ts'
+import { type Db, isUuid, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
+import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
+import { toWalletAddress, type WalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
+import type { Quote } from './model.ts'
+
+/** Columns of a quote under the alias `q`; rooms above join them into their own rows, with the wallet address's. */
+export const quoteColumns = rawSql(
+  `q.id as quote_id, q.tenant_id as quote_tenant_id, q.wallet_address_id as quote_wallet_address_id, q.client as quote_client,
+  q.receiver, q.method, q.debit_amount, q.source_amount, q.receive_amount, q.receive_asset_code, q.receive_asset_scale, q.fee_id,
+  q.max_packet_amount, q.min_rate_numerator, q.min_rate_denominator, q.low_rate_numerator, q.low_rate_denominator,
+  q.high_rate_numerator, q.high_rate_denominator, q.created_at as quote_created_at, q.expires_at as quote_expires_at`,
+)
+const from = rawSql(
+  'quotes q join wallet_addresses w on w.id = q.wallet_address_id join assets a on a.id = q.asset_id',
+)
+const tenantColumn = rawSql('q.tenant_id')
+
+const toRate = (row: Row, name: string): Rate => rate(row[`${name}_numerator`], row[`${name}_denominator`])
+
+const toLimits = (row: Row): RateLimits => ({
+  minRate: toRate(row, 'min_rate'),
+  lowRate: toRate(row, 'low_rate'),
+  highRate: toRate(row, 'high_rate'),
+  ...present({ maxPacketAmount: row.max_packet_amount as bigint | null }),
+})
+
+/** Maps {@link quoteColumns}; the wallet address's columns must be in the row. */
+export const toQuote = (row: Row, walletAddress: WalletAddress = toWalletAddress(row)): Quote => ({
+  id: row.quote_id,
+  tenantId: row.quote_tenant_id,
+  walletAddressId: row.quote_wallet_address_id,
+  walletAddress,
+  receiver: row.receiver,
+  method: row.method,
+  debitAmount: { value: row.debit_amount, ...toMoneyAsset(walletAddress.asset) },
+  sourceAmount: row.source_amount,
+  receiveAmount: {
+    value: row.receive_amount,
+    assetCode: row.receive_asset_code,
+    assetScale: row.receive_asset_scale,
+  },
+  ...present({ client: row.quote_client as string | null, feeId: row.fee_id as string | null }),
+  ...(row.min_rate_numerator !== null && { limits: toLimits(row) }),
+  createdAt: row.quote_created_at,
+  expiresAt: row.quote_expires_at,
+})
+
+export async function insertQuote(db: Db, quote: Quote): Promise<void> {
+  const { limits } = quote
+  await db.execute(sql`
+    insert into quotes (id, tenant_id, wallet_address_id, asset_id, client, receiver, method, debit_amount, source_amount,
+      receive_amount, receive_asset_code, receive_asset_scale, fee_id, max_packet_amount, min_rate_numerator, min_rate_denominator,
+      low_rate_numerator, low_rate_denominator, high_rate_numerator, high_rate_denominator, created_at, expires_at)
+    values (${quote.id}, ${quote.tenantId}, ${quote.walletAddressId}, ${quote.walletAddress.assetId}, ${quote.client},
+      ${quote.receiver}, ${quote.method}, ${quote.debitAmount.value}, ${quote.sourceAmount}, ${quote.receiveAmount.value},
+      ${quote.receiveAmount.assetCode}, ${quote.receiveAmount.assetScale}, ${quote.feeId}, ${limits?.maxPacketAmount},
+      ${limits?.minRate.numerator}, ${limits?.minRate.denominator}, ${limits?.lowRate.numerator}, ${limits?.lowRate.denominator},
+      ${limits?.highRate.numerator}, ${limits?.highRate.denominator}, ${quote.createdAt}, ${quote.expiresAt})`)
+}
+
+export const selectQuote = async (db: Db, scope: TenantScope, id: string): Promise<Quote | undefined> =>
+  isUuid(id)
+    ? await db.maybe(
+        (row) => toQuote(row),
+        sql`select ${quoteColumns}, ${walletAddressColumns} from ${from} where q.id = ${id} and ${scopeSql(scope, tenantColumn)}`,
+      )
+    : undefined
+
+export const selectQuotes = (
+  db: Db,
+  scope: TenantScope,
+  filter: { walletAddressId?: string[]; client?: string },
+  page: Page,
+): Promise<Paged<Quote>> => {
+  const where: Sql[] = [scopeSql(scope, tenantColumn)]
+  if (filter.walletAddressId)
+    where.push(sql`q.wallet_address_id = any(${filter.walletAddressId.filter(isUuid)}::uuid[])`)
+  if (filter.client !== undefined) where.push(sql`q.client = ${filter.client}`)
+  const columns = sql`${quoteColumns}, ${walletAddressColumns}`
+  return listPage(db, { map: (row) => toQuote(row), columns, from, alias: 'q', table: 'quotes', where }, page)
+}

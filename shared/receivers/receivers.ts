@@ -1,0 +1,153 @@
+import { toMoneyAsset } from '../assets/index.ts'
+import {
+  awaitIncomingPaymentApproval,
+  completeIncomingPayment,
+  createIncomingPayment,
+  findIncomingPayment,
+  type IncomingPayment,
+  IncomingPaymentRefusal,
+  incomingPaymentUrl,
+  paymentMethodsOf,
+} from '../incoming-payments/index.ts'
+import type { Amount } from '../money/index.ts'
+import { type Cache, createCache } from '../platform/index.ts'
+import { findWalletAddressByUrl } from '../wallet-addresses/index.ts'
+import type { CreateReceiverContext, ReceiverContext } from './context.ts'
+import { ReceiverRefusal } from './errors.ts'
+import type { Receiver } from './model.ts'
+import { completeRemote, createRemote, readRemote } from './remote.ts'
+import { isOwnUrl, parseReceiverUrl, type ReceiverUrl } from './url.ts'
+
+const unknownReceiver = () =>
+  new ReceiverRefusal('unknown_receiver', { message: 'there is no such incoming payment' })
+
+export interface ReceiverInput {
+  /** On whose behalf: other nodes' grants are held per tenant. */
+  tenantId: string
+  url: string
+}
+
+/**
+ * Reads an incoming payment here or at another node. Throws {@link ReceiverRefusal}; a Fault `receiver_unreachable`, retryable, when its
+ * node does not answer.
+ */
+export async function getReceiver(ctx: ReceiverContext, input: ReceiverInput): Promise<Receiver> {
+  const { tenantId, url } = input
+  const receiver = parseReceiverUrl(url)
+  if (!isOwnUrl(receiver, ctx.settings.openPaymentsUrl)) {
+    const recent = recentReceivers(ctx)
+    recent.delete(recentKey(input))
+    return await recent.get(recentKey(input), () => readRemote(ctx, { tenantId, receiver }))
+  }
+  const payment = await findLocal(ctx, receiver)
+  if (!payment) throw unknownReceiver()
+  return await toLocalReceiver(ctx, payment, url)
+}
+
+/** As {@link getReceiver}, but what another node answered within the last two seconds will do. */
+export async function getRecentReceiver(ctx: ReceiverContext, input: ReceiverInput): Promise<Receiver> {
+  const { tenantId, url } = input
+  const receiver = parseReceiverUrl(url)
+  if (isOwnUrl(receiver, ctx.settings.openPaymentsUrl)) return await getReceiver(ctx, input)
+  return await recentReceivers(ctx).get(recentKey(input), () => readRemote(ctx, { tenantId, receiver }))
+}
+
+const RECENT_MS = 2_000
+const RECENT_MAX = 1_000
+/** Answers of other nodes, kept beside the client that got them. */
+const recentOf = new WeakMap<object, Cache>()
+
+function recentReceivers(ctx: ReceiverContext): Cache {
+  const known = recentOf.get(ctx.grants)
+  if (known) return known
+  const cache = createCache({ clock: ctx.clock, lifeMs: RECENT_MS, entriesMax: RECENT_MAX })
+  recentOf.set(ctx.grants, cache)
+  return cache
+}
+
+const recentKey = ({ tenantId, url }: ReceiverInput) => `${tenantId} ${url}`
+
+/** As {@link getReceiver}; `undefined` only when there is no such incoming payment. */
+export async function findReceiver(
+  ctx: ReceiverContext,
+  input: ReceiverInput,
+): Promise<Receiver | undefined> {
+  try {
+    return await getReceiver(ctx, input)
+  } catch (error) {
+    if (error instanceof ReceiverRefusal && error.code === 'unknown_receiver') return undefined
+    throw error
+  }
+}
+
+/** Any tenant's: who knows the URL may pay it, as over Open Payments. A tenant segment that is there must be the owner's. */
+async function findLocal(ctx: ReceiverContext, receiver: ReceiverUrl): Promise<IncomingPayment | undefined> {
+  const scope = receiver.tenantId === undefined ? 'all' : { tenantId: receiver.tenantId }
+  return await findIncomingPayment(ctx, scope, receiver.id)
+}
+
+async function toLocalReceiver(
+  ctx: ReceiverContext,
+  payment: IncomingPayment,
+  url: string,
+): Promise<Receiver> {
+  const readAt = ctx.clock.now()
+  return {
+    url,
+    local: payment,
+    walletAddressUrl: payment.walletAddress.address,
+    asset: toMoneyAsset(payment.asset),
+    receivedAmount: payment.receivedAmount,
+    completed: payment.state === 'COMPLETED',
+    expiresAt: payment.expiresAt,
+    createdAt: payment.createdAt,
+    readAt,
+    methods: await paymentMethodsOf(ctx, payment),
+    ...(payment.incomingAmount && { incomingAmount: payment.incomingAmount }),
+    ...(payment.metadata && { metadata: payment.metadata }),
+  }
+}
+
+export interface CreateReceiverInput {
+  tenantId: string
+  walletAddressUrl: string
+  incomingAmount?: Amount
+  expiresAt?: Date
+  metadata?: Record<string, unknown>
+}
+
+/**
+ * Creates an incoming payment at a wallet address of this tenant or of another node. Throws {@link ReceiverRefusal}; for an own wallet
+ * address also what creating an incoming payment throws.
+ */
+export async function createReceiver(
+  ctx: CreateReceiverContext,
+  input: CreateReceiverInput,
+): Promise<Receiver> {
+  const { walletAddressUrl, ...given } = input
+  const walletAddress = await findWalletAddressByUrl(ctx, 'all', walletAddressUrl)
+  if (!walletAddress) return await createRemote(ctx, input)
+  if (walletAddress.tenantId !== input.tenantId)
+    throw new ReceiverRefusal('unknown_wallet_address', { message: 'unknown wallet address' })
+  const payment = await createIncomingPayment(ctx, { ...given, walletAddress, initiatedBy: 'ADMIN' })
+  await awaitIncomingPaymentApproval(ctx, payment)
+  return await toLocalReceiver(ctx, payment, incomingPaymentUrl(ctx.settings.openPaymentsUrl, payment))
+}
+
+/** Closes an incoming payment of this tenant or of another node. Throws {@link ReceiverRefusal}. */
+export async function completeReceiver(ctx: ReceiverContext, input: ReceiverInput): Promise<Receiver> {
+  const { tenantId } = input
+  const receiver = parseReceiverUrl(input.url)
+  if (!isOwnUrl(receiver, ctx.settings.openPaymentsUrl))
+    return await completeRemote(ctx, { tenantId, receiver })
+  if (receiver.tenantId !== undefined && receiver.tenantId !== tenantId) throw unknownReceiver()
+  try {
+    const payment = await completeIncomingPayment(ctx, { tenantId }, receiver.id)
+    return await toLocalReceiver(ctx, payment, input.url)
+  } catch (error) {
+    if (!(error instanceof IncomingPaymentRefusal)) throw error
+    if (error.code === 'unknown_incoming_payment') throw unknownReceiver()
+    if (error.code !== 'wrong_state') throw error
+    throw new ReceiverRefusal('receiver_wrong_state', { message: error.message, cause: error })
+  }
+}
