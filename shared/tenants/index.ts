@@ -3,6 +3,16 @@
  * above it obeys: {@link TenantScope} says whose rows a call may touch, and {@link listPage} is the one way to page. Secrets
  * are sealed at rest; the operator's secret always is ADMIN_API_SECRET.
  */
+
+export {
+  InvalidPage,
+  type ListQuery,
+  listPage,
+  PAGE_SIZE_DEFAULT,
+  PAGE_SIZE_MAX,
+  type Page,
+  type Paged,
+} from '../platform/index.ts'
 export { TenantRefusal, type TenantRefusalCode } from './errors.ts'
 export {
   eventRecipients,
@@ -13,15 +23,6 @@ export {
   type TenantSettings,
   tenantSettingKeys,
 } from './model.ts'
-export {
-  InvalidPage,
-  type ListQuery,
-  listPage,
-  PAGE_SIZE_DEFAULT,
-  PAGE_SIZE_MAX,
-  type Page,
-  type Paged,
-} from './paging.ts'
 export { isInScope, scopeSql, type TenantScope } from './scope.ts'
 export {
   findTenantByWalletAddressUrl,

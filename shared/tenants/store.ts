@@ -1,5 +1,8 @@
 import {
   type Db,
+  listPage,
+  type Page,
+  type Paged,
   present,
   type Row,
   rawSql,
@@ -9,7 +12,6 @@ import {
 } from '../platform/index.ts'
 import { TenantRefusal } from './errors.ts'
 import type { Tenant, TenantSetting, TenantSettingKey } from './model.ts'
-import { listPage, type Page, type Paged } from './paging.ts'
 
 type Context = { db: Db; secretBox: SecretBox }
 

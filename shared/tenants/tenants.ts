@@ -1,4 +1,13 @@
-import { assert, type Cache, type Clock, type Db, type SecretBox, uuidv7 } from '../platform/index.ts'
+import {
+  assert,
+  type Cache,
+  type Clock,
+  type Db,
+  type Page,
+  type Paged,
+  type SecretBox,
+  uuidv7,
+} from '../platform/index.ts'
 import { TenantRefusal } from './errors.ts'
 import {
   checkSetting,
@@ -7,7 +16,6 @@ import {
   type TenantSetting,
   tenantSettingKeys,
 } from './model.ts'
-import type { Page, Paged } from './paging.ts'
 import {
   insertTenant,
   markTenantDeleted,

@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { createCache, createDb, createSecretBox, type DbPool, deriveId, sql } from '../platform/index.ts'
+import { createTestDatabase, type TestDatabase, testClock } from '../testing/index.ts'
+import { TenantRefusal } from './errors.ts'
+import { eventRecipients, resolveSettings, type TenantDefaults } from './model.ts'
+import {
+  findTenantByWalletAddressUrl,
+  getTenantSettings,
+  getWalletAddressPrefix,
+  isBelowPrefix,
+  listTenantSettings,
+  webhookRecipient,
+} from './settings.ts'
+import {
+  createTenant,
+  deleteTenant,
+  ensureOperatorTenant,
+  findTenant,
+  getTenant,
+  listTenants,
+  setTenantSettings,
+  updateTenant,
+} from './tenants.ts'
+
+const operatorTenantId = deriveId('operator')
+const settings: TenantDefaults = {
+  operatorTenantId,
+  openPaymentsUrl: 'https://op.example',
+  ilpAddress: 'test.node',
+  exchangeRatesUrl: 'http://rates.example',
+  webhookUrl: 'http://wallet.example/webhooks',
+  webhookTimeoutMs: 2000,
+  webhookSecret: 'hush',
+  webhookSignatureVersion: 1,
+  sendTenantWebhooksToOperator: false,
+}
+
+let database: TestDatabase
+let db: DbPool
+const clock = testClock()
+const contextOn = (lifeMs = 1000) => ({
+  db,
+  clock,
+  settings,
+  secretBox: createSecretBox('node secret'),
+  cache: createCache({ clock, lifeMs }),
+})
+
+before(async () => {
+  database = await createTestDatabase('resources')
+  db = createDb({ connectionString: database.connectionString })
+  await ensureOperatorTenant(contextOn(), { id: operatorTenantId, apiSecret: 'first' })
+})
+after(async () => {
+  await db.close()
+  await database.drop()
+})
+
+const refusal = (code: string) => (error: unknown) => error instanceof TenantRefusal && error.code === code
+
+test('every start sets the operator secret, also when several start at once', async () => {
+  await Promise.all(
+    Array.from({ length: 4 }, () =>
+      ensureOperatorTenant(contextOn(), { id: operatorTenantId, apiSecret: 'rotated' }),
+    ),
+  )
+  assert.equal((await getTenant(contextOn(), operatorTenantId)).apiSecret, 'rotated')
+})
+
+test('secrets are sealed at rest and do not open in another row', async () => {
+  const ctx = contextOn()
+  const [one, two] = [
+    await createTenant(ctx, { apiSecret: 'secret-one', idpSecret: 'idp-one' }),
+    await createTenant(ctx, { apiSecret: 'secret-two' }),
+  ]
+  assert.deepEqual([one.apiSecret, one.idpSecret], ['secret-one', 'idp-one'])
+  const stored = await db.one(
+    (row) => JSON.stringify(row),
+    sql`select api_secret_sealed, idp_secret_sealed from tenants where id = ${one.id}`,
+  )
+  assert.doesNotMatch(stored, /secret-one|idp-one/)
+  await db.execute(sql`update tenants set api_secret_sealed = (select api_secret_sealed from tenants where id = ${one.id})
+    where id = ${two.id}`)
+  await assert.rejects(findTenant(contextOn(), two.id), { code: 'secret_unreadable' })
+  await db.execute(sql`delete from tenant_settings where tenant_id = ${two.id}`)
+  await db.execute(sql`delete from tenants where id = ${two.id}`)
+})
+
+test('a tenant is cached for its time, and this process sees its own changes at once', async () => {
+  const [here, there] = [contextOn(), contextOn()]
+  const { id } = await createTenant(here, { apiSecret: 'old' })
+  assert.equal((await findTenant(there, id))?.apiSecret, 'old')
+  await updateTenant(here, id, { apiSecret: 'new', publicName: 'Bank' })
+  assert.equal((await findTenant(here, id))?.apiSecret, 'new')
+  assert.equal((await findTenant(there, id))?.apiSecret, 'old')
+  clock.advance(1001)
+  assert.deepEqual(
+    [(await findTenant(there, id))?.apiSecret, (await findTenant(there, id))?.publicName],
+    ['new', 'Bank'],
+  )
+})
+
+test('an unknown tenant is looked for each time', async () => {
+  const ctx = contextOn()
+  const id = deriveId('later')
+  assert.equal(await findTenant(ctx, id), undefined)
+  await createTenant(ctx, { id, apiSecret: 's' })
+  assert.equal((await findTenant(ctx, id))?.id, id)
+  await assert.rejects(createTenant(ctx, { id, apiSecret: 's' }), refusal('duplicate_tenant'))
+})
+
+test('a deleted tenant is gone for access and remains in the list; the operator cannot go', async () => {
+  const ctx = contextOn()
+  const { id } = await createTenant(ctx, {
+    apiSecret: 's',
+    settings: [{ key: 'WALLET_ADDRESS_URL', value: 'https://gone.example' }],
+  })
+  await deleteTenant(ctx, id)
+  assert.equal(await findTenant(ctx, id), undefined)
+  assert.deepEqual(await listTenantSettings(ctx, id), [])
+  assert.ok(
+    (await listTenants(ctx, { first: 100 })).items.some((tenant) => tenant.id === id && tenant.deletedAt),
+  )
+  await assert.rejects(deleteTenant(ctx, id), refusal('unknown_tenant'))
+  await assert.rejects(deleteTenant(ctx, operatorTenantId), refusal('unknown_tenant'))
+  await assert.rejects(updateTenant(ctx, id, { apiSecret: 'x' }), refusal('unknown_tenant'))
+})
+
+test('settings fall back to the node, the prefix and the ILP address only for the operator', () => {
+  const none = new Map<never, string>()
+  assert.deepEqual(resolveSettings(operatorTenantId, none, settings), {
+    exchangeRatesUrl: 'http://rates.example',
+    webhookUrl: 'http://wallet.example/webhooks',
+    webhookTimeoutMs: 2000,
+    walletAddressUrl: 'https://op.example',
+    ilpAddress: 'test.node',
+  })
+  assert.deepEqual(resolveSettings(deriveId('other'), none, settings), {
+    exchangeRatesUrl: 'http://rates.example',
+    webhookUrl: 'http://wallet.example/webhooks',
+    webhookTimeoutMs: 2000,
+  })
+  assert.equal(
+    resolveSettings(operatorTenantId, new Map([['WEBHOOK_MAX_RETRY', '0']]), settings).webhookAttemptsMax,
+    0,
+  )
+})
+
+test('stored settings win, are checked, and a list with a bad one changes nothing', async () => {
+  const ctx = contextOn()
+  const { id } = await createTenant(ctx, {
+    apiSecret: 's',
+    settings: [
+      { key: 'WEBHOOK_URL', value: 'https://old.example/hooks' },
+      { key: 'WEBHOOK_URL', value: 'https://tenant.example/hooks' },
+      { key: 'WEBHOOK_MAX_RETRY', value: '3' },
+    ],
+  })
+  assert.equal((await getTenantSettings(ctx, id)).ilpAddress, `test.node.${id}`)
+  assert.deepEqual(await webhookRecipient(ctx, id), {
+    url: 'https://tenant.example/hooks',
+    secret: 'hush',
+    signatureVersion: 1,
+    timeoutMs: 2000,
+    attemptsMax: 3,
+  })
+  for (const [key, value] of [
+    ['WEBHOOK_URL', 'not a url'],
+    ['WEBHOOK_TIMEOUT', '0'],
+    ['WEBHOOK_TIMEOUT', '1e3'],
+    ['WEBHOOK_MAX_RETRY', '-1'],
+    ['ILP_ADDRESS', 'nowhere'],
+    ['WALLET_ADDRESS_URL', 'http://plain.example'],
+  ] as const)
+    await assert.rejects(
+      setTenantSettings(ctx, id, [
+        { key: 'EXCHANGE_RATES_URL', value: 'https://never.example' },
+        { key, value },
+      ]),
+      refusal('invalid_setting'),
+      `${key}=${value}`,
+    )
+  assert.equal((await getTenantSettings(ctx, id)).exchangeRatesUrl, 'http://rates.example')
+  await setTenantSettings(ctx, id, [{ key: 'WEBHOOK_TIMEOUT', value: '500' }])
+  assert.equal((await webhookRecipient(ctx, id)).timeoutMs, 500)
+})
+
+test('a bad setting refuses the whole tenant', async () => {
+  const ctx = contextOn()
+  const id = deriveId('never made')
+  await assert.rejects(
+    createTenant(ctx, { id, apiSecret: 's', settings: [{ key: 'ILP_ADDRESS', value: '!' }] }),
+    refusal('invalid_setting'),
+  )
+  assert.equal(await findTenant(ctx, id), undefined)
+})
+
+test('a prefix belongs to one tenant, and unknown addresses to the longest prefix above them', async () => {
+  const ctx = contextOn()
+  const make = (prefix: string) =>
+    createTenant(ctx, { apiSecret: 's', settings: [{ key: 'WALLET_ADDRESS_URL', value: prefix }] })
+  const [wide, narrow] = [await make('https://w.example'), await make('https://w.example/a')]
+  await assert.rejects(make('https://w.example/a'), refusal('duplicate_wallet_address_prefix'))
+  assert.equal(await findTenantByWalletAddressUrl(ctx, 'https://w.example/a/b'), narrow.id)
+  assert.equal(await findTenantByWalletAddressUrl(ctx, 'https://W.example/ab'), wide.id)
+  assert.equal(await findTenantByWalletAddressUrl(ctx, 'https://w.example.evil/a'), operatorTenantId)
+  assert.equal(await getWalletAddressPrefix(ctx, narrow.id), 'https://w.example/a')
+  const bare = await createTenant(ctx, { apiSecret: 's' })
+  await assert.rejects(getWalletAddressPrefix(ctx, bare.id), refusal('missing_wallet_address_prefix'))
+})
+
+test('prefixes are compared by path segment', () => {
+  assert.ok(isBelowPrefix('https://x.example/a/b', 'https://x.example/a'))
+  assert.ok(isBelowPrefix('https://x.example/a', 'https://x.example/a/'))
+  assert.ok(!isBelowPrefix('https://x.example/ab', 'https://x.example/a'))
+  assert.ok(!isBelowPrefix('https://x.example.org/a', 'https://x.example'))
+})
+
+test('the operator gets a copy of events where the node says so', () => {
+  const tenant = deriveId('some tenant')
+  assert.deepEqual(eventRecipients(settings, tenant), [tenant])
+  const copying = { ...settings, sendTenantWebhooksToOperator: true }
+  assert.deepEqual(eventRecipients(copying, tenant), [tenant, operatorTenantId])
+  assert.deepEqual(eventRecipients(copying, operatorTenantId), [operatorTenantId])
+})
