@@ -3,6 +3,13 @@
  * before its packet is read, nothing waits longer than a packet lives, and bytes from outside never end in anything but an
  * answer.
  */
-export { listen } from './listen.ts'
-export { createPacketServer, type PacketServer, type PacketServerOptions } from './packet-server.ts'
+export {
+  answerHealth,
+  createDrainingServer,
+  type DrainingServer,
+  listen,
+  readBody,
+  text,
+} from './draining-server.ts'
+export { createPacketServer, type PacketServerOptions } from './packet-server.ts'
 export { createPeerTransport, type PeerTransportOptions } from './peer-transport.ts'

@@ -1,0 +1,126 @@
+import type { Ledger } from '../shared/ledger/index.ts'
+import type { Clock, HttpClient, Listener, Logger } from '../shared/platform/index.ts'
+import { createCredentialReader } from '../shared/stream-credentials/index.ts'
+import { type Counters, createCounters } from './counters.ts'
+import { createPacketServer, createPeerTransport, listen } from './http/index.ts'
+import {
+  createDeliveries,
+  createPipeline,
+  createProgressRecorder,
+  type Pipeline,
+  type ReceivingPayments,
+  type WriteProgress,
+} from './pipeline/index.ts'
+import { createRates, type RatesSource } from './rates/index.ts'
+import { createPeerDirectory, type Peer } from './routing/index.ts'
+import { createRpcServer, createSessions, type SendRecords } from './rpc/index.ts'
+import type { StreamRejects } from './stream/index.ts'
+
+/** What the connector stands on. The database is behind these few functions: none of them is called for an ordinary packet. */
+export interface ConnectorContext {
+  ledger: Ledger
+  clock: Clock
+  log: Logger
+  listener: Pick<Listener, 'listen'>
+  guardedHttp: HttpClient
+  /** All peers of all tenants, and where their changes are announced. */
+  loadPeers: () => Promise<readonly Peer[]>
+  peersChannel: string
+  /** The address under which a tenant receives. */
+  ilpAddressOf: (tenantId: string) => Promise<string | undefined>
+  ratesSource: (tenantId: string) => Promise<RatesSource | undefined>
+  payments: ReceivingPayments
+  writeProgress: WriteProgress
+  records: SendRecords
+  /** Throws when a dependency is away. */
+  ready: () => Promise<void>
+}
+
+export interface ConnectorSettings {
+  operatorTenantId: string
+  ilpAddress: string
+  streamSecret: Buffer
+  streamRejects: StreamRejects
+  /** TIGERBEETLE_TWO_PHASE_TIMEOUT_SECONDS. */
+  holdSecondsMin: number
+  packetsPerMinute: number
+  ratesLifetimeMs: number
+  rpcSecret: string
+  connectorPort: number
+  rpcPort: number
+}
+
+export interface Connector {
+  pipeline: Pipeline
+  counters: Counters
+  ports: { connector: number; rpc: number }
+  /** Takes nothing new, finishes every packet under way, records what was sent. */
+  close(): Promise<void>
+}
+
+/** Longer than any packet lives: see `shorten-expiry`. */
+const DRAIN_MS = 35_000
+const RECORD_MS = 5_000
+
+/** Builds the connector and listens. */
+export async function buildConnectorApp(
+  ctx: ConnectorContext,
+  settings: ConnectorSettings,
+): Promise<Connector> {
+  const { clock, log, ledger } = ctx
+  const counters = createCounters()
+  const directory = await createPeerDirectory({ ...ctx, channel: ctx.peersChannel })
+  const rates = createRates({ clock, log, source: ctx.ratesSource, lifetimeMs: settings.ratesLifetimeMs })
+  const transport = createPeerTransport({
+    isTrusted: (peer) => peer.tenantId === settings.operatorTenantId,
+    guarded: ctx.guardedHttp,
+  })
+  const progress = createProgressRecorder({ write: ctx.writeProgress, log, counters })
+  const pipeline = createPipeline({
+    ...settings,
+    ledger,
+    clock,
+    log,
+    counters,
+    directory,
+    transport,
+    rates,
+    progress,
+    deliveries: createDeliveries({ payments: ctx.payments, ledger, clock }),
+    reader: createCredentialReader(settings),
+    ilpAddressOf: ctx.ilpAddressOf,
+  })
+  const sessions = createSessions({ pipeline, ledger, records: ctx.records, clock, log })
+  const packets = createPacketServer({ ...settings, pipeline, directory, ready: ctx.ready, log })
+  const rpc = createRpcServer({
+    sessions,
+    pipeline,
+    directory,
+    rates,
+    counters,
+    clock,
+    log,
+    secret: settings.rpcSecret,
+    ready: ctx.ready,
+  })
+  const close = async () => {
+    // What still sends and receives comes first: its packets need the rest to end well.
+    await Promise.all([sessions.close(), packets.drain(DRAIN_MS)])
+    await rpc.drain(DRAIN_MS)
+    await progress.close(RECORD_MS)
+    await directory.close()
+    await transport.close()
+  }
+  try {
+    const connector = await listen(packets.server, settings.connectorPort)
+    return {
+      pipeline,
+      counters,
+      ports: { connector, rpc: await listen(rpc.server, settings.rpcPort) },
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

@@ -1,0 +1,28 @@
+import { nodeConfig, nodeConfigChecks, resourceVariables } from '../shared/node-context/index.ts'
+import { type ConfigOf, type Environment, loadConfig } from '../shared/platform/index.ts'
+
+const {
+  connectorPort,
+  connectorRpcPort,
+  twoPhaseTimeoutSeconds,
+  exchangeRatesLifetimeMs,
+  peerPacketsPerMinute,
+  streamRejects,
+} = resourceVariables
+
+/** The connector's variables: the node's, and its own. */
+export const connectorConfig = {
+  ...nodeConfig,
+  connectorPort,
+  connectorRpcPort,
+  twoPhaseTimeoutSeconds,
+  exchangeRatesLifetimeMs,
+  peerPacketsPerMinute,
+  streamRejects,
+}
+
+export type ConnectorConfig = ConfigOf<typeof connectorConfig>
+
+/** Throws `ConfigError` with every problem at once. */
+export const loadConnectorConfig = (env: Environment): ConnectorConfig =>
+  loadConfig(connectorConfig, env, nodeConfigChecks)

@@ -1,0 +1,115 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Logger, messageOf } from '../../shared/platform/index.ts'
+
+/** A node:http server that can end without losing an answer. */
+export interface DrainingServer {
+  readonly server: Server
+  /** Takes no new connection, answers what is under way for up to `timeoutMs`, and closes. */
+  drain(timeoutMs: number): Promise<void>
+}
+
+/** Longer than clients keep idle connections, so that it is they who end them and no request meets a closing one. */
+const KEEP_ALIVE_MS = 75_000
+const HEADERS_MS = 10_000
+const BODY_MS = 20_000
+
+export function createDrainingServer(
+  ctx: { log: Logger },
+  handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): DrainingServer {
+  let draining = false
+  let open = 0
+  const server = createServer(
+    { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_MS, requestTimeout: BODY_MS },
+    (request, response) => {
+      open++
+      response.once('close', () => {
+        open--
+      })
+      if (draining) response.setHeader('connection', 'close')
+      handle(request, response).catch((error: unknown) => {
+        ctx.log.warn({ reason: messageOf(error) }, 'request failed')
+        if (response.headersSent || response.destroyed) response.destroy()
+        else text(response, 500, 'Internal Server Error')
+      })
+    },
+  )
+
+  return {
+    server,
+    async drain(timeoutMs) {
+      draining = true
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      const deadlineMs = Date.now() + timeoutMs
+      while (open > 0 && Date.now() < deadlineMs) {
+        server.closeIdleConnections()
+        await sleep(10)
+      }
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+/** Listens on all addresses, both families where there are two, and returns the port. */
+export async function listen(server: Server, port: number): Promise<number> {
+  try {
+    server.listen({ port, host: '::' })
+    await once(server, 'listening')
+  } catch (error) {
+    // No IPv6 on this machine.
+    if ((error as { code?: string }).code !== 'EAFNOSUPPORT') throw error
+    server.listen({ port, host: '0.0.0.0' })
+    await once(server, 'listening')
+  }
+  const address = server.address()
+  return typeof address === 'object' && address ? address.port : port
+}
+
+/** `undefined` when there is more than `sizeMax`. Rejects when the other side goes away. */
+export function readBody(request: IncomingMessage, sizeMax: number): Promise<Buffer | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > sizeMax) return Promise.resolve(undefined)
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>()
+  const chunks: Buffer[] = []
+  let size = 0
+  request.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size <= sizeMax) chunks.push(chunk)
+    else resolve(undefined)
+  })
+  request.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
+  request.on('error', reject)
+  request.on('close', () => {
+    if (!request.complete) reject(new Error('the other side went away'))
+  })
+  return promise
+}
+
+/** Answers `/livez`, `/healthz` and `/readyz`; false for other paths. */
+export async function answerHealth(
+  ctx: { ready: () => Promise<void>; log: Logger },
+  path: string,
+  response: ServerResponse,
+): Promise<boolean> {
+  if (path !== '/livez' && path !== '/healthz' && path !== '/readyz') return false
+  try {
+    if (path !== '/livez') await ctx.ready()
+    text(response, 200, 'OK')
+  } catch (error) {
+    ctx.log.warn({ reason: messageOf(error) }, 'not ready')
+    text(response, path === '/healthz' ? 500 : 503, 'Not Ready')
+  }
+  return true
+}
+
+export function text(response: ServerResponse, status: number, body: string): void {
+  // The rest of a body that is not wanted is not worth waiting for.
+  if (status === 413) response.setHeader('connection', 'close')
+  response.writeHead(status, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+  })
+  response.end(body)
+}

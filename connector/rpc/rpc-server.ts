@@ -1,0 +1,136 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  ConnectorRefusal,
+  type ConnectorRefusalCode,
+  MalformedRpc,
+  parseProbeInput,
+  parseRateInput,
+  parseRpcRequest,
+  parseSendInput,
+  RPC_SIGNATURE_HEADER,
+  RPC_SIGNATURE_VERSION,
+  RPC_SIGNATURE_WINDOW_MS,
+  type RpcRequest,
+  toWireProbeResult,
+  toWireRate,
+  toWireSendResult,
+} from '../../shared/connector-client/index.ts'
+import {
+  type Clock,
+  Fault,
+  type Logger,
+  parseHmacSignature,
+  unreachable,
+  verifyHmacDigest,
+} from '../../shared/platform/index.ts'
+import { type Counters, toPrometheus } from '../counters.ts'
+import { answerHealth, createDrainingServer, type DrainingServer, readBody, text } from '../http/index.ts'
+import { type Rates, RatesRefusal } from '../rates/index.ts'
+import { type ProbeContext, probe, ratesUnavailable } from './probe.ts'
+import type { Sessions } from './sessions.ts'
+
+export interface RpcServerOptions extends ProbeContext {
+  sessions: Pick<Sessions, 'send'>
+  rates: Rates
+  counters: Counters
+  clock: Clock
+  log: Logger
+  /** See `connectorRpcSecret`. */
+  secret: string
+  ready: () => Promise<void>
+}
+
+const BODY_SIZE_MAX = 256 * 1024
+
+interface Answer {
+  status: number
+  body: Record<string, unknown>
+}
+
+/** The functions' way in: signed JSON over HTTP on a private port. Also answers health checks and `/metrics`. */
+export const createRpcServer = (options: RpcServerOptions): DrainingServer =>
+  createDrainingServer({ log: options.log }, async (request, response) => {
+    if (request.method === 'GET') return await answerGet(options, request.url ?? '', response)
+    if (request.method !== 'POST') return text(response, 405, 'Method Not Allowed')
+    const { status, body } = await answer(options, request)
+    const bytes = Buffer.from(JSON.stringify(body))
+    response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': bytes.length })
+    response.end(bytes)
+  })
+
+async function answerGet(options: RpcServerOptions, path: string, response: ServerResponse): Promise<void> {
+  if (await answerHealth(options, path, response)) return
+  if (path === '/metrics') text(response, 200, toPrometheus(options.counters))
+  else text(response, 404, 'Not Found')
+}
+
+const failure = (status: number, code: string, message: string): Answer => ({
+  status,
+  body: { error: { code, message } },
+})
+
+async function answer(options: RpcServerOptions, request: IncomingMessage): Promise<Answer> {
+  const raw = await readBody(request, BODY_SIZE_MAX)
+  if (!raw) return failure(413, 'invalid_request', 'the request is too large')
+  const body = parseJson(raw)
+  if (body === undefined) return failure(400, 'invalid_request', 'the request is not JSON')
+  if (!isSigned(options, request.headers[RPC_SIGNATURE_HEADER], body))
+    return failure(401, 'unauthorized', 'the signature is missing, wrong or out of its time window')
+  try {
+    return { status: 200, body: { result: await dispatch(options, parseRpcRequest(body)) } }
+  } catch (error) {
+    return toAnswer(options, error)
+  }
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8')) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+/** A repeat within the window is harmless, since every call may be repeated: it is not remembered. */
+function isSigned(options: RpcServerOptions, header: unknown, body: unknown): boolean {
+  const signature = parseHmacSignature(header)
+  return (
+    signature !== undefined &&
+    signature.version === RPC_SIGNATURE_VERSION &&
+    Math.abs(options.clock.nowMs() - signature.timestampMs) <= RPC_SIGNATURE_WINDOW_MS &&
+    verifyHmacDigest(signature, { secret: options.secret, body })
+  )
+}
+
+async function dispatch(options: RpcServerOptions, { method, params }: RpcRequest): Promise<unknown> {
+  switch (method) {
+    case 'probe':
+      return toWireProbeResult(await probe(options, parseProbeInput(params)))
+    case 'send':
+      return toWireSendResult(await options.sessions.send(parseSendInput(params)))
+    case 'getPrice':
+      return toWireRate(await options.rates.price({ ...parseRateInput(params), tolerance: 'fresh' }))
+    default:
+      return unreachable(method)
+  }
+}
+
+const refusalStatus = {
+  no_route: 404,
+  rates_unavailable: 503,
+  insufficient_exchange_rate: 409,
+  probe_failed: 504,
+  invalid_request: 400,
+} as const satisfies Record<ConnectorRefusalCode, number>
+
+function toAnswer(options: RpcServerOptions, error: unknown): Answer {
+  if (error instanceof RatesRefusal) return toAnswer(options, ratesUnavailable(error))
+  if (error instanceof ConnectorRefusal) return failure(refusalStatus[error.code], error.code, error.message)
+  if (error instanceof MalformedRpc) return failure(400, 'invalid_request', error.message)
+  if (error instanceof Fault) {
+    options.log.warn({ code: error.code, reason: error.message }, 'RPC call failed')
+    return failure(503, error.code, 'a dependency of the connector is away')
+  }
+  options.log.error({ err: error }, 'RPC call failed')
+  return failure(500, 'internal_error', 'unexpected internal error')
+}

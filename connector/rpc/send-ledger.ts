@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConnectorRefusal, type PacketCounts, type SendInput } from '../../shared/connector-client/index.ts'
+import type { Account, Ledger } from '../../shared/ledger/index.ts'
+import { convertCeil, maximum, minimum } from '../../shared/money/index.ts'
+import type { Clock, Logger } from '../../shared/platform/index.ts'
+
+export interface SendTotals {
+  sentAmount: bigint
+  deliveredAmount: bigint
+  packets: PacketCounts
+}
+
+/** What senders leave in the database, for one that comes after a crash. */
+export interface SendRecords {
+  /** What was recorded last; zeros when nothing was. */
+  getSendProgress(outgoingPaymentId: string): Promise<SendTotals>
+  /** Running totals. Older figures change nothing. */
+  recordSendProgress(outgoingPaymentId: string, totals: SendTotals): Promise<void>
+}
+
+interface Context {
+  ledger: Ledger
+  records: SendRecords
+  clock: Clock
+  log: Logger
+}
+
+const PENDING_POLL_MS = 250
+
+/**
+ * What was sent before this process knew of the payment. The ledger says what was debited. Debits that are still held belong to
+ * packets of a connector that is gone, and end, one way or the other, within the hold's time: nothing more is sent before, so that
+ * nothing is sent twice. `undefined`: they have not ended by `untilMs`.
+ */
+export async function readSendTotals(
+  ctx: Context,
+  input: SendInput,
+  given: { untilMs: number; signal: AbortSignal },
+): Promise<SendTotals | undefined> {
+  const recorded = await ctx.records.getSendProgress(input.outgoingPaymentId)
+  for (;;) {
+    const account = await getAccount(ctx, input.outgoingPaymentId)
+    if (account.debitsPending === 0n) return reconcile(ctx, input, recorded, account.debitsPosted)
+    if (given.signal.aborted || ctx.clock.nowMs() + PENDING_POLL_MS >= given.untilMs) return undefined
+    await sleep(PENDING_POLL_MS, undefined, { signal: given.signal }).catch(() => undefined)
+  }
+}
+
+async function getAccount(ctx: Context, id: string): Promise<Account> {
+  const [account] = await ctx.ledger.lookupAccounts([id])
+  if (!account)
+    throw new ConnectorRefusal('invalid_request', { message: 'the outgoing payment has not been funded' })
+  return account
+}
+
+/**
+ * What was debited and not recorded was sent in the last moments before a crash, and nobody remembers the receiver's answers. It
+ * counts as delivered at the best rate that the path ever showed: too much rather than too little, because the difference would
+ * be paid a second time. Exact for a single packet at an unchanged rate; short by at most one unit per further packet.
+ */
+function reconcile(ctx: Context, input: SendInput, recorded: SendTotals, debitsPosted: bigint): SendTotals {
+  const unrecorded = debitsPosted - recorded.sentAmount
+  if (unrecorded <= 0n) return recorded
+  const mostDelivered = maximum(0n, convertCeil(unrecorded, input.highRate) - 1n)
+  const deliveredAmount = minimum(
+    recorded.deliveredAmount + mostDelivered,
+    maximum(recorded.deliveredAmount, input.receiveAmount),
+  )
+  ctx.log.warn(
+    {
+      outgoingPaymentId: input.outgoingPaymentId,
+      unrecorded: unrecorded.toString(),
+      deliveredAmount: deliveredAmount.toString(),
+    },
+    'part of a payment was sent and not recorded: what arrived of it is estimated',
+  )
+  return { sentAmount: debitsPosted, deliveredAmount, packets: recorded.packets }
+}

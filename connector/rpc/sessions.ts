@@ -1,0 +1,271 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConnectorRefusal, type SendInput, type SendResult } from '../../shared/connector-client/index.ts'
+import type { Ledger } from '../../shared/ledger/index.ts'
+import { type Clock, Fault, isUuid, type Logger, messageOf } from '../../shared/platform/index.ts'
+import type { IncomingAccount, Pipeline } from '../pipeline/index.ts'
+import { createStreamPayment, InvalidDestination, type StreamPayment } from '../stream/index.ts'
+import { readSendTotals, type SendRecords, type SendTotals } from './send-ledger.ts'
+
+export interface SessionsContext {
+  pipeline: Pick<Pipeline, 'send'>
+  ledger: Ledger
+  records: SendRecords
+  clock: Clock
+  log: Logger
+}
+
+/** Payments that this connector is sending, or has sent a short while ago. */
+export interface Sessions {
+  send(input: SendInput): Promise<SendResult>
+  readonly size: number
+  /** Sends nothing new, waits for what is under way and records it. */
+  close(): Promise<void>
+}
+
+/** How long an idle session is remembered: long enough for a new worker to get the answer that its predecessor lost. */
+const SESSION_LIFE_MS = 60_000
+const SWEEP_MS = 10_000
+const RECORD_ATTEMPTS = 3
+
+/**
+ * One payment's sending. `known` is exact while this process sends and is read from the ledger when it begins; `earlier` is what
+ * came before the stream payment at hand, whose own counts start at zero.
+ */
+interface Session {
+  id: string
+  input: SendInput
+  known: SendTotals | undefined
+  earlier: SendTotals | undefined
+  payment: StreamPayment | undefined
+  slice: Promise<SendResult> | undefined
+  final: SendResult | undefined
+  usedAtMs: number
+  recorded: SendTotals | undefined
+}
+
+/**
+ * Sends payments in slices (decisions: Who does what). One slice of a payment runs at a time and every caller joins it; its totals
+ * are recorded before anybody is told. A final answer stays for {@link SESSION_LIFE_MS}; a failure that may be retried is final
+ * for its callers only, because the next call is the retry.
+ */
+export function createSessions(ctx: SessionsContext): Sessions {
+  const sessions = new Map<string, Session>()
+  const closing = new AbortController()
+
+  const sessionOf = (input: SendInput): Session => {
+    let session = sessions.get(input.outgoingPaymentId)
+    if (!session) {
+      session = {
+        id: input.outgoingPaymentId,
+        input,
+        known: undefined,
+        earlier: undefined,
+        payment: undefined,
+        slice: undefined,
+        final: undefined,
+        usedAtMs: 0,
+        recorded: undefined,
+      }
+      sessions.set(session.id, session)
+    }
+    session.usedAtMs = ctx.clock.nowMs()
+    return session
+  }
+
+  const sweep = () => {
+    for (const session of sessions.values()) {
+      if (session.slice || ctx.clock.nowMs() - session.usedAtMs < SESSION_LIFE_MS) continue
+      session.slice = retire(ctx, session).finally(() => {
+        session.slice = undefined
+        if (session.usedAtMs + SESSION_LIFE_MS <= ctx.clock.nowMs()) sessions.delete(session.id)
+      })
+      session.slice.catch((error: unknown) =>
+        ctx.log.warn({ outgoingPaymentId: session.id, reason: messageOf(error) }, 'session not retired'),
+      )
+    }
+  }
+  const interval = setInterval(sweep, SWEEP_MS)
+  interval.unref()
+
+  return {
+    get size() {
+      return sessions.size
+    },
+    async send(input) {
+      if (!isUuid(input.outgoingPaymentId))
+        throw new ConnectorRefusal('invalid_request', { message: 'outgoingPaymentId must be a UUID' })
+      if (closing.signal.aborted) throw goingDown()
+      const session = sessionOf(input)
+      if (session.final) return session.final
+      session.slice ??= runSlice(ctx, session, input, closing.signal).finally(() => {
+        session.slice = undefined
+        session.usedAtMs = ctx.clock.nowMs()
+      })
+      return await session.slice
+    },
+    async close() {
+      closing.abort()
+      clearInterval(interval)
+      await Promise.allSettled(
+        [...sessions.values()].map(async (session) => {
+          await session.slice?.catch(() => undefined)
+          await retire(ctx, session)
+        }),
+      )
+    },
+  }
+}
+
+const goingDown = () =>
+  new Fault('connector_closing', { retryable: true, message: 'the connector is going down' })
+
+async function runSlice(
+  ctx: SessionsContext,
+  session: Session,
+  input: SendInput,
+  signal: AbortSignal,
+): Promise<SendResult> {
+  const untilMs = ctx.clock.nowMs() + input.budgetMs
+  await adoptLimits(session, input)
+  if (!session.known) {
+    const totals = await readSendTotals(ctx, input, { untilMs, signal })
+    // Nothing is certain yet; the caller's own figures are the best there are.
+    if (!totals) return progressOf(input)
+    session.known = totals
+    session.recorded = totals
+  }
+  session.payment ??= openPayment(ctx, session)
+  const result = await runPayment(ctx, session, {
+    budgetMs: Math.max(0, untilMs - ctx.clock.nowMs()),
+    signal,
+  })
+  await record(ctx, session)
+  if (result.status === 'done' || (result.status === 'failed' && !result.failure.retryable))
+    session.final = result
+  return result
+}
+
+const progressOf = ({ sentAmount, deliveredAmount }: SendInput): SendResult => ({
+  status: 'progress',
+  sentAmount,
+  deliveredAmount,
+  packets: { sent: 0, fulfilled: 0, rejected: 0 },
+})
+
+/** A stream payment has fixed limits: when the caller's have changed, the old one is drained and another takes over. */
+async function adoptLimits(session: Session, input: SendInput): Promise<void> {
+  const { debitAmount, receiveAmount } = session.input
+  session.input = input
+  if (debitAmount === input.debitAmount && receiveAmount === input.receiveAmount) return
+  if (session.payment) await drain(session)
+  session.payment = undefined
+}
+
+async function drain(session: Session): Promise<void> {
+  if (!session.payment) return
+  try {
+    keepTotals(session, await session.payment.run({ budgetMs: 0, signal: AbortSignal.abort() }))
+  } catch {
+    forgetTotals(session)
+  }
+}
+
+function openPayment(ctx: SessionsContext, session: Session): StreamPayment {
+  const { input, known } = session
+  session.earlier = known
+  const account: IncomingAccount = {
+    kind: 'payment',
+    id: session.id,
+    tenantId: input.tenantId,
+    asset: input.sourceAsset,
+  }
+  try {
+    return createStreamPayment(
+      { send: (prepare) => ctx.pipeline.send(account, prepare), clock: ctx.clock },
+      {
+        ...input,
+        sentAmount: known?.sentAmount ?? input.sentAmount,
+        deliveredAmount: known?.deliveredAmount ?? input.deliveredAmount,
+      },
+    )
+  } catch (error) {
+    if (!(error instanceof InvalidDestination)) throw error
+    throw new ConnectorRefusal('invalid_request', { message: error.message, cause: error })
+  }
+}
+
+async function runPayment(
+  ctx: SessionsContext,
+  session: Session,
+  options: { budgetMs: number; signal: AbortSignal },
+): Promise<SendResult> {
+  if (!session.payment) throw new Fault('session_lost', { retryable: true })
+  try {
+    const { rejects, ...result } = await session.payment.run(options)
+    keepTotals(session, result)
+    if (result.status === 'failed') {
+      ctx.log.info(
+        { outgoingPaymentId: session.id, failure: result.failure, rejects, packets: result.packets },
+        'payment stopped',
+      )
+      // The next call begins anew, from exact totals.
+      session.payment = undefined
+    }
+    return { ...result, ...totalsOf(session, result) }
+  } catch (error) {
+    // A packet's outcome is unknown. Only the ledger knows what was sent, once its hold has ended.
+    const last = session.known
+    forgetTotals(session)
+    ctx.log.error({ outgoingPaymentId: session.id, reason: messageOf(error) }, 'sending is uncertain')
+    return { ...progressOf(session.input), ...last }
+  }
+}
+
+const totalsOf = ({ earlier }: Session, own: SendTotals): SendTotals => ({
+  sentAmount: own.sentAmount,
+  deliveredAmount: own.deliveredAmount,
+  packets: {
+    sent: own.packets.sent + (earlier?.packets.sent ?? 0),
+    fulfilled: own.packets.fulfilled + (earlier?.packets.fulfilled ?? 0),
+    rejected: own.packets.rejected + (earlier?.packets.rejected ?? 0),
+  },
+})
+
+function keepTotals(session: Session, own: SendTotals): void {
+  session.known = totalsOf(session, own)
+}
+
+function forgetTotals(session: Session): void {
+  session.payment = undefined
+  session.known = undefined
+  session.earlier = undefined
+}
+
+/** Before anybody is told. Throws a Fault when the database is away: the totals stay here, and the next call tries again. */
+async function record(ctx: SessionsContext, session: Session): Promise<void> {
+  const { known, recorded } = session
+  if (!known || (recorded && isSame(known, recorded))) return
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await ctx.records.recordSendProgress(session.id, known)
+      session.recorded = known
+      return
+    } catch (error) {
+      if (attempt >= RECORD_ATTEMPTS) throw error
+      ctx.log.warn({ outgoingPaymentId: session.id, reason: messageOf(error) }, 'send progress not recorded')
+      await sleep(100 * attempt)
+    }
+  }
+}
+
+const isSame = (a: SendTotals, b: SendTotals): boolean =>
+  a.sentAmount === b.sentAmount &&
+  a.deliveredAmount === b.deliveredAmount &&
+  a.packets.sent === b.packets.sent
+
+/** The end of a session that nobody asks for any more: what is under way is waited for and recorded. */
+async function retire(ctx: SessionsContext, session: Session): Promise<SendResult> {
+  await drain(session)
+  await record(ctx, session)
+  return { ...progressOf(session.input), ...session.known }
+}

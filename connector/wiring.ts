@@ -1,0 +1,137 @@
+import { connectorRpcSecret } from '../shared/connector-client/index.ts'
+import {
+  findReceivingPayment,
+  reconcileIncomingPayments,
+  recordIncomingProgress,
+} from '../shared/incoming-payments/index.ts'
+import { createNodeContext, type NodeContext } from '../shared/node-context/index.ts'
+import { getSendProgress, recordSendProgress } from '../shared/outgoing-payments/index.ts'
+import { listRoutedPeers, PEERS_CHANNEL, type RoutedPeer } from '../shared/peers/index.ts'
+import { messageOf, type StartDeployable, sql } from '../shared/platform/index.ts'
+import { getTenantSettings, type TenantSettings } from '../shared/tenants/index.ts'
+import { buildConnectorApp, type ConnectorContext, type ConnectorSettings } from './app.ts'
+import { type ConnectorConfig, loadConnectorConfig } from './config.ts'
+import type { LedgerAsset, Peer } from './routing/index.ts'
+
+/** Starts the ILP connector: packets from peers on CONNECTOR_PORT, the functions' RPC on CONNECTOR_RPC_PORT. */
+export const startConnector: StartDeployable = async (env) => {
+  const config = loadConnectorConfig(env)
+  const node = await createNodeContext(config, { name: 'connector', environment: env })
+  try {
+    const connector = await buildConnectorApp(connectorContext(node, config), connectorSettings(config))
+    const repaired = repairIncomingPayments(node)
+    return {
+      name: 'connector',
+      ports: connector.ports,
+      async close() {
+        await connector.close()
+        await repaired
+        await node.close()
+      },
+    }
+  } catch (error) {
+    await node.close()
+    throw error
+  }
+}
+
+export const connectorSettings = (config: ConnectorConfig): ConnectorSettings => ({
+  operatorTenantId: config.operatorTenantId,
+  ilpAddress: config.ilpAddress,
+  streamSecret: config.streamSecret,
+  streamRejects: config.streamRejects,
+  holdSecondsMin: config.twoPhaseTimeoutSeconds,
+  packetsPerMinute: config.peerPacketsPerMinute,
+  ratesLifetimeMs: config.exchangeRatesLifetimeMs,
+  rpcSecret: connectorRpcSecret(config),
+  connectorPort: config.connectorPort,
+  rpcPort: config.connectorRpcPort,
+})
+
+/** The rooms of `shared` behind the connector's ports. */
+export function connectorContext(node: NodeContext, config: ConnectorConfig): ConnectorContext {
+  const settingsOf = rememberSettings(node)
+  return {
+    ledger: node.ledger,
+    clock: node.clock,
+    log: node.log,
+    listener: node.listener,
+    guardedHttp: node.guardedHttp,
+    loadPeers: async () => (await listRoutedPeers(node)).map(toPeer),
+    peersChannel: PEERS_CHANNEL,
+    ilpAddressOf: async (tenantId) => (await settingsOf(tenantId)).ilpAddress,
+    async ratesSource(tenantId) {
+      const { exchangeRatesUrl: url } = await settingsOf(tenantId)
+      if (url === undefined) return undefined
+      // The operator's word is trusted, and so is the environment; another tenant's own service is not.
+      const isTrusted = tenantId === config.operatorTenantId || url === config.exchangeRatesUrl
+      return { url, http: isTrusted ? node.trustedHttp : node.guardedHttp }
+    },
+    payments: {
+      async findReceivingPayment(id) {
+        const payment = await findReceivingPayment(node, id)
+        return payment && { ...payment, asset: toLedgerAsset(payment.asset) }
+      },
+    },
+    async writeProgress(progress) {
+      await recordIncomingProgress(node, progress)
+    },
+    records: {
+      getSendProgress: (id) => getSendProgress(node, id),
+      recordSendProgress: (outgoingPaymentId, totals) =>
+        recordSendProgress(node, { outgoingPaymentId, ...totals }),
+    },
+    async ready() {
+      await node.db.execute(sql`select 1`)
+      await node.ledger.lookupAccounts([node.settings.operatorTenantId])
+    },
+  }
+}
+
+const toLedgerAsset = (asset: RoutedPeer['asset']): LedgerAsset => ({
+  id: asset.id,
+  assetCode: asset.code,
+  assetScale: asset.scale,
+  ledger: asset.ledger,
+})
+
+const toPeer = (peer: RoutedPeer): Peer => ({
+  id: peer.id,
+  tenantId: peer.tenantId,
+  asset: toLedgerAsset(peer.asset),
+  staticIlpAddress: peer.staticIlpAddress,
+  routes: peer.routes,
+  endpoint: peer.outgoing.endpoint,
+  outgoingToken: peer.outgoing.authToken,
+  incomingTokenHashes: peer.incomingTokenHashes,
+  ...(peer.maxPacketAmount !== undefined && { maxPacketAmount: peer.maxPacketAmount }),
+  ...(peer.packetsPerMinute !== undefined && { packetsPerMinute: peer.packetsPerMinute }),
+})
+
+/** Packets go on with a tenant's last known settings while the database is away. */
+function rememberSettings(node: NodeContext): (tenantId: string) => Promise<TenantSettings> {
+  const known = new Map<string, TenantSettings>()
+  return async (tenantId) => {
+    try {
+      const settings = await getTenantSettings(node, tenantId)
+      known.set(tenantId, settings)
+      return settings
+    } catch (error) {
+      const last = known.get(tenantId)
+      if (!last) throw error
+      node.log.warn({ tenantId, reason: messageOf(error) }, 'tenant settings cannot be read; using the last')
+      return last
+    }
+  }
+}
+
+/** Money whose state was not recorded before a crash. Beside the packets, because it walks over all open payments. */
+async function repairIncomingPayments(node: NodeContext): Promise<void> {
+  try {
+    const repaired = await reconcileIncomingPayments(node)
+    if (repaired.length > 0)
+      node.log.warn({ repaired }, 'incoming payments had their amount and were not completed: they are now')
+  } catch (error) {
+    node.log.error({ reason: messageOf(error) }, 'incoming payments were not compared with the ledger')
+  }
+}
