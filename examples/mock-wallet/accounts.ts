@@ -28,7 +28,8 @@ export function createAccounts(openingBalance: bigint): Accounts {
     accounts.set(walletAddressId, opened)
     return opened
   }
-  const heldOf = (holds: ReadonlyMap<string, bigint>) => holds.values().reduce((sum, held) => sum + held, 0n)
+  const heldOf = (holds: ReadonlyMap<string, bigint>) =>
+    [...holds.values()].reduce((sum, held) => sum + held, 0n)
 
   return {
     get(walletAddressId) {

@@ -26,7 +26,7 @@ const textOf = (event: WalletEvent, field: string): string => {
   return value
 }
 
-const valueOf = (event: WalletEvent, field: string): bigint => {
+const amountOf = (event: WalletEvent, field: string): bigint => {
   const amount = event.data[field] as { value?: unknown } | undefined
   if (typeof amount?.value !== 'string') throw new TypeError(`${event.type}: ${field} is missing`)
   return BigInt(amount.value)
@@ -57,7 +57,7 @@ async function fundPayment(ctx: EventContext, event: WalletEvent): Promise<void>
   const paymentId = textOf(event, 'id')
   const walletAddressId = textOf(event, 'walletAddressId')
   await ctx.depositsAllowed()
-  if (!ctx.accounts.hold(walletAddressId, paymentId, valueOf(event, 'debitAmount'))) {
+  if (!ctx.accounts.hold(walletAddressId, paymentId, amountOf(event, 'debitAmount'))) {
     await unlessFinal(ctx, event, () =>
       ctx.admin.graphql(CANCEL, { input: { id: paymentId, reason: 'insufficient funds' } }),
     )
@@ -80,7 +80,7 @@ async function settlePayment(ctx: EventContext, event: WalletEvent): Promise<voi
         input: { outgoingPaymentId: paymentId, timeoutSeconds: 0, idempotencyKey: event.id },
       }),
     )
-  ctx.accounts.settle(textOf(event, 'walletAddressId'), paymentId, valueOf(event, 'sentAmount'))
+  ctx.accounts.settle(textOf(event, 'walletAddressId'), paymentId, amountOf(event, 'sentAmount'))
 }
 
 /** The withdrawal comes first: crediting a customer for money that the node still has would pay twice. */
@@ -90,7 +90,7 @@ async function creditCustomer(ctx: EventContext, event: WalletEvent): Promise<vo
       input: { incomingPaymentId: textOf(event, 'id'), timeoutSeconds: 0, idempotencyKey: event.id },
     }),
   )
-  if (withdrawn) ctx.accounts.credit(textOf(event, 'walletAddressId'), valueOf(event, 'receivedAmount'))
+  if (withdrawn) ctx.accounts.credit(textOf(event, 'walletAddressId'), amountOf(event, 'receivedAmount'))
 }
 
 /** False when the node has refused for good: a person must look, and the event need not come again. Other errors pass through. */
