@@ -29,5 +29,5 @@ export {
   listOutgoingPayments,
   recordSendProgress,
 } from './read-outgoing-payments.ts'
-export { sweepOutgoingPayments } from './sweep.ts'
+export { cancelUnfundedPayments, sweepOutgoingPayments } from './sweep.ts'
 export { postWithdrawal, voidWithdrawal } from './withdrawals.ts'

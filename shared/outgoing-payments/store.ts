@@ -119,6 +119,22 @@ export const cancelPayment = async (
     where p.id = ${input.id} and p.state = 'FUNDING' and p.funding_started_at is null
       and ${scopeSql(scope, tenantColumn)}`)) === 1
 
+/** FUNDING → CANCELLED for payments that nobody has begun to fund since `before`, oldest first. */
+export const cancelUnfunded = (
+  db: Db,
+  input: { before: Date; reason: string; limit: number; now: Date },
+): Promise<string[]> =>
+  db.many(
+    (row) => row.id as string,
+    sql`update outgoing_payments p set state = 'CANCELLED', updated_at = ${input.now},
+        metadata = coalesce(p.metadata, '{}'::jsonb) || ${JSON.stringify({ cancellationReason: input.reason })}::jsonb
+      from (
+        select id from outgoing_payments where state = 'FUNDING' and funding_started_at is null and created_at <= ${input.before}
+        order by created_at limit ${input.limit} for update skip locked
+      ) unfunded
+      where p.id = unfunded.id returning p.id`,
+  )
+
 /** Says that money is about to be deposited: no cancel passes from now on. `false` when the payment is no longer in FUNDING. */
 export const markFundingStarted = async (db: Db, input: { id: string; now: Date }): Promise<boolean> =>
   (await db.execute(sql`

@@ -1,0 +1,18 @@
+import { nodeConfig, nodeConfigChecks, resourceVariables } from '../../shared/node-context/index.ts'
+import { type ConfigOf, type Environment, loadConfig } from '../../shared/platform/index.ts'
+
+/** The payments worker's variables: the node's, and its own. */
+export const paymentsConfig = {
+  ...nodeConfig,
+  outgoingPaymentWorkers: resourceVariables.outgoingPaymentWorkers,
+  outgoingPaymentWorkerIdleMs: resourceVariables.outgoingPaymentWorkerIdleMs,
+  incomingPaymentWorkers: resourceVariables.incomingPaymentWorkers,
+  incomingPaymentWorkerIdleMs: resourceVariables.incomingPaymentWorkerIdleMs,
+  unfundedPaymentTimeoutMs: resourceVariables.unfundedPaymentTimeoutMs,
+}
+
+export type PaymentsConfig = ConfigOf<typeof paymentsConfig>
+
+/** Throws `ConfigError` with every problem at once. */
+export const loadPaymentsConfig = (env: Environment): PaymentsConfig =>
+  loadConfig(paymentsConfig, env, nodeConfigChecks)

@@ -1,0 +1,4 @@
+import { runDeployable } from '../../shared/platform/index.ts'
+import { startPayments } from './wiring.ts'
+
+await runDeployable(startPayments, process.env)

@@ -1,0 +1,25 @@
+import { createNodeContext } from '../../shared/node-context/index.ts'
+import { present, type StartDeployable } from '../../shared/platform/index.ts'
+import { loadPaymentsConfig } from './config.ts'
+import { consumePayments } from './worker.ts'
+
+/** Starts the worker that sends outgoing payments and closes incoming ones. It listens on no port. */
+export const startPayments: StartDeployable = async (env) => {
+  const config = loadPaymentsConfig(env)
+  const node = await createNodeContext(config, { name: 'payments', environment: env })
+  const worker = consumePayments(node, {
+    outgoingWorkers: config.outgoingPaymentWorkers,
+    outgoingIdleMs: config.outgoingPaymentWorkerIdleMs,
+    incomingWorkers: config.incomingPaymentWorkers,
+    incomingIdleMs: config.incomingPaymentWorkerIdleMs,
+    ...present({ unfundedPaymentTimeoutMs: config.unfundedPaymentTimeoutMs }),
+  })
+  return {
+    name: 'payments',
+    ports: {},
+    async close() {
+      await worker.close()
+      await node.close()
+    },
+  }
+}

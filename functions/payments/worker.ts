@@ -1,0 +1,100 @@
+import {
+  findIncomingPaymentsToProcess,
+  processIncomingPayment,
+  reconcileIncomingPayments,
+} from '../../shared/incoming-payments/index.ts'
+import {
+  cancelUnfundedPayments,
+  processOutgoingPayment,
+  type SendingContext,
+  sweepOutgoingPayments,
+} from '../../shared/outgoing-payments/index.ts'
+import { type ConsumeContext, consumeJobs } from '../../shared/queue/index.ts'
+import { type Repeated, repeat } from './repeat.ts'
+
+/**
+ * Payments in flight for each of OUTGOING_PAYMENT_WORKERS. In Rafiki a worker is one payment at a time; here it is a share of one
+ * event loop: a payment mostly waits for other nodes, and the default of one worker must keep many going.
+ */
+const OUTGOING_PER_WORKER = 200
+/** Of these of one tenant: receivers that hang until their timeout use up their payer's places only. */
+const OUTGOING_PER_TENANT_AND_WORKER = 150
+/** For each of INCOMING_PAYMENT_WORKERS. These only talk to the database and the ledger. */
+const INCOMING_PER_WORKER = 50
+/** Longer than a slice of sending; extended while one is under way. */
+const LEASE_SECONDS = 30
+/** Work is announced, so this only looks for what an announcement missed; *_WORKER_IDLE may make it rarer. */
+const IDLE_MS_MIN = 1_000
+const SWEEP_MS = 10_000
+const RECONCILE_MS = 60_000
+const SWEEP_SIZE = 500
+
+export interface PaymentsOptions {
+  outgoingWorkers: number
+  outgoingIdleMs: number
+  incomingWorkers: number
+  incomingIdleMs: number
+  unfundedPaymentTimeoutMs?: number
+}
+
+export interface PaymentsWorker {
+  /** Takes no more work, and resolves when everything in flight has ended and is recorded. */
+  close(): Promise<void>
+}
+
+/** Sends outgoing payments, closes and announces incoming ones, and finds again what a crash left. */
+export function consumePayments(
+  ctx: SendingContext & ConsumeContext,
+  options: PaymentsOptions,
+): PaymentsWorker {
+  const outgoing = consumeJobs(ctx, {
+    queue: 'outgoing-payments',
+    handler: (job) => processOutgoingPayment(ctx, job),
+    concurrency: options.outgoingWorkers * OUTGOING_PER_WORKER,
+    concurrencyPerTenant: options.outgoingWorkers * OUTGOING_PER_TENANT_AND_WORKER,
+    idleMs: Math.max(options.outgoingIdleMs, IDLE_MS_MIN),
+    leaseSeconds: LEASE_SECONDS,
+  })
+  const incoming = consumeJobs(ctx, {
+    queue: 'incoming-payments',
+    handler: (job) => processIncomingPayment(ctx, job),
+    concurrency: options.incomingWorkers * INCOMING_PER_WORKER,
+    idleMs: Math.max(options.incomingIdleMs, IDLE_MS_MIN),
+    leaseSeconds: LEASE_SECONDS,
+  })
+  const sweeps = startSweeps(ctx, options)
+  return {
+    async close() {
+      await Promise.all([outgoing, incoming, ...sweeps].map((part) => part.close()))
+    },
+  }
+}
+
+function startSweeps(ctx: SendingContext, options: PaymentsOptions): Repeated[] {
+  const found = (name: string, ids: readonly string[]): boolean => {
+    if (ids.length > 0) ctx.log.info({ sweep: name, count: ids.length }, 'a sweep found work')
+    return ids.length >= SWEEP_SIZE
+  }
+  const sweep = (name: string, everyMs: number, find: () => Promise<readonly string[]>) =>
+    repeat(ctx, { name, everyMs, run: async () => found(name, await find()) })
+  /** These find the same again until it is worked off, or all of it in one run: a full batch is no reason to hurry. */
+  const once = (name: string, everyMs: number, find: () => Promise<readonly string[]>) =>
+    repeat(ctx, {
+      name,
+      everyMs,
+      run: async () => {
+        found(name, await find())
+        return false
+      },
+    })
+
+  const { unfundedPaymentTimeoutMs: timeoutMs } = options
+  return [
+    sweep('outgoing', SWEEP_MS, () => sweepOutgoingPayments(ctx, { limit: SWEEP_SIZE })),
+    once('incoming', SWEEP_MS, () => findIncomingPaymentsToProcess(ctx, SWEEP_SIZE)),
+    once('reconcile', RECONCILE_MS, () => reconcileIncomingPayments(ctx)),
+    ...(timeoutMs === undefined
+      ? []
+      : [sweep('unfunded', SWEEP_MS, () => cancelUnfundedPayments(ctx, { timeoutMs, limit: SWEEP_SIZE }))]),
+  ]
+}
