@@ -1,5 +1,5 @@
 import { type Ledger, settlementAccountId } from '../ledger/index.ts'
-import { assert, type Cache, type Clock, type Db, Fault, uuidv7 } from '../platform/index.ts'
+import { assert, type Cache, type Clock, type Db, Fault, isUuid, uuidv7 } from '../platform/index.ts'
 import { isInScope, type Page, type Paged, type TenantScope } from '../tenants/index.ts'
 import { AssetRefusal } from './errors.ts'
 import {
@@ -37,6 +37,7 @@ export async function findAsset(
   scope: TenantScope,
   id: string,
 ): Promise<Asset | undefined> {
+  if (!isUuid(id)) return undefined
   const asset = await ctx.cache.get(assetKey(id), () => selectAsset(ctx.db, id))
   return asset && asset.deletedAt === undefined && isInScope(scope, asset) ? asset : undefined
 }

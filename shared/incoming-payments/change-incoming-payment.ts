@@ -1,5 +1,5 @@
 import type { Ledger } from '../ledger/index.ts'
-import type { Cache, Clock, Db } from '../platform/index.ts'
+import { type Cache, type Clock, type Db, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import {
   patchWalletAddressRow,
@@ -22,6 +22,7 @@ export async function completeIncomingPayment(
   scope: TenantScope,
   id: string,
 ): Promise<IncomingPayment> {
+  if (!isUuid(id)) throw unknownIncomingPayment()
   const now = ctx.clock.now()
   const closed = await closePayments(ctx.db, scope, {
     ids: [id],
@@ -60,6 +61,7 @@ async function decide(
   scope: TenantScope,
   decision: { id: string; approve: boolean; reason?: string },
 ): Promise<IncomingPayment> {
+  if (!isUuid(decision.id)) throw unknownIncomingPayment()
   await stampDecision(ctx.db, scope, { ...decision, now: ctx.clock.now() })
   const payment = await getIncomingPayment(ctx, scope, decision.id)
   if (decision.approve && payment.cancelledAt)
@@ -91,7 +93,9 @@ export async function updateIncomingPayment(
   scope: TenantScope,
   input: { id: string; metadata: Record<string, unknown> },
 ): Promise<IncomingPayment> {
-  if (!(await setMetadata(ctx.db, scope, { ...input, now: ctx.clock.now() }))) throw unknownIncomingPayment()
+  const { db, clock } = ctx
+  const updated = isUuid(input.id) && (await setMetadata(db, scope, { ...input, now: clock.now() }))
+  if (!updated) throw unknownIncomingPayment()
   return await getIncomingPayment(ctx, scope, input.id)
 }
 

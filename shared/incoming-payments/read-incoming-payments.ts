@@ -1,5 +1,5 @@
 import type { Ledger } from '../ledger/index.ts'
-import type { Db } from '../platform/index.ts'
+import { type Db, isUuid } from '../platform/index.ts'
 import type { Page, Paged, TenantScope } from '../tenants/index.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
 import type { IncomingPayment, ReceivingPayment } from './model.ts'
@@ -18,6 +18,7 @@ export async function findIncomingPayment(
   id: string,
   filter: { client?: string } = {},
 ): Promise<IncomingPayment | undefined> {
+  if (!isUuid(id)) return undefined
   // The account's id is the payment's, so both stores are asked at once.
   const [row, [received]] = await Promise.all([
     selectPayment(ctx.db, scope, id, filter),
@@ -54,5 +55,8 @@ export async function listIncomingPayments(
 }
 
 /** For the packet path: no joins beyond the asset, no ledger. See `canReceive` for how long the answer may be used. */
-export const findReceivingPayment = (ctx: { db: Db }, id: string): Promise<ReceivingPayment | undefined> =>
-  selectReceivingPayment(ctx.db, id)
+export const findReceivingPayment = async (
+  ctx: { db: Db },
+  id: string,
+): Promise<ReceivingPayment | undefined> =>
+  isUuid(id) ? await selectReceivingPayment(ctx.db, id) : undefined

@@ -168,6 +168,8 @@ export const recordReceived = (
   payment: { id: string; received: bigint; now: Date },
 ): Promise<IncomingPaymentState | undefined> => {
   const reached = sql`p.incoming_amount <= ${payment.received}::numeric`
+  const grace = sql`${ANNOUNCE_GRACE_MS}::float8 * interval '1 millisecond'`
+  const announceAt = sql`${payment.now}::timestamptz + case when p.paid_locally then ${grace} else interval '0' end`
   const job = insertJobs(
     QUEUE,
     rawSql(`select id, tenant_id from moved where state = 'COMPLETED'`),
@@ -177,13 +179,19 @@ export const recordReceived = (
     (row) => row.state as IncomingPaymentState,
     sql`with moved as (
         update incoming_payments p set state = case when ${reached} then 'COMPLETED' else 'PROCESSING' end,
-          process_at = case when ${reached} then ${payment.now}::timestamptz else p.process_at end, updated_at = ${payment.now}::timestamptz
+          process_at = case when ${reached} then ${announceAt} else p.process_at end, updated_at = ${payment.now}::timestamptz
         where p.id = ${payment.id} and ${open} and (p.state = 'PENDING' or ${reached})
         returning p.id, p.tenant_id, p.state),
       job as (${job})
       select state, case when state = 'COMPLETED' then ${notifyJobs(QUEUE)} end from moved`,
   )
 }
+
+/** From now on the connector is not the only one that decides on credits. */
+export const markPaidLocally = (db: Db, id: string): Promise<number> =>
+  db.execute(
+    sql`update incoming_payments p set paid_locally = true where p.id = ${id} and ${open} and not p.paid_locally`,
+  )
 
 /** Closes open payments; the announcement is due, and its job runs, at `processAt`. The ids that this call closed. */
 export const closePayments = (

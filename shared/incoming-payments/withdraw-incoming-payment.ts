@@ -1,6 +1,6 @@
 import { withdrawLiquidity } from '../assets/index.ts'
 import type { Ledger } from '../ledger/index.ts'
-import { type Db, deriveId } from '../platform/index.ts'
+import { type Db, deriveId, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { findPaymentEvent } from '../webhooks/index.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
@@ -26,7 +26,9 @@ export async function withdrawIncomingPayment(
   scope: TenantScope,
   input: WithdrawIncomingPaymentInput,
 ): Promise<{ transferId: string; amount: bigint }> {
-  const payment = await selectPayment(ctx.db, scope, input.incomingPaymentId)
+  const payment = isUuid(input.incomingPaymentId)
+    ? await selectPayment(ctx.db, scope, input.incomingPaymentId)
+    : undefined
   if (!payment) throw unknownIncomingPayment()
   const event = await findPaymentEvent(ctx.db, {
     incomingPaymentId: payment.id,

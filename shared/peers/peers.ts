@@ -8,7 +8,7 @@ import {
   withdrawLiquidity,
 } from '../assets/index.ts'
 import { isSuccess, type Ledger } from '../ledger/index.ts'
-import { type Cache, type Clock, type Db, Fault, type SecretBox, uuidv7 } from '../platform/index.ts'
+import { type Cache, type Clock, type Db, Fault, isUuid, type SecretBox, uuidv7 } from '../platform/index.ts'
 import type { Page, Paged, TenantScope } from '../tenants/index.ts'
 import { PeerRefusal } from './errors.ts'
 import {
@@ -40,8 +40,11 @@ type WriteContext = ReadContext & { clock: Clock; cache: Cache; ledger: Ledger }
 
 const unknownPeer = () => new PeerRefusal('unknown_peer', { message: 'unknown peer' })
 
-export const findPeer = (ctx: ReadContext, scope: TenantScope, id: string): Promise<Peer | undefined> =>
-  selectPeer(ctx, scope, id)
+export const findPeer = async (
+  ctx: ReadContext,
+  scope: TenantScope,
+  id: string,
+): Promise<Peer | undefined> => (isUuid(id) ? await selectPeer(ctx, scope, id) : undefined)
 
 /** Throws {@link PeerRefusal} `unknown_peer`. */
 export async function getPeer(ctx: ReadContext, scope: TenantScope, id: string): Promise<Peer> {
@@ -214,7 +217,7 @@ function newRoutes(current: Peer, input: UpdatePeerInput): { routes?: string[] }
 
 /** Removes the peer with its tokens and routes. Its ledger account and what is on it stay. Throws {@link PeerRefusal} `unknown_peer`. */
 export async function deletePeer(ctx: ReadContext, scope: TenantScope, id: string): Promise<Peer> {
-  const peer = await removePeer(ctx, scope, id)
+  const peer = isUuid(id) ? await removePeer(ctx, scope, id) : undefined
   if (!peer) throw unknownPeer()
   return peer
 }

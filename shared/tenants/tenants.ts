@@ -3,6 +3,7 @@ import {
   type Cache,
   type Clock,
   type Db,
+  isUuid,
   type Page,
   type Paged,
   type SecretBox,
@@ -38,6 +39,7 @@ export const settingsCacheKey = (id: string): string => `tenant-settings:${id}`
 
 /** A tenant that is not deleted. Cached for LOCAL_CACHE_DURATION_MS: a rotated secret is dead on other processes by then. */
 export async function findTenant(ctx: ReadContext, id: string): Promise<Tenant | undefined> {
+  if (!isUuid(id)) return undefined
   const tenant = await ctx.cache.get(tenantCacheKey(id), () => selectTenant(ctx, id))
   return tenant?.deletedAt === undefined ? tenant : undefined
 }

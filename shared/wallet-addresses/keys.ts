@@ -1,8 +1,11 @@
-import { type Clock, type Db, uuidv7 } from '../platform/index.ts'
+import { type Clock, type Db, isUuid, uuidv7 } from '../platform/index.ts'
 import type { Page, Paged, TenantScope } from '../tenants/index.ts'
 import { WalletAddressRefusal } from './errors.ts'
 import { parseJwk, type WalletAddressKey } from './model.ts'
 import { insertKey, revokeKey, selectActiveKeys, selectKeys } from './store.ts'
+
+const unknownWalletAddress = () =>
+  new WalletAddressRefusal('unknown_wallet_address', { message: 'unknown wallet address' })
 
 /** Throws {@link WalletAddressRefusal} `invalid_key`, `duplicate_key` or `unknown_wallet_address`. */
 export async function createWalletAddressKey(
@@ -10,13 +13,15 @@ export async function createWalletAddressKey(
   scope: TenantScope,
   input: { walletAddressId: string; jwk: unknown },
 ): Promise<WalletAddressKey> {
+  const jwk = parseJwk(input.jwk)
+  if (!isUuid(input.walletAddressId)) throw unknownWalletAddress()
   const key = await insertKey(ctx.db, scope, {
     id: uuidv7(ctx.clock.nowMs()),
     walletAddressId: input.walletAddressId,
-    jwk: parseJwk(input.jwk),
+    jwk,
     createdAt: ctx.clock.now(),
   })
-  if (!key) throw new WalletAddressRefusal('unknown_wallet_address', { message: 'unknown wallet address' })
+  if (!key) throw unknownWalletAddress()
   return key
 }
 
@@ -26,7 +31,7 @@ export async function revokeWalletAddressKey(
   scope: TenantScope,
   id: string,
 ): Promise<WalletAddressKey> {
-  const key = await revokeKey(ctx.db, scope, id, ctx.clock.now())
+  const key = isUuid(id) ? await revokeKey(ctx.db, scope, id, ctx.clock.now()) : undefined
   if (!key) throw new WalletAddressRefusal('unknown_key', { message: 'unknown key' })
   return key
 }

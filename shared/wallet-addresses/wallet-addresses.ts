@@ -1,5 +1,5 @@
 import { getAsset } from '../assets/index.ts'
-import { type Cache, type Clock, type Db, uuidv7 } from '../platform/index.ts'
+import { type Cache, type Clock, type Db, isUuid, uuidv7 } from '../platform/index.ts'
 import {
   getWalletAddressPrefix,
   isInScope,
@@ -41,11 +41,12 @@ export async function getWalletAddress(
   return walletAddress
 }
 
-export const findWalletAddress = (
+export const findWalletAddress = async (
   ctx: { db: Db },
   scope: TenantScope,
   id: string,
-): Promise<WalletAddress | undefined> => selectWalletAddress(ctx.db, scope, id)
+): Promise<WalletAddress | undefined> =>
+  isUuid(id) ? await selectWalletAddress(ctx.db, scope, id) : undefined
 
 /**
  * By its public URL, however written (case, trailing slash, query). Cached for LOCAL_CACHE_DURATION_MS when it exists; an address
@@ -118,6 +119,7 @@ export async function patchWalletAddressRow(
   scope: TenantScope,
   input: UpdateWalletAddressInput,
 ): Promise<WalletAddress> {
+  if (!isUuid(input.id)) throw unknown()
   const walletAddress = await patchWalletAddress(
     ctx.db,
     scope,
