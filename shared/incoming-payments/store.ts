@@ -4,12 +4,13 @@ import { type Db, present, type Row, rawSql, type Sql, sql } from '../platform/i
 import { insertJobs, notifyJobs } from '../queue/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { toWalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
-import type {
-  IncomingPayment,
-  IncomingPaymentState,
-  Initiator,
-  OpenOrClosed,
-  ReceivingPayment,
+import {
+  ANNOUNCE_GRACE_MS,
+  type IncomingPayment,
+  type IncomingPaymentState,
+  type Initiator,
+  type OpenOrClosed,
+  type ReceivingPayment,
 } from './model.ts'
 
 const QUEUE = 'incoming-payments'

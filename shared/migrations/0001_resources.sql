@@ -123,6 +123,8 @@ create table incoming_payments (
   expires_at timestamptz not null,
   -- When the next step is due: expiry while open, the announcement once closed.
   process_at timestamptz not null,
+  -- Payments of this node may credit it beside the connector: its end is announced after a grace always.
+  paid_locally boolean not null default false,
   -- When the completed or expired event was written: money that arrived is announced exactly once.
   announced_at timestamptz,
   approved_at timestamptz,
@@ -203,6 +205,8 @@ create table outgoing_payments (
 );
 create index outgoing_payments_page on outgoing_payments (tenant_id, created_at desc, id desc);
 create index outgoing_payments_wallet_address on outgoing_payments (wallet_address_id, created_at desc, id desc);
+-- Payments that nobody funded, for UNFUNDED_PAYMENT_TIMEOUT_MS.
+create index outgoing_payments_unfunded on outgoing_payments (created_at) where state = 'FUNDING' and funding_started_at is null;
 create index outgoing_payments_unfinished on outgoing_payments (updated_at) where state = 'SENDING' or (state = 'FUNDING' and funding_started_at is not null);
 
 create table webhook_events (

@@ -1,8 +1,14 @@
 import { toMoneyAsset } from '../assets/index.ts'
+import { expectLocalCredits } from '../incoming-payments/index.ts'
 import type { Amount } from '../money/index.ts'
 import { Fault, messageOf } from '../platform/index.ts'
 import { createQuote, findQuote, type Quote, type QuoteContext } from '../quotes/index.ts'
-import { getRecentReceiver, ReceiverRefusal, receiverClosed } from '../receivers/index.ts'
+import {
+  getRecentReceiver,
+  incomingPaymentIdOf,
+  ReceiverRefusal,
+  receiverClosed,
+} from '../receivers/index.ts'
 import { eventRecipients } from '../tenants/index.ts'
 import { findWalletAddress, isActive } from '../wallet-addresses/index.ts'
 import { recordEvent } from '../webhooks/index.ts'
@@ -123,6 +129,7 @@ async function insert(ctx: QuoteContext, input: CreateInput, quote: Quote): Prom
   }
   await ctx.db.tx(async (db) => {
     if (!(await insertPayment(db, { ...given, quote, now }))) throw invalidQuote('the quote was used before')
+    if (quote.method === 'LOCAL') await expectLocalCredits({ db }, incomingPaymentIdOf(quote.receiver))
     await recordEvent(db, {
       tenantId: payment.tenantId,
       type: 'outgoing_payment.created',

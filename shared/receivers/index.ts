@@ -21,3 +21,4 @@ export {
   getRecentReceiver,
   type ReceiverInput,
 } from './receivers.ts'
+export { incomingPaymentIdOf } from './url.ts'

@@ -44,3 +44,6 @@ export function isOwnUrl(receiver: ReceiverUrl, openPaymentsUrl: string): boolea
   const expected = receiver.tenantId === undefined ? prefix : `${prefix}/${receiver.tenantId}`
   return new URL(receiver.base).pathname.replace(/\/+$/, '').toLowerCase() === expected.toLowerCase()
 }
+
+/** The id of the incoming payment that the URL names. Throws {@link ReceiverRefusal} `invalid_receiver_url`. */
+export const incomingPaymentIdOf = (url: string): string => parseReceiverUrl(url).id

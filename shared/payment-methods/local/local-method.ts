@@ -1,5 +1,8 @@
 import type { ConnectorClient } from '../../connector-client/index.ts'
 import {
+  CREDIT_DECISION_AGE_MAX_MS,
+  canReceive,
+  findReceivingPayment,
   type IncomingPayment,
   type IncomingPaymentContext,
   incomingPaymentAccount,
@@ -8,9 +11,11 @@ import {
 import type { PostedTransfer } from '../../ledger/index.ts'
 import { convertCeil, minimum, rate, scaleRate } from '../../money/index.ts'
 import { assert, Fault, type Logger } from '../../platform/index.ts'
+import type { Receiver } from '../../receivers/index.ts'
 import type {
   MethodQuote,
   MethodQuoteInput,
+  PayFailure,
   PayInput,
   PaymentMethod,
   PayResult,
@@ -56,6 +61,8 @@ async function payLocal(ctx: LocalMethodContext, input: PayInput): Promise<PayRe
     sourceAmount: minimum(wantedSource, input.sourceAmount),
     deliverAmount: input.receiveAmount,
   }
+  if (!(await mayCredit(ctx, input.receiver, incoming)))
+    return { status: 'failed', failure: closedMeanwhile, sentAmount: 0n, ...delivered(0n) }
   // A repeat would find it; but an account that is known to be missing must not cost the transfer its id.
   if (incoming.receivedAmount.value === 0n)
     await ctx.ledger.createAccounts([incomingPaymentAccount(incoming)])
@@ -73,6 +80,25 @@ async function payLocal(ctx: LocalMethodContext, input: PayInput): Promise<PayRe
   const sentAmount = account?.debitsPosted ?? 0n
   const { deliveredAmount } = await localProgress(ctx, { ...input, sentAmount })
   return { status: 'done', sentAmount, ...delivered(deliveredAmount) }
+}
+
+const closedMeanwhile: PayFailure = {
+  code: 'receiver_completed',
+  message: 'the receiver was closed before anything was sent',
+  retryable: false,
+}
+
+/** Whether the receiver is open by a reading that is young enough to credit it (see `CREDIT_DECISION_AGE_MAX_MS`). */
+async function mayCredit(
+  ctx: LocalMethodContext,
+  receiver: Receiver,
+  incoming: IncomingPayment,
+): Promise<boolean> {
+  const now = ctx.clock.now()
+  const ageMs = now.getTime() - receiver.readAt.getTime()
+  if (ageMs < CREDIT_DECISION_AGE_MAX_MS) return canReceive(incoming, now)
+  const current = await findReceivingPayment(ctx, incoming.id)
+  return current !== undefined && canReceive(current, ctx.clock.now())
 }
 
 const delivered = (deliveredAmount: bigint) => ({
