@@ -3,3 +3,5 @@
  * running figures on the account, and the same id with the same fields is one transfer however often it is sent.
  */
 export * from './port.ts'
+export { createPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './postgres/ledger.ts'
+export { migrateLedger } from './postgres/migrate.ts'

@@ -1,0 +1,225 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { assert, type Clock, type Logger, messageOf } from '../../platform/index.ts'
+import { createBatcher } from '../batcher.ts'
+import { assertNewAccounts, assertTransferEvents } from '../checks.ts'
+import {
+  type CreateAccountStatus,
+  type CreateTransferStatus,
+  EVENTS_PER_CALL_MAX,
+  type Ledger,
+  type NewAccount,
+  type PendingTransfer,
+  type TransferEvent,
+} from '../port.ts'
+import { APPLY_CLEAN, encodeClean, noteApplied, planClean } from './clean-batch.ts'
+import { type Connections, createConnections } from './connections.ts'
+import {
+  APPLY_IN_ORDER,
+  CREATE_ACCOUNTS,
+  encodeAccounts,
+  encodeInOrder,
+  parseAccountStatuses,
+  parseStatuses,
+} from './ordered-batch.ts'
+import { readAccounts, readTransfers, searchTransfers } from './reads.ts'
+import { createReservations, type Reservations } from './reservations.ts'
+
+export interface PostgresLedgerOptions {
+  connectionString: string
+  log: Logger
+  /** For tests. Absent: the database's clock, which all processes share. */
+  clock?: Clock
+  /** Connections at most; writes use one at a time. */
+  poolSizeMax?: number
+  /** Prepares statements once per connection. Off behind a proxy that pins sessions on them. */
+  prepared?: boolean
+  /** How long a batch is repeated, under the same ids, while its outcome is unknown. */
+  outcomeTimeoutMs?: number
+  /** Events that wait at most. */
+  queueSizeMax?: number
+  /** How often expired reservations are released; 0: only by {@link PostgresLedger.sweep}. */
+  sweepIntervalMs?: number
+  /** How batches are applied; both give the same results. `auto` chooses the cheaper. */
+  path?: 'auto' | 'clean' | 'ordered'
+}
+
+export interface PostgresLedger extends Ledger {
+  /** Releases what expired. Returns the number of groups of reservations that it released. */
+  sweep(): Promise<number>
+}
+
+const SWEEP = 'select ledger.sweep($1, $2) as count'
+const SWEEP_LIMIT = 1000
+const RESERVATIONS_MAX = 100_000
+const UNKNOWN = { onTimeout: 'ledger_outcome_unknown' }
+
+interface Context {
+  connections: Connections
+  reservations: Reservations
+  now: () => Date | undefined
+}
+
+/** A ledger in Postgres. The schema must be there: see `migrateLedger`. Any number of processes may share it. */
+export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLedger {
+  const timeoutMs = options.outcomeTimeoutMs ?? 10_000
+  const reservations = createReservations(RESERVATIONS_MAX)
+  const connections = createConnections({
+    connectionString: options.connectionString,
+    log: options.log,
+    sizeMax: options.poolSizeMax ?? 4,
+    timeoutMs,
+    prepared: options.prepared ?? true,
+    onLost: () => reservations.clear(),
+  })
+  const ctx: Context = { connections, reservations, now: () => options.clock?.now() }
+  const limits = {
+    batchSizeMax: EVENTS_PER_CALL_MAX,
+    queueSizeMax: options.queueSizeMax ?? 20_000,
+    waitMsMax: timeoutMs,
+  }
+  const transfers = createBatcher({ ...limits, apply: transferApplier(ctx, options.path ?? 'auto') })
+  const accounts = createBatcher({
+    ...limits,
+    apply: (events: readonly NewAccount[]) => applyAccounts(ctx, events),
+  })
+  const accountReads = createBatcher({
+    ...limits,
+    apply: (ids: readonly string[]) => readAccounts(connections, ids),
+  })
+  const transferReads = createBatcher({
+    ...limits,
+    apply: (ids: readonly string[]) => readTransfers(connections, ids, ctx.now()),
+  })
+  const sweeper = startSweeper(ctx, options.sweepIntervalMs ?? 1000, options.log)
+
+  return {
+    async createAccounts(events) {
+      assertNewAccounts(events)
+      return accounts.submit(events)
+    },
+    createTransfers(events) {
+      assertTransferEvents(events)
+      return transfers.submit(events)
+    },
+    lookupAccounts: (ids) => accountReads.submit(ids),
+    lookupTransfers: (ids) => transferReads.submit(ids),
+    queryTransfers(filter) {
+      assert(filter.accountId ?? filter.userData128, 'a query names an account or user data', filter)
+      return searchTransfers(connections, filter, ctx.now())
+    },
+    sweep: () => sweep(ctx),
+    async close() {
+      await sweeper.stop()
+      await Promise.all([transfers.close(), accounts.close(), accountReads.close(), transferReads.close()])
+      await connections.close()
+    },
+  }
+}
+
+async function applyAccounts(ctx: Context, events: readonly NewAccount[]): Promise<CreateAccountStatus[]> {
+  const values = encodeAccounts(events, ctx.now())
+  const [row] = await ctx.connections.run(() => ({ text: CREATE_ACCOUNTS, values }), UNKNOWN)
+  return parseAccountStatuses(row?.statuses as string)
+}
+
+/** When this share of recent clean attempts failed, batches go straight to the ordered path. */
+const FAILING_SHARE_MAX = 0.25
+/** Then every so often one is tried again. */
+const RETRY_EVERY = 16
+
+function transferApplier(ctx: Context, path: 'auto' | 'clean' | 'ordered') {
+  let failingShare = 0
+  let skipped = 0
+  const shouldTry = (): boolean => {
+    if (path !== 'auto') return path === 'clean'
+    if (failingShare <= FAILING_SHARE_MAX) return true
+    skipped = (skipped + 1) % RETRY_EVERY
+    return skipped === 0
+  }
+  return async (events: readonly TransferEvent[]): Promise<CreateTransferStatus[]> => {
+    const plan = shouldTry() ? planClean(events, ctx.reservations) : undefined
+    if (!plan) return applyInOrder(ctx, events)
+    const now = ctx.now()
+    // Repeats go in order: the first attempt may have been applied, and what it reserved is no longer known here.
+    const [row] = await ctx.connections.run(
+      (attempt) =>
+        attempt === 0
+          ? { text: APPLY_CLEAN, values: encodeClean(plan, now) }
+          : { text: APPLY_IN_ORDER, values: encodeInOrder(events, now) },
+      UNKNOWN,
+    )
+    if (row && 'statuses' in row) return noteOrdered(ctx, events, row.statuses as string)
+    const isClean = row?.batch != null
+    failingShare = failingShare * 0.9 + (isClean ? 0 : 0.1)
+    if (!isClean) return applyInOrder(ctx, events)
+    noteApplied(plan, Number(row.batch), ctx.reservations)
+    return events.map(() => 'created')
+  }
+}
+
+/** Another process created a transfer under one of the ids, on other ledgers, while this batch was decided. */
+const isTakenId = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError && error.code === '23505' && error.table === 'transfers'
+const TAKEN_ID_ATTEMPTS = 5
+
+async function applyInOrder(ctx: Context, events: readonly TransferEvent[]): Promise<CreateTransferStatus[]> {
+  const now = ctx.now()
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const values = encodeInOrder(events, now)
+      const [row] = await ctx.connections.run(() => ({ text: APPLY_IN_ORDER, values }), UNKNOWN)
+      return noteOrdered(ctx, events, row?.statuses as string)
+    } catch (error) {
+      if (!isTakenId(error) || attempt === TAKEN_ID_ATTEMPTS) throw error
+    }
+  }
+}
+
+function noteOrdered(ctx: Context, events: readonly TransferEvent[], text: string): CreateTransferStatus[] {
+  const holds = new Map<number, { id: number; size: number }>()
+  const results = parseStatuses(text)
+  for (const [index, { status, hold }] of results.entries()) {
+    const event = events[index]
+    if (!event || status !== 'created') continue
+    if (hold) {
+      const shared = holds.get(hold.id) ?? { id: hold.id, size: hold.size }
+      holds.set(hold.id, shared)
+      ctx.reservations.add({ hold: shared, bit: hold.bit, transfer: { ...(event as PendingTransfer) } })
+    } else if ('pendingId' in event) ctx.reservations.remove(event.pendingId)
+  }
+  return results.map((result) => result.status)
+}
+
+async function sweep(ctx: Context): Promise<number> {
+  let total = 0
+  for (;;) {
+    const values = [ctx.now() ?? null, SWEEP_LIMIT]
+    const [row] = await ctx.connections.run(() => ({ text: SWEEP, values }), {
+      onTimeout: 'ledger_unavailable',
+    })
+    const count = Number(row?.count)
+    total += count
+    if (count < SWEEP_LIMIT) return total
+  }
+}
+
+function startSweeper(ctx: Context, intervalMs: number, log: Logger) {
+  const ending = new AbortController()
+  const run = async () => {
+    while (!ending.signal.aborted) {
+      await sleep(intervalMs, undefined, { ref: false, signal: ending.signal }).catch(() => undefined)
+      if (ending.signal.aborted) return
+      await sweep(ctx).catch((error: unknown) =>
+        log.warn({ reason: messageOf(error) }, 'ledger sweep failed; the next one follows'),
+      )
+    }
+  }
+  const running = intervalMs > 0 ? run() : Promise.resolve()
+  return {
+    async stop() {
+      ending.abort()
+      await running
+    },
+  }
+}

@@ -1,0 +1,837 @@
+-- The Postgres ledger: accounts with running balances, transfers that are never changed, and the functions that apply batches
+-- of events with TigerBeetle's semantics. First release; no older code.
+--
+-- Per transfer there is one row and one index entry; everything else is written per batch. A hot path of random ids makes each
+-- index entry cost as much as the row itself, so who took part in what (transfer_index) and what became of reservations
+-- (holds) are kept as one row per account, or per group of reservations, and batch.
+--
+-- Amounts are u64 as numeric(20,0), balances u128 as numeric(39,0); user_data_64 and user_data_32 are unsigned numbers kept
+-- in two's complement.
+create schema ledger;
+
+-- Numbers batches. Taken under the locks of the batch's ledgers, so per ledger its order is the order of commits.
+create sequence ledger.batches;
+
+create table ledger.accounts (
+  id uuid primary key,
+  user_data_64 bigint not null,
+  created_at timestamptz not null,
+  ledger integer not null check (ledger > 0),
+  user_data_32 integer not null,
+  code integer not null check (code between 1 and 65535),
+  debits_must_not_exceed_credits boolean not null,
+  credits_must_not_exceed_debits boolean not null,
+  -- Whether it was created as a link of a chain; part of what makes a repeat "the same".
+  linked boolean not null,
+  user_data_128 uuid not null,
+  debits_pending numeric(39, 0) not null default 0 check (debits_pending >= 0),
+  debits_posted numeric(39, 0) not null default 0 check (debits_posted >= 0),
+  credits_pending numeric(39, 0) not null default 0 check (credits_pending >= 0),
+  credits_posted numeric(39, 0) not null default 0 check (credits_posted >= 0),
+  constraint flags_are_mutually_exclusive
+    check (not (debits_must_not_exceed_credits and credits_must_not_exceed_debits)),
+  -- The functions below decide; these are the last defence.
+  constraint exceeds_credits
+    check (not debits_must_not_exceed_credits or debits_pending + debits_posted <= credits_posted),
+  constraint exceeds_debits
+    check (not credits_must_not_exceed_debits or credits_pending + credits_posted <= debits_posted),
+  constraint overflows check (
+    debits_pending + debits_posted <= 340282366920938463463374607431768211455
+    and credits_pending + credits_posted <= 340282366920938463463374607431768211455
+  )
+) with (
+  -- Hot rows change many times a second: room on the page keeps the new versions there (HOT), and vacuum comes by count.
+  fillfactor = 30,
+  autovacuum_vacuum_scale_factor = 0,
+  autovacuum_vacuum_threshold = 2000,
+  autovacuum_vacuum_cost_delay = 0
+);
+
+-- Written once, never updated.
+create table ledger.transfers (
+  -- batch × 1024 + place in the batch: the order of creation.
+  sequence bigint not null,
+  created_at timestamptz not null,
+  user_data_64 bigint not null,
+  ledger integer not null,
+  user_data_32 integer not null,
+  code integer not null,
+  -- 0 posted, 1 pending, 2 post, 3 void
+  kind smallint not null check (kind between 0 and 3),
+  linked boolean not null,
+  id uuid primary key,
+  debit_account_id uuid not null,
+  credit_account_id uuid not null,
+  user_data_128 uuid not null,
+  amount numeric(20, 0) not null check (amount > 0 and amount <= 18446744073709551615),
+  -- Of pending transfers: seconds, and where its state is: the row of `holds` and the bit in it.
+  timeout integer,
+  hold_id bigint,
+  hold_bit smallint,
+  -- Of posts and voids.
+  pending_id uuid,
+  constraint kind_fields check (
+    (kind = 1) = (timeout is not null)
+    and (kind = 1) = (hold_id is not null)
+    and (kind = 1) = (hold_bit is not null)
+    and (kind >= 2) = (pending_id is not null)
+  )
+) with (autovacuum_vacuum_insert_scale_factor = 0.05);
+
+-- Pending transfers of one batch, ledger and expiry: bit n is the n-th of transfer_ids (16 bytes each). Open: the money is
+-- reserved. Neither open, posted nor voided: expired.
+create table ledger.holds (
+  -- batch × 1024 + number in the batch
+  id bigint primary key,
+  expires_at timestamptz not null,
+  ledger integer not null,
+  -- No bit is open.
+  closed boolean not null,
+  open bit varying not null,
+  posted bit varying not null,
+  voided bit varying not null,
+  transfer_ids bytea not null check (octet_length(transfer_ids) = 16 * bit_length(open))
+) with (
+  fillfactor = 50,
+  autovacuum_vacuum_scale_factor = 0.02,
+  autovacuum_vacuum_threshold = 2000,
+  autovacuum_vacuum_cost_delay = 0
+);
+-- Random ids do not compress; kept out of line they are not copied when a bit changes.
+alter table ledger.holds alter column transfer_ids set storage external;
+create index holds_open on ledger.holds (ledger, expires_at) where not closed;
+
+-- Which transfers of a batch an account (debits, credits) or a user_data_128 (tagged) took part in: ids of 16 bytes each, in
+-- order of creation.
+create table ledger.transfer_index (
+  subject uuid not null,
+  batch bigint not null,
+  debits bytea not null,
+  credits bytea not null,
+  tagged bytea not null,
+  primary key (subject, batch)
+) with (autovacuum_vacuum_insert_scale_factor = 0.05);
+alter table ledger.transfer_index
+  alter column debits set storage external,
+  alter column credits set storage external,
+  alter column tagged set storage external;
+
+-- The n-th id (from 0) of a list of 16-byte ids.
+create function ledger.id_at(ids bytea, n integer) returns uuid
+language sql immutable strict parallel safe
+return encode(substr(ids, 16 * n + 1, 16), 'hex')::uuid;
+
+-- Who writes to a ledger holds its lock until commit. Locks are taken in ascending order, so batches never deadlock. 128 locks
+-- are shared by all ledgers, because a batch over a thousand ledgers must not exhaust the server's lock table.
+create function ledger.lock_ledgers(p_ledgers integer[]) returns void
+language plpgsql as $$
+declare
+  v_slot integer;
+begin
+  -- Every statement after the locks must see what the former holder committed.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'the ledger needs read committed, not %', current_setting('transaction_isolation');
+  end if;
+  -- An acknowledged transfer survives a crash, whatever the server's default is.
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+  for v_slot in select distinct l % 128 from unnest(p_ledgers) l order by 1 loop
+    perform pg_advisory_xact_lock(1431324499, v_slot);
+  end loop;
+end $$;
+
+-- Applies a batch of which every event is expected to succeed, all of it or nothing: the batch's number, or null when an event
+-- would not succeed (then apply_in_order says which and why). The caller sums up what the batch does to each account; here it
+-- is checked against the truth and written.
+--
+-- Every table is reached by subscripts, by "limit 1" lookups or by ctid, never by a join that a plan made for small tables
+-- could turn into a scan of all of a large one; so generic plans are safe, and planning costs nothing.
+create function ledger.apply_clean(
+  p_now timestamptz, -- null: the database's clock
+  -- Accounts and then other subjects. The next seven are per account: they have as many entries as there are accounts.
+  p_subjects uuid[],
+  p_ledgers integer[],
+  p_debits_pending numeric[],
+  p_debits_posted numeric[],
+  p_credits_pending numeric[],
+  p_credits_posted numeric[],
+  p_debit_need numeric[], -- what the account must be able to be debited before the batch, for its events to pass in their order
+  p_credit_need numeric[],
+  -- Per subject.
+  p_index_debits bytea[],
+  p_index_credits bytea[],
+  p_index_tagged bytea[],
+  -- Per transfer. Debit, credit and tag (or 0) are places in p_subjects; hold (or 0) is one in p_hold_ledgers.
+  p_ids uuid[],
+  p_meta integer[], -- kind + 4 × linked + 8 × code
+  p_debits integer[],
+  p_credits integer[],
+  p_tags integer[],
+  p_amounts bigint[], -- u64 in two's complement
+  p_user_data_64 bigint[],
+  p_user_data_32 integer[],
+  p_holds integer[],
+  p_hold_bits integer[],
+  p_pending_ids uuid[],
+  -- Per new hold.
+  p_hold_ledgers integer[],
+  p_hold_timeouts integer[],
+  p_hold_open bit varying[],
+  p_hold_ids bytea[],
+  -- Per hold that the batch posts or voids transfers of.
+  p_resolved bigint[],
+  p_posted bit varying[],
+  p_voided bit varying[]
+) returns bigint
+language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
+declare
+  v_now timestamptz;
+  v_batch bigint;
+  v_base bigint;
+  v_accounts integer := cardinality(p_ledgers);
+  v_rows bigint;
+begin
+  perform ledger.lock_ledgers(p_ledgers);
+  -- After the locks: times within a ledger follow the order of commits.
+  v_now := coalesce(p_now, clock_timestamp());
+  v_batch := nextval('ledger.batches');
+  v_base := v_batch * 1024;
+  begin
+    if cardinality(p_resolved) > 0 then
+      update ledger.holds h
+      set open = h.open & ~(p_posted[r.n] | p_voided[r.n]),
+        posted = h.posted | p_posted[r.n],
+        voided = h.voided | p_voided[r.n],
+        closed = position(B'1' in h.open & ~(p_posted[r.n] | p_voided[r.n])) = 0
+      from (
+        select n, found.at
+        from generate_series(1, cardinality(p_resolved)) n
+        cross join lateral (select x.ctid as at from ledger.holds x where x.id = p_resolved[n] limit 1) found
+      ) r
+      where h.ctid = r.at and h.expires_at > v_now
+        and h.open & (p_posted[r.n] | p_voided[r.n]) = (p_posted[r.n] | p_voided[r.n]);
+      get diagnostics v_rows = row_count;
+      if v_rows <> cardinality(p_resolved) then
+        raise exception 'not clean' using errcode = 'UL001';
+      end if;
+    end if;
+
+    update ledger.accounts a
+    set debits_pending = a.debits_pending + p_debits_pending[w.n],
+      debits_posted = a.debits_posted + p_debits_posted[w.n],
+      credits_pending = a.credits_pending + p_credits_pending[w.n],
+      credits_posted = a.credits_posted + p_credits_posted[w.n]
+    from (
+      select n, found.at
+      from generate_series(1, v_accounts) n
+      cross join lateral (select x.ctid as at from ledger.accounts x where x.id = p_subjects[n] limit 1) found
+    ) w
+    where a.ctid = w.at and a.ledger = p_ledgers[w.n]
+      and (not a.debits_must_not_exceed_credits
+        or a.debits_pending + a.debits_posted + p_debit_need[w.n] <= a.credits_posted)
+      and (not a.credits_must_not_exceed_debits
+        or a.credits_pending + a.credits_posted + p_credit_need[w.n] <= a.debits_posted)
+      -- 2^127: a batch cannot overflow from here.
+      and a.debits_pending + a.debits_posted < 170141183460469231731687303715884105728
+      and a.credits_pending + a.credits_posted < 170141183460469231731687303715884105728;
+    get diagnostics v_rows = row_count;
+    if v_rows <> v_accounts then
+      raise exception 'not clean' using errcode = 'UL001';
+    end if;
+
+    insert into ledger.transfers (
+      sequence, created_at, user_data_64, ledger, user_data_32, code, kind, linked, id, debit_account_id,
+      credit_account_id, user_data_128, amount, timeout, hold_id, hold_bit, pending_id)
+    select v_base + i, v_now, p_user_data_64[i], p_ledgers[p_debits[i]], p_user_data_32[i], p_meta[i] >> 3,
+      p_meta[i] & 3, p_meta[i] & 4 <> 0, p_ids[i], p_subjects[p_debits[i]], p_subjects[p_credits[i]],
+      coalesce(p_subjects[p_tags[i]], '00000000-0000-0000-0000-000000000000'),
+      case when p_amounts[i] < 0 then 18446744073709551616 + p_amounts[i] else p_amounts[i] end,
+      case when p_holds[i] > 0 then p_hold_timeouts[p_holds[i]] end,
+      case when p_holds[i] > 0 then v_base + p_holds[i] end,
+      case when p_holds[i] > 0 then p_hold_bits[i] end,
+      p_pending_ids[i]
+    from generate_series(1, cardinality(p_ids)) i;
+
+    insert into ledger.transfer_index (subject, batch, debits, credits, tagged)
+    select p_subjects[n], v_batch, p_index_debits[n], p_index_credits[n], p_index_tagged[n]
+    from generate_series(1, cardinality(p_subjects)) n;
+
+    if cardinality(p_hold_ledgers) > 0 then
+      insert into ledger.holds (id, expires_at, ledger, closed, open, posted, voided, transfer_ids)
+      select v_base + n, v_now + make_interval(secs => p_hold_timeouts[n]), p_hold_ledgers[n], false,
+        p_hold_open[n], p_hold_open[n] & ~p_hold_open[n], p_hold_open[n] & ~p_hold_open[n], p_hold_ids[n]
+      from generate_series(1, cardinality(p_hold_ledgers)) n;
+    end if;
+    return v_batch;
+  exception when sqlstate 'UL001' or unique_violation or check_violation then
+    return null;
+  end;
+end $$;
+
+-- Releases the reservations of holds that expired by p_now on these ledgers, whose locks the caller holds; at most p_limit
+-- holds, oldest first. Returns how many there were.
+create function ledger.expire_holds(p_ledgers integer[], p_now timestamptz, p_limit integer) returns integer
+language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_mergejoin = off set jit = off as $$
+declare
+  v_holds bigint[];
+  v_rows bigint;
+begin
+  select array_agg(due.id) into v_holds from (
+    select h.id from ledger.holds h
+    where not h.closed and h.expires_at <= p_now and h.ledger = any(p_ledgers)
+    order by h.expires_at limit p_limit
+  ) due;
+  if v_holds is null then
+    return 0;
+  end if;
+
+  with expired as materialized (
+    select t.debit_account_id, t.credit_account_id, t.amount
+    from unnest(v_holds) u(id)
+    cross join lateral (select * from ledger.holds x where x.id = u.id limit 1) h
+    cross join lateral generate_series(0, bit_length(h.open) - 1) n
+    cross join lateral (select * from ledger.transfers x where x.id = ledger.id_at(h.transfer_ids, n) limit 1) t
+    where get_bit(h.open, n) = 1
+  ), released as materialized (
+    select side.account_id, sum(side.debit) as debit, sum(side.credit) as credit
+    from expired e
+    cross join lateral (values (e.debit_account_id, e.amount, 0), (e.credit_account_id, 0, e.amount))
+      side(account_id, debit, credit)
+    group by side.account_id
+  )
+  update ledger.accounts a
+  set debits_pending = a.debits_pending - w.debit, credits_pending = a.credits_pending - w.credit
+  from (
+    select r.debit, r.credit, found.at
+    from released r
+    cross join lateral (select x.ctid as at from ledger.accounts x where x.id = r.account_id limit 1) found
+  ) w
+  where a.ctid = w.at;
+
+  update ledger.holds h
+  set open = h.open & ~h.open, closed = true
+  from (
+    select found.at from unnest(v_holds) u(id)
+    cross join lateral (select x.ctid as at from ledger.holds x where x.id = u.id limit 1) found
+  ) w
+  where h.ctid = w.at;
+  get diagnostics v_rows = row_count;
+  if v_rows <> cardinality(v_holds) then
+    raise exception 'holds changed while their ledgers were locked';
+  end if;
+  return cardinality(v_holds);
+end $$;
+
+-- The sweep: releases what expired on any ledger, at most p_limit holds. Returns how many there were.
+create function ledger.sweep(p_now timestamptz, p_limit integer) returns integer
+language plpgsql set enable_seqscan = off set jit = off as $$
+declare
+  v_ledgers integer[];
+begin
+  select array_agg(distinct due.ledger) into v_ledgers from (
+    select h.ledger from ledger.holds h
+    where not h.closed and h.expires_at <= coalesce(p_now, clock_timestamp()) limit p_limit
+  ) due;
+  if v_ledgers is null then
+    return 0;
+  end if;
+  perform ledger.lock_ledgers(v_ledgers);
+  return ledger.expire_holds(v_ledgers, coalesce(p_now, clock_timestamp()), p_limit);
+end $$;
+
+-- Applies a batch event by event, chain by chain, exactly as TigerBeetle would. The answer has one status per event, joined by
+-- commas; that of a new pending transfer says where its state is: created:<hold>:<bit>:<bits of the hold>. What the batch touches is loaded into arrays, decided there, and written set by set.
+create function ledger.apply_in_order(
+  p_now timestamptz, -- null: the database's clock
+  p_accounts uuid[], -- distinct, named by movements
+  p_ledgers integer[], -- named by movements
+  p_keys uuid[], -- distinct transfer ids: of the events, and of the pending transfers they name
+  -- Per event. The first two are places in p_keys, or 0; debit and credit are places in p_accounts.
+  p_key integer[],
+  p_pending integer[],
+  p_chain_end integer[], -- the last event of its chain
+  p_refusal text[], -- what is wrong with the event by itself, or null
+  p_kind integer[],
+  p_linked boolean[],
+  p_debit integer[],
+  p_credit integer[],
+  p_ledger integer[],
+  p_code integer[],
+  p_amount numeric[], -- null: all of the pending transfer
+  p_timeout integer[],
+  p_user_data_128 uuid[], -- these three null: none, or those of the pending transfer
+  p_user_data_64 bigint[],
+  p_user_data_32 integer[]
+) returns text
+language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_mergejoin = off set jit = off as $$
+declare
+  c_most constant numeric := 340282366920938463463374607431768211455; -- 2^128 - 1
+  c_zero constant uuid := '00000000-0000-0000-0000-000000000000';
+  n integer := cardinality(p_key);
+  r record;
+  v_locked integer[];
+  v_now timestamptz;
+  v_base bigint;
+  v_accounts uuid[]; -- p_accounts and those of the pending transfers
+  v_status text[] := array_fill(null::text, array[n]);
+  v_created boolean := false;
+  v_hold integer[]; -- per event that created a pending transfer: number of its hold in the batch,
+  v_bit integer[]; -- its bit there,
+  v_size integer[]; -- and how many bits there are
+  v_texts text[] := array_fill(null::text, array[cardinality(p_keys)]);
+  v_integers integer[] := array_fill(null::integer, array[cardinality(p_keys)]);
+  -- Per account; ledger null: there is no such account.
+  a_ledger integer[];
+  a_debits_limited boolean[];
+  a_credits_limited boolean[];
+  a_dp numeric[];
+  a_dq numeric[];
+  a_cp numeric[];
+  a_cq numeric[];
+  -- Per key, of the transfer stored under it or created by this batch; kind null: there is none.
+  k_kind integer[] := v_integers;
+  k_event integer[] := v_integers; -- the event that created it
+  k_linked boolean[] := v_texts::boolean[];
+  k_debit integer[] := v_integers;
+  k_credit integer[] := v_integers;
+  k_ledger integer[] := v_integers;
+  k_code integer[] := v_integers;
+  k_amount numeric[] := v_integers::numeric[];
+  k_timeout integer[] := v_integers;
+  k_user_data_128 uuid[] := v_texts::uuid[];
+  k_user_data_64 bigint[] := v_integers::bigint[];
+  k_user_data_32 integer[] := v_integers;
+  k_pending integer[] := v_integers;
+  k_state text[] := v_texts; -- of pending transfers: open, posted, voided, expired
+  k_hold bigint[] := v_integers::bigint[];
+  k_bit integer[] := v_integers;
+  -- The chain at hand.
+  v_first integer := 1;
+  v_last integer;
+  v_existing integer; -- so many events from its start exist already
+  v_stop text;
+  i integer;
+  k integer;
+  q integer;
+  d integer;
+  c integer;
+  v numeric; -- amount of the event
+  w numeric; -- amount of the pending transfer
+  x_user_data_128 uuid;
+  x_user_data_64 bigint;
+  x_user_data_32 integer;
+begin
+  v_locked := p_ledgers || array(
+    select t.ledger from unnest(p_pending) p(at)
+    cross join lateral (select x.ledger from ledger.transfers x where x.id = p_keys[p.at] limit 1) t
+    where p.at > 0
+  );
+  perform ledger.lock_ledgers(v_locked);
+  v_now := coalesce(p_now, clock_timestamp());
+  -- An expired reservation blocks nobody, even before the sweep came by.
+  perform ledger.expire_holds(v_locked, v_now, 500);
+
+  v_accounts := p_accounts || array(
+    select distinct side.id from unnest(p_pending) p(at)
+    cross join lateral (select * from ledger.transfers x where x.id = p_keys[p.at] limit 1) t
+    cross join lateral (values (t.debit_account_id), (t.credit_account_id)) side(id)
+    where p.at > 0 and side.id not in (select unnest(p_accounts))
+  );
+  a_ledger := array_fill(null::integer, array[cardinality(v_accounts)]);
+  a_debits_limited := a_ledger::boolean[];
+  a_credits_limited := a_ledger::boolean[];
+  a_dp := a_ledger::numeric[];
+  a_dq := a_ledger::numeric[];
+  a_cp := a_ledger::numeric[];
+  a_cq := a_ledger::numeric[];
+  for r in
+    select u.at, a.* from unnest(v_accounts) with ordinality u(id, at)
+    cross join lateral (select * from ledger.accounts x where x.id = u.id limit 1) a
+  loop
+    a_ledger[r.at] := r.ledger;
+    a_debits_limited[r.at] := r.debits_must_not_exceed_credits;
+    a_credits_limited[r.at] := r.credits_must_not_exceed_debits;
+    a_dp[r.at] := r.debits_pending;
+    a_dq[r.at] := r.debits_posted;
+    a_cp[r.at] := r.credits_pending;
+    a_cq[r.at] := r.credits_posted;
+  end loop;
+
+  for r in
+    select u.at, t.*, debit.at as debit, credit.at as credit, pending.at as pending,
+      case
+        when t.kind <> 1 then null
+        -- It was not there when the locks were chosen: not yet there for this batch.
+        when t.ledger <> all (v_locked) then 'unknown'
+        when get_bit(h.posted, t.hold_bit) = 1 then 'posted'
+        when get_bit(h.voided, t.hold_bit) = 1 then 'voided'
+        when get_bit(h.open, t.hold_bit) = 0 or h.expires_at <= v_now then 'expired'
+        else 'open'
+      end as state
+    from unnest(p_keys) with ordinality u(id, at)
+    cross join lateral (select * from ledger.transfers x where x.id = u.id limit 1) t
+    left join lateral (select * from ledger.holds x where x.id = t.hold_id limit 1) h on true
+    left join unnest(v_accounts) with ordinality debit(id, at) on debit.id = t.debit_account_id
+    left join unnest(v_accounts) with ordinality credit(id, at) on credit.id = t.credit_account_id
+    left join unnest(p_keys) with ordinality pending(id, at) on pending.id = t.pending_id
+  loop
+    k_kind[r.at] := r.kind;
+    k_linked[r.at] := r.linked;
+    k_debit[r.at] := r.debit;
+    k_credit[r.at] := r.credit;
+    k_ledger[r.at] := r.ledger;
+    k_code[r.at] := r.code;
+    k_amount[r.at] := r.amount;
+    k_timeout[r.at] := r.timeout;
+    k_user_data_128[r.at] := r.user_data_128;
+    k_user_data_64[r.at] := r.user_data_64;
+    k_user_data_32[r.at] := r.user_data_32;
+    k_pending[r.at] := r.pending;
+    k_state[r.at] := r.state;
+    k_hold[r.at] := r.hold_id;
+    k_bit[r.at] := r.hold_bit;
+  end loop;
+
+  while v_first <= n loop
+    v_last := p_chain_end[v_first];
+    v_existing := 0;
+    i := v_first;
+    while i <= v_last loop
+      k := p_key[i];
+      q := p_pending[i];
+      v := coalesce(p_amount[i], k_amount[q]);
+      x_user_data_128 := coalesce(p_user_data_128[i], k_user_data_128[q], c_zero);
+      x_user_data_64 := coalesce(p_user_data_64[i], k_user_data_64[q], 0);
+      x_user_data_32 := coalesce(p_user_data_32[i], k_user_data_32[q], 0);
+      v_stop := null;
+      if p_refusal[i] = 'linked_event_chain_open' then
+        v_stop := p_refusal[i];
+      elsif k_kind[k] is not null then
+        if p_kind[i] < 2 then
+          v_stop := case when (p_kind[i], p_linked[i], p_debit[i], p_credit[i], p_ledger[i], p_code[i], v, p_timeout[i])
+              is not distinct from
+              (k_kind[k], k_linked[k], k_debit[k], k_credit[k], k_ledger[k], k_code[k], k_amount[k], k_timeout[k])
+            then 'exists' end;
+        else
+          v_stop := case when (p_kind[i], p_linked[i], q, v)
+              is not distinct from (k_kind[k], k_linked[k], k_pending[k], k_amount[k])
+            then 'exists' end;
+        end if;
+        if v_stop is null or (x_user_data_128, x_user_data_64, x_user_data_32)
+            is distinct from (k_user_data_128[k], k_user_data_64[k], k_user_data_32[k]) then
+          v_stop := 'exists_with_different_fields';
+        end if;
+      elsif v_existing > 0 then
+        -- Part of the chain exists and this event does not: the chain as a whole was never applied.
+        v_stop := 'linked_event_failed';
+      elsif p_refusal[i] is not null then
+        v_stop := p_refusal[i];
+      elsif p_kind[i] < 2 then
+        d := p_debit[i];
+        c := p_credit[i];
+        if a_ledger[d] is null then
+          v_stop := 'debit_account_not_found';
+        elsif a_ledger[c] is null then
+          v_stop := 'credit_account_not_found';
+        elsif a_ledger[d] <> a_ledger[c] then
+          v_stop := 'accounts_must_have_the_same_ledger';
+        elsif a_ledger[d] <> p_ledger[i] then
+          v_stop := 'transfer_must_have_the_same_ledger_as_accounts';
+        elsif a_dp[d] + a_dq[d] + v > c_most or a_cp[c] + a_cq[c] + v > c_most then
+          v_stop := 'overflows';
+        elsif a_debits_limited[d] and a_dp[d] + a_dq[d] + v > a_cq[d] then
+          v_stop := 'exceeds_credits';
+        elsif a_credits_limited[c] and a_cp[c] + a_cq[c] + v > a_dq[c] then
+          v_stop := 'exceeds_debits';
+        elsif p_kind[i] = 0 then
+          a_dq[d] := a_dq[d] + v;
+          a_cq[c] := a_cq[c] + v;
+        else
+          a_dp[d] := a_dp[d] + v;
+          a_cp[c] := a_cp[c] + v;
+          k_state[k] := 'open';
+          k_timeout[k] := p_timeout[i];
+        end if;
+        k_ledger[k] := p_ledger[i];
+        k_code[k] := p_code[i];
+      else
+        if k_kind[q] is null or k_state[q] = 'unknown' then
+          v_stop := 'pending_transfer_not_found';
+        elsif k_kind[q] <> 1 then
+          v_stop := 'pending_transfer_not_pending';
+        elsif v > k_amount[q] then
+          v_stop := 'exceeds_pending_transfer_amount';
+        elsif k_state[q] = 'posted' then
+          v_stop := 'pending_transfer_already_posted';
+        elsif k_state[q] = 'voided' then
+          v_stop := 'pending_transfer_already_voided';
+        elsif k_state[q] = 'expired' then
+          v_stop := 'pending_transfer_expired';
+        else
+          d := k_debit[q];
+          c := k_credit[q];
+          w := k_amount[q];
+          a_dp[d] := a_dp[d] - w;
+          a_cp[c] := a_cp[c] - w;
+          if p_kind[i] = 2 then
+            a_dq[d] := a_dq[d] + v;
+            a_cq[c] := a_cq[c] + v;
+            k_state[q] := 'posted';
+          else
+            k_state[q] := 'voided';
+          end if;
+          k_pending[k] := q;
+          k_ledger[k] := k_ledger[q];
+          k_code[k] := k_code[q];
+        end if;
+      end if;
+
+      if v_stop is null then
+        k_kind[k] := p_kind[i];
+        k_event[k] := i;
+        k_linked[k] := p_linked[i];
+        k_debit[k] := d;
+        k_credit[k] := c;
+        k_amount[k] := v;
+        k_user_data_128[k] := x_user_data_128;
+        k_user_data_64[k] := x_user_data_64;
+        k_user_data_32[k] := x_user_data_32;
+      elsif v_stop = 'exists' and v_existing = i - v_first and (k_event[k] < v_first) is not false then
+        v_existing := v_existing + 1;
+      else
+        exit;
+      end if;
+      i := i + 1;
+    end loop;
+
+    if i > v_last then
+      v_stop := case when v_existing > 0 then 'exists' else 'created' end;
+      v_created := v_created or v_existing = 0;
+      for j in v_first..v_last loop
+        v_status[j] := v_stop;
+      end loop;
+    else
+      for j in v_first..v_last loop
+        v_status[j] := 'linked_event_failed';
+      end loop;
+      if v_existing > 0 then
+        v_status[v_first] := 'exists';
+      else
+        v_status[i] := v_stop;
+        while i > v_first loop -- undo
+          i := i - 1;
+          k := p_key[i];
+          d := k_debit[k];
+          c := k_credit[k];
+          v := k_amount[k];
+          k_kind[k] := null;
+          k_event[k] := null;
+          if p_kind[i] = 0 then
+            a_dq[d] := a_dq[d] - v;
+            a_cq[c] := a_cq[c] - v;
+          elsif p_kind[i] = 1 then
+            a_dp[d] := a_dp[d] - v;
+            a_cp[c] := a_cp[c] - v;
+            k_state[k] := null;
+            k_timeout[k] := null;
+          else
+            q := p_pending[i];
+            w := k_amount[q];
+            a_dp[d] := a_dp[d] + w;
+            a_cp[c] := a_cp[c] + w;
+            if p_kind[i] = 2 then
+              a_dq[d] := a_dq[d] - v;
+              a_cq[c] := a_cq[c] - v;
+            end if;
+            k_state[q] := 'open';
+            k_pending[k] := null;
+          end if;
+        end loop;
+      end if;
+      if p_refusal[v_last] = 'linked_event_chain_open' then
+        v_status[v_last] := p_refusal[v_last];
+      end if;
+    end if;
+    v_first := v_last + 1;
+  end loop;
+
+  if not v_created then
+    return array_to_string(v_status, ',');
+  end if;
+
+  v_base := nextval('ledger.batches') * 1024;
+
+  update ledger.holds h
+  set open = h.open & ~(m.posted | m.voided),
+    posted = h.posted | m.posted,
+    voided = h.voided | m.voided,
+    closed = position(B'1' in h.open & ~(m.posted | m.voided)) = 0
+  from (
+    select f.at,
+      bit_or(case when k_state[u.k] = 'posted' then set_bit(f.zero, k_bit[u.k], 1) else f.zero end) as posted,
+      bit_or(case when k_state[u.k] = 'voided' then set_bit(f.zero, k_bit[u.k], 1) else f.zero end) as voided
+    from (
+      select p_pending[e] as k from generate_series(1, n) e where v_status[e] = 'created' and p_pending[e] > 0
+    ) u
+    cross join lateral (
+      select x.ctid as at, x.open & ~x.open as zero from ledger.holds x where x.id = k_hold[u.k] limit 1
+    ) f
+    group by f.at
+  ) m
+  where h.ctid = m.at;
+
+  update ledger.accounts a
+  set debits_pending = a_dp[m.n], debits_posted = a_dq[m.n], credits_pending = a_cp[m.n], credits_posted = a_cq[m.n]
+  from (
+    select u.n, f.at from unnest(v_accounts) with ordinality u(id, n)
+    cross join lateral (select x.ctid as at from ledger.accounts x where x.id = u.id limit 1) f
+  ) m
+  where a.ctid = m.at and (a.debits_pending, a.debits_posted, a.credits_pending, a.credits_posted)
+    is distinct from (a_dp[m.n], a_dq[m.n], a_cp[m.n], a_cq[m.n]);
+
+  -- New pending transfers of one ledger and expiry share a hold.
+  select array_agg(e.hold order by e.n), array_agg(e.bit order by e.n), array_agg(e.size order by e.n)
+  into v_hold, v_bit, v_size
+  from (
+    select g.n, g.is_new,
+      case when g.is_new then dense_rank() over (partition by g.is_new order by p_ledger[g.n], p_timeout[g.n]) end as hold,
+      case when g.is_new then row_number() over (
+        partition by g.is_new, p_ledger[g.n], p_timeout[g.n] order by g.n) - 1 end as bit,
+      case when g.is_new then count(*) over (partition by g.is_new, p_ledger[g.n], p_timeout[g.n]) end as size
+    from (select x as n, p_kind[x] = 1 and v_status[x] = 'created' as is_new from generate_series(1, n) x) g
+  ) e;
+
+  with created as materialized (
+    select x as n, p_key[x] as k, p_keys[p_key[x]] as id from generate_series(1, n) x where v_status[x] = 'created'
+  ), written as (
+    insert into ledger.transfers (
+      sequence, created_at, user_data_64, ledger, user_data_32, code, kind, linked, id, debit_account_id,
+      credit_account_id, user_data_128, amount, timeout, hold_id, hold_bit, pending_id)
+    select v_base + e.n, v_now, k_user_data_64[e.k], k_ledger[e.k], k_user_data_32[e.k], k_code[e.k], k_kind[e.k],
+      k_linked[e.k], e.id, v_accounts[k_debit[e.k]], v_accounts[k_credit[e.k]], k_user_data_128[e.k], k_amount[e.k],
+      k_timeout[e.k], v_base + v_hold[e.n], v_bit[e.n], p_keys[k_pending[e.k]]
+    from created e
+  ), held as (
+    insert into ledger.holds (id, expires_at, ledger, closed, open, posted, voided, transfer_ids)
+    select v_base + v_hold[e.n], v_now + make_interval(secs => k_timeout[min(e.k)]), k_ledger[min(e.k)],
+      bool_and(k_state[e.k] <> 'open'),
+      string_agg(case when k_state[e.k] = 'open' then '1' else '0' end, '' order by e.n)::bit varying,
+      string_agg(case when k_state[e.k] = 'posted' then '1' else '0' end, '' order by e.n)::bit varying,
+      string_agg(case when k_state[e.k] = 'voided' then '1' else '0' end, '' order by e.n)::bit varying,
+      string_agg(uuid_send(e.id), '' order by e.n)
+    from created e where v_hold[e.n] is not null
+    group by v_hold[e.n]
+  )
+  insert into ledger.transfer_index (subject, batch, debits, credits, tagged)
+  select side.subject, v_base / 1024,
+    coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 'debit'), ''),
+    coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 'credit'), ''),
+    coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 'tag'), '')
+  from created e
+  cross join lateral (values
+    (v_accounts[k_debit[e.k]], 'debit'), (v_accounts[k_credit[e.k]], 'credit'), (k_user_data_128[e.k], 'tag')
+  ) side(subject, role)
+  where side.subject <> c_zero
+  group by side.subject;
+
+  return (
+    select string_agg(
+      v_status[x] || coalesce(':' || v_base + v_hold[x] || ':' || v_bit[x] || ':' || v_size[x], ''), ',' order by x)
+    from generate_series(1, n) x
+  );
+end $$;
+
+-- Creates accounts, with chains as above; one status per event, joined by commas.
+create function ledger.create_accounts(
+  p_now timestamptz,
+  p_ids uuid[],
+  p_chain_end integer[],
+  p_refusal text[],
+  p_ledger integer[],
+  p_code integer[],
+  p_debits_limited boolean[],
+  p_credits_limited boolean[],
+  p_linked boolean[],
+  p_user_data_128 uuid[],
+  p_user_data_64 bigint[],
+  p_user_data_32 integer[]
+) returns text
+language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
+declare
+  n integer := cardinality(p_ids);
+  v_now timestamptz;
+  v_found ledger.accounts;
+  v_status text[] := array_fill(null::text, array[n]);
+  v_first integer := 1;
+  v_last integer;
+  v_existing integer;
+  v_stop text;
+  i integer;
+begin
+  -- One process at a time: a chain must see whole what another one creates.
+  perform ledger.lock_ledgers(array[]::integer[]);
+  perform pg_advisory_xact_lock(1431324499, 128);
+  v_now := coalesce(p_now, clock_timestamp());
+  while v_first <= n loop
+    v_last := p_chain_end[v_first];
+    v_existing := 0;
+    i := v_first;
+    while i <= v_last loop
+      v_stop := null;
+      select * into v_found from ledger.accounts a where a.id = p_ids[i];
+      if p_refusal[i] = 'linked_event_chain_open' then
+        v_stop := p_refusal[i];
+      elsif v_found.id is not null then
+        v_stop := case when (v_found.ledger, v_found.code, v_found.debits_must_not_exceed_credits,
+            v_found.credits_must_not_exceed_debits, v_found.linked, v_found.user_data_128, v_found.user_data_64,
+            v_found.user_data_32) is not distinct from
+          (p_ledger[i], p_code[i], p_debits_limited[i], p_credits_limited[i], p_linked[i], p_user_data_128[i],
+            p_user_data_64[i], p_user_data_32[i])
+          then 'exists' else 'exists_with_different_fields' end;
+      elsif v_existing > 0 then
+        v_stop := 'linked_event_failed';
+      elsif p_refusal[i] is not null then
+        v_stop := p_refusal[i];
+      else
+        insert into ledger.accounts (id, ledger, code, debits_must_not_exceed_credits, credits_must_not_exceed_debits,
+          linked, user_data_128, user_data_64, user_data_32, created_at)
+        values (p_ids[i], p_ledger[i], p_code[i], p_debits_limited[i], p_credits_limited[i], p_linked[i],
+          p_user_data_128[i], p_user_data_64[i], p_user_data_32[i], v_now);
+      end if;
+      if v_stop = 'exists' and v_existing = i - v_first then
+        v_existing := v_existing + 1;
+      elsif v_stop is not null then
+        exit;
+      end if;
+      i := i + 1;
+    end loop;
+
+    if i > v_last then
+      for j in v_first..v_last loop
+        v_status[j] := case when v_existing > 0 then 'exists' else 'created' end;
+      end loop;
+    else
+      for j in v_first..v_last loop
+        v_status[j] := 'linked_event_failed';
+      end loop;
+      if v_existing > 0 then
+        v_status[v_first] := 'exists';
+      else
+        v_status[i] := v_stop;
+        for j in v_first..i - 1 loop
+          delete from ledger.accounts a where a.id = p_ids[j];
+        end loop;
+      end if;
+      if p_refusal[v_last] = 'linked_event_chain_open' then
+        v_status[v_last] := p_refusal[v_last];
+      end if;
+    end if;
+    v_first := v_last + 1;
+  end loop;
+  return array_to_string(v_status, ',');
+end $$;

@@ -1,0 +1,129 @@
+import { accountRefusal, transferRefusal } from '../checks.ts'
+import {
+  type CreateAccountStatus,
+  type CreateTransferStatus,
+  type LedgerId,
+  type NewAccount,
+  type TransferEvent,
+  ZERO_ID,
+} from '../port.ts'
+import { bigintArray, booleanArray, integerArray, textArray, uuidArray } from './binary.ts'
+
+const KIND = { posted: 0, pending: 1, post: 2, void: 3 } as const
+
+export const APPLY_IN_ORDER = `select ledger.apply_in_order(${placeholders(19)}) as statuses`
+export const CREATE_ACCOUNTS = `select ledger.create_accounts(${placeholders(12)}) as statuses`
+
+export function placeholders(count: number): string {
+  return Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ')
+}
+
+/** Numbers things in the order of their first mention, from 1. */
+function numbering() {
+  const places = new Map<LedgerId, number>()
+  return {
+    places,
+    of(id: LedgerId): number {
+      const known = places.get(id)
+      if (known !== undefined) return known
+      places.set(id, places.size + 1)
+      return places.size
+    },
+  }
+}
+
+/** For each event, the place (from 1) of the last event of its chain; and which refusal an open chain ends in. */
+function chains(events: readonly { linked?: boolean }[]): { ends: number[]; isOpen: boolean } {
+  const ends: number[] = new Array(events.length)
+  let end = events.length
+  for (let index = events.length - 1; index >= 0; index--) {
+    if (!events[index]?.linked) end = index + 1
+    ends[index] = end
+  }
+  return { ends, isOpen: events.at(-1)?.linked === true }
+}
+
+const nonZero = <T extends bigint | number>(value: T | undefined): T | undefined =>
+  value === 0 || value === 0n ? undefined : value
+const tagOf = (id: LedgerId | undefined): LedgerId | undefined => (id === ZERO_ID ? undefined : id)
+/** u32 as the i32 of the same bits. */
+const signed = (value: number | undefined): number | undefined =>
+  value === undefined ? undefined : value | 0
+
+/** The parameters of {@link APPLY_IN_ORDER}. */
+export function encodeInOrder(events: readonly TransferEvent[], now: Date | undefined): unknown[] {
+  const accounts = numbering()
+  const keys = numbering()
+  const { ends, isOpen } = chains(events)
+  const key = events.map((event) => keys.of(event.id))
+  const pending = events.map((event) => ('pendingId' in event ? keys.of(event.pendingId) : 0))
+  const movements = events.map((event) =>
+    event.kind === 'posted' || event.kind === 'pending' ? event : undefined,
+  )
+  const debit = movements.map((event) => event && accounts.of(event.debitAccountId))
+  const credit = movements.map((event) => event && accounts.of(event.creditAccountId))
+  const refusals: (string | undefined)[] = events.map(transferRefusal)
+  if (isOpen) refusals[events.length - 1] = 'linked_event_chain_open'
+  return [
+    now ?? null,
+    uuidArray([...accounts.places.keys()]),
+    integerArray([...new Set(movements.flatMap((event) => event?.ledger ?? []))]),
+    uuidArray([...keys.places.keys()]),
+    integerArray(key),
+    integerArray(pending),
+    integerArray(ends),
+    textArray(refusals),
+    integerArray(events.map((event) => KIND[event.kind])),
+    booleanArray(events.map((event) => event.linked === true)),
+    integerArray(debit),
+    integerArray(credit),
+    integerArray(movements.map((event) => event?.ledger)),
+    integerArray(movements.map((event) => event?.code)),
+    textArray(events.map((event) => ('amount' in event ? event.amount : undefined))),
+    integerArray(events.map((event) => (event.kind === 'pending' ? event.timeoutSeconds : undefined))),
+    uuidArray(events.map((event) => tagOf(event.userData128))),
+    bigintArray(events.map((event) => nonZero(event.userData64))),
+    integerArray(events.map((event) => signed(nonZero(event.userData32)))),
+  ]
+}
+
+/** The parameters of {@link CREATE_ACCOUNTS}. */
+export function encodeAccounts(accounts: readonly NewAccount[], now: Date | undefined): unknown[] {
+  const { ends, isOpen } = chains(accounts)
+  const refusals: (string | undefined)[] = accounts.map(accountRefusal)
+  if (isOpen) refusals[accounts.length - 1] = 'linked_event_chain_open'
+  return [
+    now ?? null,
+    uuidArray(accounts.map((account) => account.id)),
+    integerArray(ends),
+    textArray(refusals),
+    integerArray(accounts.map((account) => account.ledger)),
+    integerArray(accounts.map((account) => account.code)),
+    booleanArray(accounts.map((account) => account.debitsMustNotExceedCredits === true)),
+    booleanArray(accounts.map((account) => account.creditsMustNotExceedDebits === true)),
+    booleanArray(accounts.map((account) => account.linked === true)),
+    uuidArray(accounts.map((account) => account.userData128 ?? ZERO_ID)),
+    bigintArray(accounts.map((account) => account.userData64 ?? 0n)),
+    integerArray(accounts.map((account) => signed(account.userData32 ?? 0))),
+  ]
+}
+
+export const parseAccountStatuses = (text: string): CreateAccountStatus[] =>
+  text.split(',') as CreateAccountStatus[]
+
+export interface OrderedResult {
+  status: CreateTransferStatus
+  /** Of pending transfers that were created: `hold id:bit:size`. */
+  hold?: { id: number; bit: number; size: number }
+}
+
+export function parseStatuses(text: string): OrderedResult[] {
+  return text.split(',').map((item) => {
+    const [status, id, bit, size] = item.split(':')
+    if (id === undefined) return { status: status as CreateTransferStatus }
+    return {
+      status: status as CreateTransferStatus,
+      hold: { id: Number(id), bit: Number(bit), size: Number(size) },
+    }
+  })
+}

@@ -1,0 +1,149 @@
+import type { Account, LedgerId, Transfer, TransferFilter } from '../port.ts'
+import { uuidArray } from './binary.ts'
+import type { Connections, Statement } from './connections.ts'
+
+const ACCOUNT_COLUMNS = `a.id, a.ledger, a.code, a.debits_must_not_exceed_credits, a.credits_must_not_exceed_debits,
+  a.user_data_128, a.user_data_64, a.user_data_32, a.debits_pending, a.debits_posted, a.credits_pending,
+  a.credits_posted, a.created_at`
+
+/** "limit 1" makes each id a look-up of its own, whatever the planner believes about the size of the table. */
+const LOOKUP_ACCOUNTS = `select u.place, ${ACCOUNT_COLUMNS} from unnest($1::uuid[]) with ordinality u(id, place)
+  cross join lateral (select * from ledger.accounts x where x.id = u.id limit 1) a`
+
+const TRANSFER_COLUMNS = `t.id, t.debit_account_id, t.credit_account_id, t.ledger, t.code, t.amount, t.kind, t.pending_id,
+  t.timeout, t.user_data_128, t.user_data_64, t.user_data_32, t.created_at, h.expires_at,
+  case
+    when t.kind <> 1 then null
+    when get_bit(h.posted, t.hold_bit) = 1 then 'posted'
+    when get_bit(h.voided, t.hold_bit) = 1 then 'voided'
+    when get_bit(h.open, t.hold_bit) = 1 and h.expires_at > coalesce($1::timestamptz, clock_timestamp()) then 'pending'
+    else 'expired'
+  end as state`
+
+const LOOKUP_TRANSFERS = `select u.place, ${TRANSFER_COLUMNS} from unnest($2::uuid[]) with ordinality u(id, place)
+  cross join lateral (select * from ledger.transfers x where x.id = u.id limit 1) t
+  left join lateral (select * from ledger.holds x where x.id = t.hold_id limit 1) h on true`
+
+/** The list of ids that a query reads, and how many bytes it has. */
+const LISTS = {
+  both: { ids: 'x.debits || x.credits', size: '(octet_length(x.debits) + octet_length(x.credits))' },
+  debits: { ids: 'x.debits', size: 'octet_length(x.debits)' },
+  credits: { ids: 'x.credits', size: 'octet_length(x.credits)' },
+  tagged: { ids: 'x.tagged', size: 'octet_length(x.tagged)' },
+} as const
+
+/**
+ * Batches of the subject, newest or oldest first, as many as hold `limit` transfers of the list; then the transfers.
+ * A second condition filters what was found, so the batches are then not limited.
+ */
+function queryStatement(filter: TransferFilter, now: Date | undefined): Statement {
+  const direction = filter.reversed ? 'desc' : 'asc'
+  const { accountId, userData128 } = filter
+  const list = LISTS[userData128 === undefined ? (filter.side ?? 'both') : 'tagged']
+  const isFiltered = accountId !== undefined && userData128 !== undefined
+  const sides = {
+    both: '$4::uuid in (t.debit_account_id, t.credit_account_id)',
+    debits: 't.debit_account_id = $4::uuid',
+    credits: 't.credit_account_id = $4::uuid',
+  }
+  const condition = isFiltered ? `where ${sides[filter.side ?? 'both']}` : ''
+  return {
+    text: `with lists as materialized (
+      select b.ids from (
+        select ${list.ids} as ids, sum(${list.size}) over (order by x.batch ${direction}) - ${list.size} as before
+        from (
+          select * from ledger.transfer_index x where x.subject = $2::uuid and ${list.size} > 0
+          order by x.batch ${direction} ${isFiltered ? '' : 'limit $3::integer'}
+        ) x
+      ) b ${isFiltered ? '' : 'where b.before < 16 * $3::integer'}
+    ), found as (
+      select distinct ledger.id_at(l.ids, n) as id
+      from lists l cross join lateral generate_series(0, octet_length(l.ids) / 16 - 1) n
+    )
+    select ${TRANSFER_COLUMNS} from found f
+    cross join lateral (select * from ledger.transfers x where x.id = f.id limit 1) t
+    left join lateral (select * from ledger.holds x where x.id = t.hold_id limit 1) h on true
+    ${condition} order by t.sequence ${direction} limit $3::integer`,
+    values: [now ?? null, userData128 ?? accountId, filter.limit, ...(isFiltered ? [accountId] : [])],
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a row is untyped until its mapper has read it.
+type Row = Record<string, any>
+
+const unsigned64 = (text: string): bigint => BigInt.asUintN(64, BigInt(text))
+const unsigned32 = (value: number): number => value >>> 0
+
+const toAccount = (row: Row): Account => ({
+  id: row.id,
+  ledger: row.ledger,
+  code: row.code,
+  debitsMustNotExceedCredits: row.debits_must_not_exceed_credits,
+  creditsMustNotExceedDebits: row.credits_must_not_exceed_debits,
+  userData128: row.user_data_128,
+  userData64: unsigned64(row.user_data_64),
+  userData32: unsigned32(row.user_data_32),
+  debitsPending: BigInt(row.debits_pending),
+  debitsPosted: BigInt(row.debits_posted),
+  creditsPending: BigInt(row.credits_pending),
+  creditsPosted: BigInt(row.credits_posted),
+  createdAt: row.created_at,
+})
+
+const KINDS = ['posted', 'pending', 'post', 'void'] as const
+
+const toTransfer = (row: Row): Transfer => ({
+  id: row.id,
+  debitAccountId: row.debit_account_id,
+  creditAccountId: row.credit_account_id,
+  ledger: row.ledger,
+  code: row.code,
+  amount: BigInt(row.amount),
+  kind: KINDS[row.kind as number] ?? 'posted',
+  ...(row.state !== null && {
+    state: row.state,
+    timeoutSeconds: row.timeout,
+    expiresAt: row.expires_at,
+  }),
+  ...(row.pending_id !== null && { pendingId: row.pending_id }),
+  userData128: row.user_data_128,
+  userData64: unsigned64(row.user_data_64),
+  userData32: unsigned32(row.user_data_32),
+  createdAt: row.created_at,
+})
+
+function inPlace<T>(count: number, rows: Row[], map: (row: Row) => T): (T | undefined)[] {
+  const found = new Array<T | undefined>(count).fill(undefined)
+  for (const row of rows) found[Number(row.place) - 1] = map(row)
+  return found
+}
+
+const UNAVAILABLE = { onTimeout: 'ledger_unavailable' }
+
+export async function readAccounts(
+  connections: Connections,
+  ids: readonly LedgerId[],
+): Promise<(Account | undefined)[]> {
+  const values = [uuidArray(ids)]
+  const rows = await connections.run(() => ({ text: LOOKUP_ACCOUNTS, values }), UNAVAILABLE)
+  return inPlace(ids.length, rows, toAccount)
+}
+
+export async function readTransfers(
+  connections: Connections,
+  ids: readonly LedgerId[],
+  now: Date | undefined,
+): Promise<(Transfer | undefined)[]> {
+  const values = [now ?? null, uuidArray(ids)]
+  const rows = await connections.run(() => ({ text: LOOKUP_TRANSFERS, values }), UNAVAILABLE)
+  return inPlace(ids.length, rows, toTransfer)
+}
+
+export async function searchTransfers(
+  connections: Connections,
+  filter: TransferFilter,
+  now: Date | undefined,
+): Promise<Transfer[]> {
+  const rows = await connections.run(() => queryStatement(filter, now), UNAVAILABLE)
+  return rows.map(toTransfer)
+}
