@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
@@ -62,15 +62,13 @@ const CLONE_STRATEGY = 'file_copy'
 /** Keyed by what the migrations say, so that an edited migration makes a new template and never meets an old one. */
 function templateName(kind: TestDatabaseKind): string {
   const hash = createHash('sha256')
-  for (const { folder, table } of present(migrationSets[kind])) {
+  for (const { folder, table } of migrationSets[kind]) {
     hash.update(`${table}\n`)
     for (const name of readdirSync(folder).sort())
       if (name.endsWith('.sql')) hash.update(`${name}\n${readFileSync(join(folder, name), 'utf8')}\n`)
   }
   return `template_${kind}_${hash.digest('hex').slice(0, 16)}`
 }
-
-const present = (sets: readonly MigrationSet[]) => sets.filter((set) => existsSync(set.folder))
 
 async function ensureTemplate(client: pg.Client, server: string, kind: TestDatabaseKind): Promise<string> {
   const template = templateName(kind)
@@ -83,7 +81,7 @@ async function ensureTemplate(client: pg.Client, server: string, kind: TestDatab
     const draft = `${template}_draft`
     await client.query(`drop database if exists ${draft} with (force)`)
     await client.query(`create database ${draft} template template0`)
-    for (const set of present(migrationSets[kind]))
+    for (const set of migrationSets[kind])
       await migrate({ connectionString: withDatabase(server, draft), ...set })
     await client.query(`alter database ${draft} rename to ${template}`)
     // Nobody connects to a template by mistake: a connection would make every clone fail.
