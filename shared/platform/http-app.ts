@@ -36,10 +36,12 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     requestTimeout: 60_000,
   })
   if (options.cors)
+    // Decided per request: OPTIONS that is no preflight asks for a path that does not exist.
     await app.register(cors, {
-      origin: '*',
-      methods: 'GET,HEAD,PUT,POST,DELETE,PATCH',
-      strictPreflight: false,
+      delegator: ({ headers }, callback) => {
+        const isPreflight = headers.origin !== undefined && 'access-control-request-method' in headers
+        callback(null, { origin: '*', methods: 'GET,HEAD,PUT,POST,DELETE,PATCH', preflight: isPreflight })
+      },
     })
 
   app.removeContentTypeParser('application/json')
