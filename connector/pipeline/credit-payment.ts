@@ -30,7 +30,7 @@ export interface CreditInput {
 }
 
 /** The ledger's own deadline for one call: after that nothing of an abandoned call can still happen. */
-const ABANDONED_CALL_MS = 10_000
+const ABANDONED_CALL_MS = 15_000
 
 /**
  * Moves a packet's money into the payment: one chain of posted transfers. The same packet again finds its transfers and is a

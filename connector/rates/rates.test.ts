@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { rate } from '../../shared/money/index.ts'
+import { Fault, type HttpRequest, silentLogger } from '../../shared/platform/index.ts'
+import { testClock, waitFor } from '../../shared/testing/index.ts'
+import { RatesRefusal, type RatesRefusalCode } from './errors.ts'
+import { parseRates } from './parse-rates.ts'
+import { createRates, type PriceInput, type RatesSource } from './rates.ts'
+
+const refusedAs =
+  (code: RatesRefusalCode) =>
+  (error: unknown): boolean =>
+    error instanceof RatesRefusal && error.code === code
+
+test('prices are the decimal text, not its float', () => {
+  const text = '{"base":"USD","rates":{"EUR":0.1234567890123456789012345,"JPY":1.5e2,"XAU":3e-7}}'
+  const prices = parseRates(text, 'USD')
+  assert.deepEqual(prices.get('EUR'), rate(1234567890123456789012345n, 10n ** 25n))
+  assert.deepEqual(prices.get('JPY'), rate(150n, 1n))
+  assert.deepEqual(prices.get('XAU'), rate(3n, 10_000_000n))
+})
+
+test('a price that is none drops its code and leaves the others', () => {
+  const bad = ['0', '-1', '-0.5', '1e308', '1e999', '"1.5"', 'null', 'true', '[1]', '{"v":1}', '0.000']
+  for (const value of bad) {
+    const prices = parseRates(`{"base":"USD","rates":{"BAD":${value},"EUR":0.9}}`, 'USD')
+    assert.equal(prices.has('BAD'), false, value)
+    assert.deepEqual(prices.get('EUR'), rate(9n, 10n), value)
+  }
+})
+
+test('names of object properties are codes like any other', () => {
+  const prices = parseRates('{"base":"USD","rates":{"__proto__":2,"constructor":3}}', 'USD')
+  assert.deepEqual(prices.get('__proto__'), rate(2n, 1n))
+  assert.deepEqual(prices.get('constructor'), rate(3n, 1n))
+  assert.equal(prices.get('toString'), undefined)
+})
+
+test('rates of another base and documents that are none are refused whole', () => {
+  assert.throws(() => parseRates('{"base":"EUR","rates":{"EUR":0.9}}', 'USD'), refusedAs('wrong_base'))
+  assert.throws(() => parseRates('{"base":"usd","rates":{"EUR":0.9}}', 'USD'), refusedAs('wrong_base'))
+  for (const text of [
+    '',
+    'null',
+    '[]',
+    '1',
+    '"x"',
+    '{}',
+    '{"base":"USD"}',
+    '{"base":"USD","rates":[1]}',
+    '{"base":1,"rates":{}}',
+    'NaN',
+    '{"base":"USD","rates":{"EUR":NaN}}',
+  ])
+    assert.throws(() => parseRates(text, 'USD'), refusedAs('malformed_rates'), text)
+})
+
+/** A rates service under control: answers with `body`, or fails with it. */
+function service() {
+  const clock = testClock()
+  const requests: HttpRequest[] = []
+  const state = {
+    body: '{"base":"USD","rates":{"EUR":0.9}}' as string | Error,
+    status: 200,
+    gate: Promise.resolve(),
+  }
+  const source: RatesSource = {
+    url: 'http://rates.example/latest?key=1',
+    http: {
+      async request(input) {
+        requests.push(input)
+        await state.gate
+        if (state.body instanceof Error) throw state.body
+        return { status: state.status, headers: {}, body: Buffer.from(state.body) }
+      },
+    },
+  }
+  const rates = createRates({ clock, log: silentLogger, source: async () => source, lifetimeMs: 15_000 })
+  const price = (input: Partial<PriceInput> = {}) =>
+    rates.price({
+      tenantId: 't',
+      sourceAssetCode: 'USD',
+      destinationAssetCode: 'EUR',
+      tolerance: 'recent',
+      ...input,
+    })
+  return { clock, requests, state, rates, price }
+}
+
+const away = new Fault('connection_failed', { retryable: true })
+
+test('equal codes need no service', async () => {
+  const { price, requests } = service()
+  assert.deepEqual(await price({ destinationAssetCode: 'USD' }), rate(1n, 1n))
+  assert.equal(requests.length, 0)
+})
+
+test('one request serves everybody who waits, and is remembered by tenant and base', async () => {
+  const { price, requests, clock } = service()
+  const prices = await Promise.all(Array.from({ length: 20 }, () => price()))
+  assert.deepEqual(prices[19], rate(9n, 10n))
+  assert.equal(requests.length, 1)
+  assert.equal(requests[0]?.url, 'http://rates.example/latest?key=1&base=USD')
+  assert.equal(requests[0]?.timeoutMs, 5_000)
+  clock.advance(9_000)
+  await price()
+  assert.equal(requests.length, 1)
+  await price({ tenantId: 'other' })
+  assert.equal(requests.length, 2)
+})
+
+test('prices are fetched anew before they end, while the old ones serve', async () => {
+  const { price, rates, requests, clock, state } = service()
+  await price()
+  clock.advance(11_000)
+  state.body = '{"base":"USD","rates":{"EUR":0.8}}'
+  const query = {
+    tenantId: 't',
+    sourceAssetCode: 'USD',
+    destinationAssetCode: 'EUR',
+    tolerance: 'recent',
+  } as const
+  assert.deepEqual(rates.priceNow(query), rate(9n, 10n))
+  await waitFor(() => requests.length === 2)
+  await waitFor(async () => (await price()).numerator === 4n)
+  clock.advance(14_000)
+  assert.deepEqual(rates.priceNow(query), rate(4n, 5n))
+})
+
+test('a code without a price is refused, and so is a tenant without a service', async () => {
+  const { price, clock } = service()
+  await assert.rejects(price({ destinationAssetCode: 'XYZ' }), refusedAs('no_price'))
+  const none = createRates({ clock, log: silentLogger, source: async () => undefined, lifetimeMs: 1 })
+  await assert.rejects(
+    none.price({ tenantId: 't', sourceAssetCode: 'USD', destinationAssetCode: 'EUR', tolerance: 'recent' }),
+    refusedAs('no_rates_service'),
+  )
+})
+
+test('in an outage packets go on with what is known for five lifetimes, quotes do not', async () => {
+  const { price, clock, state, requests } = service()
+  await price()
+  state.body = away
+  clock.advance(15_000)
+  await assert.rejects(price({ tolerance: 'fresh' }), refusedAs('rates_unavailable'))
+  assert.deepEqual(await price(), rate(9n, 10n))
+  clock.advance(59_999)
+  assert.deepEqual(await price(), rate(9n, 10n))
+  await waitFor(() => requests.length === 3)
+  clock.advance(1)
+  await assert.rejects(price(), refusedAs('rates_unavailable'))
+})
+
+test('in an outage nobody waits for the next failure, and the end of the outage is noticed', async () => {
+  const { price, clock, state, requests } = service()
+  await price()
+  state.body = away
+  clock.advance(15_000)
+  await price()
+  assert.equal(requests.length, 2)
+  // Within the retry time the service is left alone.
+  await price()
+  await assert.rejects(price({ tolerance: 'fresh' }), refusedAs('rates_unavailable'))
+  assert.equal(requests.length, 2)
+  // Afterwards it is asked again, and a packet does not wait for the answer.
+  clock.advance(1_000)
+  const gate = Promise.withResolvers<void>()
+  state.gate = gate.promise
+  assert.deepEqual(await price(), rate(9n, 10n))
+  assert.equal(requests.length, 3)
+  state.body = '{"base":"USD","rates":{"EUR":0.7}}'
+  gate.resolve()
+  assert.deepEqual(await price({ tolerance: 'fresh' }), rate(7n, 10n))
+})
+
+test('a service that answers nonsense or another status is an outage', async () => {
+  const { price, clock, state } = service()
+  await price()
+  for (const [body, status, code] of [
+    ['{"base":"EUR","rates":{"EUR":0.5}}', 200, 'wrong_base'],
+    ['<html>', 200, 'malformed_rates'],
+    ['{"base":"USD","rates":{"EUR":0.5}}', 500, 'rates_unavailable'],
+    ['{"base":"USD","rates":{"EUR":0.5}}', 204, 'rates_unavailable'],
+  ] as const) {
+    clock.advance(15_000)
+    state.body = body
+    state.status = status
+    await assert.rejects(price({ tolerance: 'fresh' }), refusedAs(code))
+    assert.deepEqual(await price(), rate(9n, 10n))
+  }
+})
