@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProbeInput, ProbeResult } from '../../shared/connector-client/index.ts'
 import { type Asset, rate } from '../../shared/money/index.ts'
 import { assert, type Clock } from '../../shared/platform/index.ts'
@@ -95,6 +94,11 @@ export function nextAttempt(attempt: Attempt, reject: IlpReject): Attempt {
     return delayed(attempt, attempt.amount / 10n)
   throw probeFailed('the path rejects packets for good', reject)
 }
+
+const sleep = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, milliseconds)
+  })
 
 /** The answer, or undefined when it did not come before the deadline. */
 async function beforeDeadline<T>(answer: Promise<T>, milliseconds: number): Promise<T | undefined> {
