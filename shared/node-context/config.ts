@@ -38,7 +38,7 @@ export const nodeConfig = {
     secret: true,
   }),
   databasePoolSizeMax: variable('DATABASE_POOL_SIZE', integer({ min: 1, max: 1000 }), {
-    about: 'connections per process to each database',
+    about: 'connections per process to the resource database',
     default: 10,
   }),
   manualMigrations: variable('ENABLE_MANUAL_MIGRATIONS', boolean, {

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { repairAssetAccounts } from '../assets/index.ts'
 import { connectorRpcSecret, createConnectorClient } from '../connector-client/index.ts'
 import { createGrantsClient } from '../grants-client/index.ts'
-import { createPostgresLedger } from '../ledger/index.ts'
+import { createPostgresLedger, migrateLedger } from '../ledger/index.ts'
 import { createPaymentMethods } from '../payment-methods/index.ts'
 import { repairPeerAccounts } from '../peers/index.ts'
 import {
@@ -42,10 +42,8 @@ export async function migrateNode(config: NodeConfig): Promise<void> {
     table: 'upesi_migrations',
     manual: config.manualMigrations,
   })
-  await migrate({
+  await migrateLedger({
     connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl,
-    folder: folder('../ledger/postgres/migrations'),
-    table: 'public.upesi_ledger_migrations',
     manual: config.manualMigrations,
   })
 }
@@ -92,13 +90,16 @@ async function openNode(
 ): Promise<Omit<NodeContext, 'close'>> {
   const clock = systemClock
   const settings = settingsOf(config)
-  const connections = { poolSizeMax: config.databasePoolSizeMax, applicationName: `upesi-${name}`, log }
-  const db = opened(createDb({ connectionString: config.databaseUrl, ...connections }))
-  const ledger = opened(
-    createPostgresLedger({
-      connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl,
-      ...connections,
+  const db = opened(
+    createDb({
+      connectionString: config.databaseUrl,
+      poolSizeMax: config.databasePoolSizeMax,
+      applicationName: `upesi-${name}`,
+      log,
     }),
+  )
+  const ledger = opened(
+    createPostgresLedger({ connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl, log }),
   )
   const listener = opened(createListener({ connectionString: config.databaseUrl, log }))
   const trustedHttp = opened(createTrustedHttp())

@@ -187,7 +187,9 @@ export async function updatePeer(
   input.incoming?.authTokens.forEach(checkToken)
   checkLimits(input)
   const patched = await ctx.db.tx(async (db) => {
-    const current = await getPeer({ ...ctx, db }, scope, input.id)
+    // Locked: routes follow from the address, and another update must not come between.
+    const current = isUuid(input.id) && (await selectPeer({ ...ctx, db }, scope, input.id, 'lock'))
+    if (!current) throw unknownPeer()
     const { id, incoming, routes, ...fields } = input
     return await patchPeer(
       { ...ctx, db },

@@ -52,10 +52,16 @@ const toRoutedPeer =
     incomingTokenHashes: row.token_hashes,
   })
 
-export const selectPeer = (ctx: Context, scope: TenantScope, id: string): Promise<Peer | undefined> =>
+export const selectPeer = (
+  ctx: Context,
+  scope: TenantScope,
+  id: string,
+  lock: 'lock' | 'read' = 'read',
+): Promise<Peer | undefined> =>
   ctx.db.maybe(
     toPeer(ctx.secretBox),
-    sql`select ${columns} from ${joined} where p.id = ${id} and ${scopeSql(scope, tenantColumn)}`,
+    sql`select ${columns} from ${joined} where p.id = ${id} and ${scopeSql(scope, tenantColumn)}
+      ${rawSql(lock === 'lock' ? 'for update of p' : '')}`,
   )
 
 export const selectPeers = (ctx: Context, scope: TenantScope, page: Page): Promise<Paged<Peer>> =>

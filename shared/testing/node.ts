@@ -1,7 +1,6 @@
-import { memoryLedger } from '/tmp/upesi/memory-ledger.ts'
 import { createAsset, depositAssetLiquidity } from '../assets/index.ts'
 import type { IncomingPaymentSettings } from '../incoming-payments/index.ts'
-import type { Ledger } from '../ledger/index.ts'
+import { createPostgresLedger, type Ledger } from '../ledger/index.ts'
 import {
   type Cache,
   createCache,
@@ -39,8 +38,14 @@ export interface TestNode {
 export async function createTestNode(): Promise<TestNode> {
   const database = await createTestDatabase('resources')
   const db = createDb({ connectionString: database.connectionString, poolSizeMax: 16 })
-  const ledger = memoryLedger()
   const clock = testClock()
+  const ledger = createPostgresLedger({
+    connectionString: database.connectionString,
+    log: silentLogger,
+    clock,
+    poolSizeMax: 4,
+    sweepIntervalMs: 0,
+  })
   const operatorTenantId = deriveId('test-operator')
   const node = {
     db,
