@@ -9,8 +9,8 @@ import { deliverWebhook, type WebhookRecipient } from '../../shared/webhooks/ind
 const DELIVERIES_PER_WORKER = 256
 /** Of these to one tenant: an endpoint that hangs for its whole timeout uses up its own places only. */
 const DELIVERIES_PER_TENANT_AND_WORKER = 16
-/** Longer than an attempt takes; extended while one is under way. */
-const LEASE_SECONDS = 30
+/** After a crash the deliveries of that moment wait for so long. Extended while an attempt is under way. */
+const LEASE_SECONDS = 10
 
 export interface WebhookWorkerContext extends ConsumeContext {
   trustedHttp: HttpClient

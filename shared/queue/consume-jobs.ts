@@ -46,7 +46,9 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
   const finished: JobResult[] = []
   const claimGate = createGate()
   const finishGate = createGate()
+  /** What the last claim left: due work beyond its limit, and tenants that may have more than they had places for. */
   let moreIsDue = false
+  let cutShort = new Set<string | undefined>()
   let closing = false
 
   const count = (tenantId: string | undefined, change: 1 | -1) => {
@@ -59,10 +61,9 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
     running.add(job)
     count(job.tenantId, 1)
     const result = await runJob(ctx, options.handler, job)
-    const wasFull = runningOf.get(job.tenantId) === tenantLimit || running.size === options.concurrency
     running.delete(job)
     count(job.tenantId, -1)
-    if (moreIsDue || wasFull) claimGate.wake()
+    if (moreIsDue || cutShort.has(job.tenantId)) claimGate.wake()
     if (result) finished.push(result)
     finishGate.wake()
   }
@@ -71,18 +72,22 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
   const claimOnce = async (): Promise<number> => {
     const limit = Math.min(options.concurrency - running.size, BATCH_SIZE_MAX)
     if (limit === 0) return options.idleMs
-    const busyTenants = new Map([...runningOf].map(([tenantId, jobs]) => [tenantId, tenantLimit - jobs]))
+    const places = new Map([...runningOf].map(([tenantId, jobs]) => [tenantId, tenantLimit - jobs]))
     const claim = await claimJobs(ctx.db, {
       queue,
       now: ctx.clock.now(),
       limit,
       leaseSeconds,
       tenantLimit,
-      busyTenants,
+      busyTenants: new Map(places),
     })
+    for (const { tenantId } of claim.jobs) places.set(tenantId, (places.get(tenantId) ?? tenantLimit) - 1)
     moreIsDue = claim.more
+    cutShort = new Set([...places].filter(([, left]) => left <= 0).map(([tenantId]) => tenantId))
     for (const job of claim.jobs) void start(job)
     if (claim.more && running.size < options.concurrency) return claim.jobs.length > 0 ? 0 : CONTENTION_MS
+    // Places that came free during the query: nobody was told then.
+    if ([...cutShort].some((tenantId) => (runningOf.get(tenantId) ?? 0) < tenantLimit)) return 0
     return Math.min(options.idleMs, Math.max(claim.nextMs ?? options.idleMs, 1))
   }
 

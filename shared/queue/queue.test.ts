@@ -401,6 +401,24 @@ test('a tenant with a backlog holds only its share, and another tenant passes it
   assert.equal(seen.length, 51)
 })
 
+test('a tenant’s backlog goes on as its places come free, several at a time', async () => {
+  let runs = 0
+  startWorker({
+    idleMs: 60_000,
+    concurrency: 64,
+    concurrencyPerTenant: 16,
+    handler: async () => {
+      // Many end in the same turn of the event loop.
+      await new Promise((resolve) => setTimeout(resolve, 5 - (performance.now() % 5)))
+      runs++
+      return done
+    },
+  })
+  await enqueueMany(500, deriveId('tenant', 'crowd'))
+  await enqueueMany(500, deriveId('tenant', 'another'))
+  await waitFor(async () => runs === 1_000 && (await jobsLeft()) === 0)
+})
+
 test('an outage neither spins nor loses work, and its end is noticed', async () => {
   const warnings: unknown[] = []
   const log = { ...silentLogger, warn: (entry: unknown) => void warnings.push(entry) } as unknown as Logger

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { after, afterEach, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { ConfigError, createDb, type DbPool, deriveId, sql } from '../../shared/platform/index.ts'
+import {
+  createTestDatabase,
+  startTestHttpServer,
+  type TestDatabase,
+  waitFor,
+} from '../../shared/testing/index.ts'
+import { recordEvent } from '../../shared/webhooks/index.ts'
+import { startWebhooks } from './wiring.ts'
+
+const operatorTenantId = deriveId('operator')
+const otherTenantId = deriveId('other tenant')
+let database: TestDatabase
+let db: DbPool
+const toClose: { close(): Promise<void> }[] = []
+before(async () => {
+  database = await createTestDatabase('resources')
+  db = createDb({ connectionString: database.connectionString })
+  await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${otherTenantId}, 'sealed')`)
+})
+afterEach(async () => {
+  for (const part of toClose.splice(0).reverse()) await part.close()
+  await db.execute(sql`delete from tenant_settings`)
+  await db.execute(sql`delete from webhook_events`)
+  await db.execute(sql`delete from jobs`)
+})
+after(async () => {
+  await db.close()
+  await database.drop()
+})
+
+const environment = (webhookUrl: string, more: Record<string, string> = {}): Record<string, string> => ({
+  LOG_LEVEL: 'silent',
+  USE_TIGERBEETLE: 'false',
+  REDIS_URL: 'none',
+  DATABASE_URL: database.connectionString,
+  OPERATOR_TENANT_ID: operatorTenantId,
+  ADMIN_API_SECRET: 'an admin secret for tests',
+  OPEN_PAYMENTS_URL: 'https://localhost:3003',
+  AUTH_SERVER_GRANT_URL: 'https://localhost:3006',
+  ILP_ADDRESS: 'test.bank',
+  STREAM_SECRET: Buffer.alloc(32, 7).toString('base64'),
+  KEY_ID: 'test-key',
+  SIGNATURE_SECRET: 'a webhook secret for tests',
+  WEBHOOK_URL: webhookUrl,
+  ...more,
+})
+
+async function serve(...args: Parameters<typeof startTestHttpServer>) {
+  const server = await startTestHttpServer(...args)
+  toClose.push(server)
+  return server
+}
+const start = async (...args: Parameters<typeof environment>) => {
+  const running = await startWebhooks(environment(...args))
+  toClose.push(running)
+  return running
+}
+const record = (tenantId: string) =>
+  recordEvent(db, { tenantId, type: 'wallet_address.not_found', data: { walletAddressUrl: 'x' } })
+const states = () =>
+  db.many((row) => row.state as string, sql`select state from webhook_deliveries order by created_at, id`)
+
+test('a start without its variables names all that are missing', async () => {
+  await assert.rejects(startWebhooks({ USE_TIGERBEETLE: 'false' }), (error) => {
+    assert.ok(error instanceof ConfigError)
+    for (const name of ['WEBHOOK_URL', 'OPERATOR_TENANT_ID', 'ADMIN_API_SECRET'])
+      assert.ok(
+        error.problems.some((problem) => problem.includes(name)),
+        name,
+      )
+    return true
+  })
+})
+
+test('events go to their tenants’ endpoints, signed, within milliseconds', async () => {
+  const ofNode = await serve()
+  const ofTenant = await serve()
+  const running = await start(ofNode.url)
+  assert.deepEqual({ name: running.name, ports: running.ports }, { name: 'webhooks', ports: {} })
+  await db.execute(
+    sql`insert into tenant_settings (tenant_id, key, value) values (${otherTenantId}, 'WEBHOOK_URL', ${ofTenant.url})`,
+  )
+  const first = await record(operatorTenantId)
+  const second = await record(otherTenantId)
+  await waitFor(async () => (await states()).every((state) => state === 'delivered'))
+  const idsAt = (server: typeof ofNode) => server.requests.map(({ body }) => JSON.parse(body).id as string)
+  assert.deepEqual([idsAt(ofNode), idsAt(ofTenant)], [[first], [second]])
+  assert.match(ofNode.requests[0]?.headers['rafiki-signature'] as string, /^t=\d{13}, v1=[0-9a-f]{64}$/)
+})
+
+test('the default worker keeps many deliveries in flight', async () => {
+  let inFlight = 0
+  let most = 0
+  const server = await serve(async () => {
+    most = Math.max(most, ++inFlight)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    inFlight--
+  })
+  await start(server.url)
+  await db.tx(async (tx) => {
+    for (let index = 0; index < 64; index++)
+      await recordEvent(tx, { tenantId: operatorTenantId, type: 'wallet_address.not_found', data: {} })
+  })
+  await waitFor(async () => (await states()).every((state) => state === 'delivered'))
+  assert.equal(most, 16)
+})
+
+test('WEBHOOK_MAX_RETRY is honoured', async () => {
+  const server = await serve(() => ({ status: 500 }))
+  await start(server.url, { WEBHOOK_MAX_RETRY: '1' })
+  await record(operatorTenantId)
+  await waitFor(async () => (await states()).includes('dead'))
+  assert.equal(server.requests.length, 1)
+})
+
+async function spawnServer(env: Record<string, string>): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./server.ts', import.meta.url))], {
+    env: { ...env, PATH: process.env.PATH ?? '' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  toClose.push({
+    async close() {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const exited = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exited
+    },
+  })
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  assert.equal(JSON.parse(line.toString()).started, 'webhooks')
+  return child
+}
+
+test('an event whose worker is killed before the answer comes again under its id', async () => {
+  let hang = true
+  const server = await serve(() => (hang ? new Promise(() => undefined) : undefined))
+  const child = await spawnServer(environment(server.url, { WEBHOOK_TIMEOUT: '60000' }))
+  const id = await record(operatorTenantId)
+  await waitFor(() => server.requests.length === 1)
+  const exited = once(child, 'exit')
+  child.kill('SIGKILL')
+  await exited
+  assert.deepEqual(await states(), ['pending'])
+  hang = false
+  // The lease of the killed worker has run out.
+  await db.execute(sql`update jobs set lease_until = now()`)
+  await start(server.url)
+  await waitFor(async () => (await states()).includes('delivered'))
+  assert.deepEqual(
+    server.requests.map(({ body }) => JSON.parse(body).id),
+    [id, id],
+  )
+})
+
+test('on SIGTERM the worker finishes what is in flight', async () => {
+  const answer = Promise.withResolvers<undefined>()
+  const server = await serve(() => answer.promise)
+  const child = await spawnServer(environment(server.url))
+  await record(operatorTenantId)
+  await waitFor(() => server.requests.length === 1)
+  const exited = once(child, 'exit')
+  child.kill('SIGTERM')
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  assert.equal(child.exitCode, null)
+  answer.resolve(undefined)
+  assert.deepEqual(await exited, [0, null])
+  assert.deepEqual(await states(), ['delivered'])
+})
