@@ -1,0 +1,51 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { createHttpApp } from '../../shared/platform/index.ts'
+import type { AuthContext } from './context.ts'
+import { answerError } from './error-answer.ts'
+import { deleteGrant, postContinue, postGrant } from './grant-routes.ts'
+import type { AuthRoute } from './route.ts'
+import { deleteToken, postToken } from './token-routes.ts'
+
+export const routes: readonly AuthRoute[] = [postGrant, postContinue, deleteGrant, postToken, deleteToken]
+
+const DISCOVERY = {
+  grant_request_endpoint: '/',
+  interaction_start_modes_supported: ['redirect'],
+  interaction_finish_modes_supported: ['redirect'],
+}
+
+/** The public listener: GNAP requests of clients. */
+export async function buildAuthApp(ctx: AuthContext): Promise<FastifyInstance> {
+  const app = await createHttpApp({
+    log: ctx.log,
+    trustProxy: ctx.trustProxy,
+    cors: true,
+    ready: () => ctx.ready(),
+  })
+  // Other media types reach the validator, which says why they do not do.
+  app.removeContentTypeParser('text/plain')
+  app.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, (request, body, done) => {
+    request.rawBody = body
+    done(null, undefined)
+  })
+  app.setErrorHandler((error, _request, reply) => answerError(ctx.log, error, reply))
+
+  app.get('/discovery', async () => DISCOVERY)
+  for (const route of routes) register(app, ctx, route)
+  return app
+}
+
+function register(app: FastifyInstance, ctx: AuthContext, route: AuthRoute): void {
+  app.route({
+    method: route.operation.method,
+    url: route.url,
+    handler: async (request: FastifyRequest, reply: FastifyReply) => {
+      ctx.validator.validateRequest(route.operation, request)
+      const { status, body } = await route.answer(ctx, request)
+      if (ctx.validatesResponses)
+        ctx.validator.validateResponse(route.operation, { status, ...(body && { body }) })
+      // Answers carry tokens.
+      return reply.status(status).header('cache-control', 'no-store').send(body)
+    },
+  })
+}

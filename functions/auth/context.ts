@@ -1,0 +1,29 @@
+import type { authenticateRequest } from '../../shared/http-signatures/index.ts'
+import type { OpenApiValidator } from '../../shared/openapi/index.ts'
+import type { Clock, DbPool, Logger, SecretBox } from '../../shared/platform/index.ts'
+import type { GrantPolicy } from './grants/index.ts'
+
+/** What the routes work with. Built in `wiring.ts`. */
+export interface AuthContext {
+  db: DbPool
+  clock: Clock
+  log: Logger
+  secretBox: SecretBox
+  /** Proof of possession: client keys, nonces, the limit on unproven work. */
+  signatures: Parameters<typeof authenticateRequest>[0]
+  /** Hosts that signed requests may name. */
+  publicHosts: ReadonlySet<string>
+  trustProxy: boolean
+  /** Public base of continue and token URLs, without a slash at its end. */
+  authServerUrl: string
+  tokenLifeSeconds: number
+  waitSeconds: number
+  policy: GrantPolicy
+  validator: OpenApiValidator
+  /** Outside production our own answers are held against the specification too. */
+  validatesResponses: boolean
+  /** Signs calls of the service API. */
+  serviceApiSecret: string
+  /** Throws when the database is away. */
+  ready(): Promise<void>
+}

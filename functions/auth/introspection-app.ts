@@ -1,0 +1,55 @@
+import type { FastifyInstance } from 'fastify'
+import { createHttpApp } from '../../shared/platform/index.ts'
+import type { WantedAccess } from './access/index.ts'
+import type { AuthContext } from './context.ts'
+import { introspectToken } from './tokens/index.ts'
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function parseWanted(value: unknown): WantedAccess | undefined {
+  if (!isObject(value) || typeof value.type !== 'string' || !Array.isArray(value.actions)) return undefined
+  const { type, actions, identifier, limits } = value
+  if (!actions.every((action) => typeof action === 'string')) return undefined
+  if (identifier !== undefined && typeof identifier !== 'string') return undefined
+  return {
+    type,
+    actions,
+    ...(identifier !== undefined && { identifier }),
+    ...(limits !== undefined && { limits }),
+  }
+}
+
+/** `undefined` for a request that says nothing sensible. `tenant` is ours: a resource server may name its own. */
+export function parseIntrospectionRequest(body: unknown): Parameters<typeof introspectToken>[1] | undefined {
+  if (!isObject(body) || typeof body.access_token !== 'string') return undefined
+  if (body.tenant !== undefined && typeof body.tenant !== 'string') return undefined
+  const items = body.access ?? []
+  if (!Array.isArray(items)) return undefined
+  const access = items.map(parseWanted)
+  if (access.includes(undefined)) return undefined
+  return {
+    value: body.access_token,
+    access: access.filter((item) => item !== undefined),
+    ...(body.tenant !== undefined && { tenantId: body.tenant }),
+  }
+}
+
+/** For resource servers of this node, on a network of their own; errors are text, as they have always been. */
+export async function buildIntrospectionApp(ctx: AuthContext): Promise<FastifyInstance> {
+  const app = await createHttpApp({ log: ctx.log, ready: () => ctx.ready() })
+  app.setErrorHandler((error: { statusCode?: number }, _request, reply) => {
+    const status = error.statusCode ?? 500
+    if (status >= 500) ctx.log.error({ err: error }, 'introspection failed')
+    return reply
+      .status(status)
+      .type('text/plain')
+      .send(status >= 500 ? 'Internal Server Error' : 'Bad Request')
+  })
+  app.post('/', async (request, reply) => {
+    const asked = parseIntrospectionRequest(request.body)
+    if (!asked) return reply.status(400).type('text/plain').send('Bad Request')
+    return introspectToken(ctx, asked)
+  })
+  return app
+}

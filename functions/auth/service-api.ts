@@ -1,0 +1,89 @@
+import { hash } from 'node:crypto'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { createHttpApp, isUuid, parseHmacSignature, verifyHmacDigest } from '../../shared/platform/index.ts'
+import type { AuthContext } from './context.ts'
+import { createTenant, deleteTenant, type TenantChange, updateTenant } from './tenants/index.ts'
+
+const SIGNATURE_VERSION = 1
+/** Both clocks belong to one operator. */
+const WINDOW_MS = 30_000
+
+/** HMAC over method, path and body, each good once: no call can be sent again, or somewhere else. */
+async function isFromNode(ctx: AuthContext, request: FastifyRequest): Promise<boolean> {
+  const signature = parseHmacSignature(request.headers.signature)
+  if (signature?.version !== SIGNATURE_VERSION) return false
+  if (Math.abs(ctx.clock.nowMs() - signature.timestampMs) > WINDOW_MS) return false
+  const body = { method: request.method, path: request.raw.url ?? '', body: request.body ?? null }
+  if (!verifyHmacDigest(signature, { secret: ctx.serviceApiSecret, body })) return false
+  const expiresAt = new Date(signature.timestampMs + WINDOW_MS + 1)
+  return await ctx.signatures.nonces.claim(`service-api:${hash('sha256', signature.digest)}`, expiresAt)
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+const isTextOrNothing = (value: unknown) => value === undefined || value === null || isText(value)
+
+/** Members of a tenant that the node may send; `undefined` when one is not what it should be. */
+export function parseTenantChange(body: unknown): TenantChange | undefined {
+  if (!isObject(body)) return undefined
+  const { apiSecret, idpConsentUrl, idpSecret } = body
+  if (apiSecret !== undefined && !isText(apiSecret)) return undefined
+  if (!isTextOrNothing(idpConsentUrl) || !isTextOrNothing(idpSecret)) return undefined
+  if (isText(idpConsentUrl) && !/^https?:\/\//.test(idpConsentUrl)) return undefined
+  return {
+    ...(apiSecret !== undefined && { apiSecret }),
+    ...(idpConsentUrl !== undefined && { idpConsentUrl: idpConsentUrl as string | null }),
+    ...(idpSecret !== undefined && { idpSecret: idpSecret as string | null }),
+  }
+}
+
+const done = (reply: FastifyReply) => reply.status(204).send()
+const badRequest = (reply: FastifyReply) => reply.status(400).type('text/plain').send('Bad Request')
+
+/** Tenants as the node mirrors them here (contracts/open-payments/routes.md §6). */
+export async function buildServiceApiApp(ctx: AuthContext): Promise<FastifyInstance> {
+  const app = await createHttpApp({ log: ctx.log, ready: () => ctx.ready() })
+  app.setErrorHandler((error: { statusCode?: number }, _request, reply) => {
+    const status = error.statusCode ?? 500
+    if (status >= 500) ctx.log.error({ err: error }, 'service API failed')
+    return reply
+      .status(status)
+      .type('text/plain')
+      .send(status >= 500 ? 'Internal Server Error' : 'Bad Request')
+  })
+  // On each route, not by path: paths have many spellings.
+  const signed = {
+    preHandler: async (request: FastifyRequest, reply: FastifyReply) => {
+      if (!(await isFromNode(ctx, request))) return reply.status(401).type('text/plain').send('Unauthorized')
+    },
+  }
+
+  app.post('/tenant', signed, async (request, reply) => {
+    const { id } = (request.body ?? {}) as { id?: unknown }
+    const change = parseTenantChange(request.body)
+    if (!isUuid(id) || change?.apiSecret === undefined) return badRequest(reply)
+    const isCreated = await createTenant(ctx, {
+      ...change,
+      id: id.toLowerCase(),
+      apiSecret: change.apiSecret,
+    })
+    return isCreated ? done(reply) : reply.callNotFound()
+  })
+  app.patch('/tenant/:id', signed, async (request, reply) => {
+    const { id } = request.params as { id: string }
+    const change = parseTenantChange(request.body)
+    if (!change) return badRequest(reply)
+    const isUpdated = isUuid(id) && (await updateTenant(ctx, id.toLowerCase(), change))
+    return isUpdated ? done(reply) : reply.callNotFound()
+  })
+  app.delete('/tenant/:id', signed, async (request, reply) => {
+    const { id } = request.params as { id: string }
+    const { deletedAt } = (request.body ?? {}) as { deletedAt?: unknown }
+    const at = new Date(isText(deletedAt) ? deletedAt : Number.NaN)
+    if (Number.isNaN(at.getTime())) return badRequest(reply)
+    const isDeleted = isUuid(id) && (await deleteTenant(ctx, id.toLowerCase(), at))
+    return isDeleted ? done(reply) : reply.callNotFound()
+  })
+  return app
+}

@@ -1,0 +1,80 @@
+import { type Db, type Row, type SecretBox, sql } from '../../../shared/platform/index.ts'
+
+export interface TenantContext {
+  db: Db
+  secretBox: SecretBox
+}
+
+export interface NewTenant {
+  id: string
+  apiSecret: string
+  idpConsentUrl?: string | null
+  idpSecret?: string | null
+}
+
+/** Absent members stay as they are, null clears. */
+export interface TenantChange {
+  apiSecret?: string
+  idpConsentUrl?: string | null
+  idpSecret?: string | null
+}
+
+const seal = (ctx: TenantContext, field: 'api-secret' | 'idp-secret', id: string, value?: string | null) =>
+  value === undefined || value === null ? null : ctx.secretBox.seal(value, `auth-tenant:${id}:${field}`)
+
+/** Whether grants may be asked of this tenant. */
+export async function isTenant(ctx: Pick<TenantContext, 'db'>, id: string): Promise<boolean> {
+  const found = await ctx.db.maybe(
+    (row: Row) => row.id as string,
+    sql`select id from tenants where id = ${id} and deleted_at is null`,
+  )
+  return found !== undefined
+}
+
+/** A repeat replaces: the node may call again when it did not hear the answer. False: the tenant was deleted, for good. */
+export async function createTenant(ctx: TenantContext, tenant: NewTenant): Promise<boolean> {
+  const { id, apiSecret, idpConsentUrl = null, idpSecret } = tenant
+  const created = await ctx.db.execute(sql`
+    insert into tenants (id, api_secret_sealed, idp_consent_url, idp_secret_sealed)
+    values (${id}, ${seal(ctx, 'api-secret', id, apiSecret)}, ${idpConsentUrl}, ${seal(ctx, 'idp-secret', id, idpSecret)})
+    on conflict (id) do update set api_secret_sealed = excluded.api_secret_sealed,
+      idp_consent_url = excluded.idp_consent_url, idp_secret_sealed = excluded.idp_secret_sealed, updated_at = now()
+    where tenants.deleted_at is null`)
+  return created === 1
+}
+
+/** False: there is no such tenant. */
+export async function updateTenant(ctx: TenantContext, id: string, change: TenantChange): Promise<boolean> {
+  const { apiSecret, idpConsentUrl, idpSecret } = change
+  const updated = await ctx.db.execute(sql`
+    update tenants set
+      api_secret_sealed = coalesce(${seal(ctx, 'api-secret', id, apiSecret)}, api_secret_sealed),
+      idp_consent_url = case when ${idpConsentUrl === undefined} then idp_consent_url else ${idpConsentUrl ?? null} end,
+      idp_secret_sealed = case when ${idpSecret === undefined} then idp_secret_sealed else ${seal(ctx, 'idp-secret', id, idpSecret)} end,
+      updated_at = now()
+    where id = ${id} and deleted_at is null`)
+  return updated === 1
+}
+
+export async function deleteTenant(
+  ctx: Pick<TenantContext, 'db'>,
+  id: string,
+  deletedAt: Date,
+): Promise<boolean> {
+  const deleted = await ctx.db.execute(
+    sql`update tenants set deleted_at = ${deletedAt}, updated_at = now() where id = ${id} and deleted_at is null`,
+  )
+  return deleted === 1
+}
+
+/**
+ * The operator's row: its secret follows the environment at each start, its identity provider only when the row is made
+ * (contracts/admin/tenancy.md §5).
+ */
+export async function ensureOperatorTenant(ctx: TenantContext, tenant: NewTenant): Promise<void> {
+  const { id, apiSecret, idpConsentUrl = null, idpSecret } = tenant
+  await ctx.db.execute(sql`
+    insert into tenants (id, api_secret_sealed, idp_consent_url, idp_secret_sealed)
+    values (${id}, ${seal(ctx, 'api-secret', id, apiSecret)}, ${idpConsentUrl}, ${seal(ctx, 'idp-secret', id, idpSecret)})
+    on conflict (id) do update set api_secret_sealed = excluded.api_secret_sealed, updated_at = now()`)
+}

@@ -1,0 +1,76 @@
+import { type Db, type Row, type Sql, sql } from '../../../shared/platform/index.ts'
+import { type AccessItem, accessSql, toAccess } from '../access/index.ts'
+import { type Client, toClient } from '../clients/index.ts'
+import { hashSecret, type IssuedToken } from './model.ts'
+
+/** A token with what its grant says. */
+export interface StoredToken {
+  id: string
+  grantId: string
+  tenantId: string
+  client: Client
+  access: AccessItem[]
+}
+
+const toStoredToken = (row: Row): StoredToken => ({
+  id: row.id,
+  grantId: row.grant_id,
+  tenantId: row.tenant_id,
+  client: toClient(row),
+  access: toAccess(row.access),
+})
+
+const columns = sql`t.id, t.grant_id, g.tenant_id, g.client, g.client_jwk,
+  ${accessSql(sql`g.id`)} as access`
+
+const notRevoked = sql`t.revoked_at is null and g.finalization_reason is distinct from 'REVOKED'`
+
+/** A token that acts now. One look-up by the hash's unique index. */
+export const findActiveToken = (db: Db, value: string, now: Date): Promise<StoredToken | undefined> =>
+  db.maybe(
+    toStoredToken,
+    sql`select ${columns} from access_tokens t join grants g on g.id = t.grant_id
+        where t.token_hash = ${hashSecret(value)} and t.expires_at >= ${now} and ${notRevoked}`,
+  )
+
+/** A token that its holder may manage: expired ones too. */
+export const findManagedToken = (
+  db: Db,
+  key: { id: string; value: string },
+): Promise<StoredToken | undefined> =>
+  db.maybe(
+    toStoredToken,
+    sql`select ${columns} from access_tokens t join grants g on g.id = t.grant_id
+        where t.id = ${key.id} and t.token_hash = ${hashSecret(key.value)} and ${notRevoked}`,
+  )
+
+/** An insert to compose after a CTE: one token for each row of `source`, a relation with the grant's `id`. */
+export const insertTokenSql = (token: IssuedToken, now: Date, source: Sql): Sql =>
+  sql`insert into access_tokens (id, grant_id, token_hash, expires_at, created_at)
+      select ${token.id}::uuid, id, ${hashSecret(token.value)}::bytea, ${token.expiresAt}::timestamptz, ${now}::timestamptz
+      from ${source}`
+
+/** Revokes the old one and inserts the new one in one statement. False: somebody else was faster. */
+export async function replaceToken(db: Db, oldId: string, token: IssuedToken, now: Date): Promise<boolean> {
+  const replaced = await db.maybe(
+    (row) => row.id,
+    sql`with old as (
+          update access_tokens t set revoked_at = ${now} from grants g
+          where t.id = ${oldId} and g.id = t.grant_id and ${notRevoked}
+          returning t.grant_id as id),
+        new as (${insertTokenSql(token, now, sql`old`)})
+        select id from old`,
+  )
+  return replaced !== undefined
+}
+
+export async function revokeTokenRow(db: Db, id: string, now: Date): Promise<boolean> {
+  const revoked = await db.execute(
+    sql`update access_tokens set revoked_at = ${now} where id = ${id} and revoked_at is null`,
+  )
+  return revoked === 1
+}
+
+/** Tokens that expired before `limit` are of no use to anybody. */
+export const deleteOldTokens = (db: Db, limit: Date): Promise<number> =>
+  db.execute(sql`delete from access_tokens where expires_at < ${limit}`)

@@ -1,0 +1,120 @@
+import { hkdfSync } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import type { FastifyInstance } from 'fastify'
+import { createAttemptLimiter, createClientKeys, publicHostsOf } from '../../shared/http-signatures/index.ts'
+import { createOpenApiValidator } from '../../shared/openapi/index.ts'
+import {
+  type Clock,
+  createDb,
+  createGuardedHttp,
+  createLogger,
+  createSecretBox,
+  type HttpClient,
+  listenOn,
+  migrate,
+  type StartDeployable,
+  sql,
+  systemClock,
+} from '../../shared/platform/index.ts'
+import { buildAuthApp } from './app.ts'
+import { startCleanup } from './cleanup.ts'
+import { type AuthConfig, loadAuthConfig } from './config.ts'
+import type { AuthContext } from './context.ts'
+import { buildIntrospectionApp } from './introspection-app.ts'
+import { createNonces } from './nonces.ts'
+import { buildServiceApiApp } from './service-api.ts'
+import { ensureOperatorTenant } from './tenants/index.ts'
+
+/** One secret less to configure; knowing it does not give the one that it comes from. */
+export const serviceApiSecretOf = (config: Pick<AuthConfig, 'serviceApiSecret' | 'adminApiSecret'>): string =>
+  config.serviceApiSecret ??
+  Buffer.from(hkdfSync('sha256', config.adminApiSecret, 'upesi', 'auth-service-api', 32)).toString('hex')
+
+export function createAuthContext(
+  config: AuthConfig,
+  outside: { clock: Clock; http: HttpClient },
+): AuthContext {
+  const log = createLogger({ level: config.logLevel, name: 'auth' })
+  const { clock } = outside
+  const db = createDb({
+    connectionString: config.databaseUrl,
+    poolSizeMax: config.databasePoolSizeMax,
+    applicationName: 'upesi-auth',
+    log,
+  })
+  return {
+    db,
+    clock,
+    log,
+    secretBox: createSecretBox(config.dbEncryptionSecret?.toString('base64') ?? config.adminApiSecret),
+    signatures: {
+      clock,
+      keys: createClientKeys({ http: outside.http, clock }),
+      nonces: createNonces({ db, clock }),
+      limiter: createAttemptLimiter({ clock }),
+      windowSeconds: config.signatureWindowSeconds,
+    },
+    publicHosts: publicHostsOf([
+      config.authServerUrl,
+      ...(config.authServerGrantUrl === undefined ? [] : [config.authServerGrantUrl]),
+      ...config.publicHosts,
+    ]),
+    trustProxy: config.trustProxy,
+    authServerUrl: config.authServerUrl.replace(/\/+$/, ''),
+    tokenLifeSeconds: config.tokenLifeSeconds,
+    waitSeconds: config.waitSeconds,
+    policy: {
+      incomingPaymentInteraction: config.incomingPaymentInteraction,
+      quoteInteraction: config.quoteInteraction,
+      listAllInteraction: config.listAllInteraction,
+    },
+    validator: createOpenApiValidator({ spec: 'auth-server' }),
+    validatesResponses: config.nodeEnv !== 'production',
+    serviceApiSecret: serviceApiSecretOf(config),
+    ready: async () => {
+      await db.execute(sql`select 1`)
+    },
+  }
+}
+
+/** The authorization server: GNAP, introspection and the node's tenant API. */
+export const startAuth: StartDeployable = async (environment) => {
+  const config = loadAuthConfig(environment)
+  await migrate({
+    connectionString: config.databaseUrl,
+    folder: fileURLToPath(new URL('./migrations', import.meta.url)),
+    table: 'upesi_auth_migrations',
+    manual: config.manualMigrations,
+  })
+  const http = createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp })
+  const ctx = createAuthContext(config, { clock: systemClock, http })
+  const closers: (() => Promise<unknown>)[] = [() => ctx.db.close(), () => http.close()]
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer()
+  }
+  const listen = async (app: FastifyInstance, port: number) => {
+    closers.push(() => app.close())
+    return await listenOn(app, port)
+  }
+  try {
+    await ensureOperatorTenant(ctx, {
+      id: config.operatorTenantId,
+      apiSecret: config.adminApiSecret,
+      idpConsentUrl: config.identityServerUrl,
+      idpSecret: config.identityServerSecret,
+    })
+    const ports = {
+      auth: await listen(await buildAuthApp(ctx), config.authPort),
+      introspection: await listen(await buildIntrospectionApp(ctx), config.introspectionPort),
+      service: await listen(await buildServiceApiApp(ctx), config.serviceApiPort),
+    }
+    if (config.cleanupWorkers > 0) {
+      const cleanup = startCleanup(ctx, config.tokenDeletionDays)
+      closers.push(() => cleanup.close())
+    }
+    return { name: 'auth', ports, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
