@@ -39,9 +39,10 @@ export async function getReceiver(ctx: ReceiverContext, input: ReceiverInput): P
     recent.delete(recentKey(input))
     return await recent.get(recentKey(input), () => readRemote(ctx, { tenantId, receiver }))
   }
+  const readAt = ctx.clock.now()
   const payment = await findLocal(ctx, receiver)
   if (!payment) throw unknownReceiver()
-  return await toLocalReceiver(ctx, payment, url)
+  return { ...(await toLocalReceiver(ctx, payment, url)), readAt }
 }
 
 /** As {@link getReceiver}, but what another node answered within the last two seconds will do. */
