@@ -12,7 +12,7 @@ import {
   type WriteProgress,
 } from './pipeline/index.ts'
 import { createRates, type RatesSource } from './rates/index.ts'
-import { createPeerDirectory, type Peer } from './routing/index.ts'
+import { createPeerDirectory, type Peer, type PeerDirectory } from './routing/index.ts'
 import { createRpcServer, createSessions, type SendRecords } from './rpc/index.ts'
 import type { StreamRejects } from './stream/index.ts'
 
@@ -52,6 +52,7 @@ export interface ConnectorSettings {
 
 export interface Connector {
   pipeline: Pipeline
+  directory: PeerDirectory
   counters: Counters
   ports: { connector: number; rpc: number }
   /** Takes nothing new, finishes every packet under way, records what was sent. */
@@ -115,6 +116,7 @@ export async function buildConnectorApp(
     const connector = await listen(packets.server, settings.connectorPort)
     return {
       pipeline,
+      directory,
       counters,
       ports: { connector, rpc: await listen(rpc.server, settings.rpcPort) },
       close,

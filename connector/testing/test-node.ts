@@ -3,6 +3,7 @@
  * payments on it. Imported by tests only.
  */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createAsset, depositAssetLiquidity } from '../../shared/assets/index.ts'
 import {
   type ConnectorClient,
@@ -137,6 +138,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
         ...(peer.packetsPerMinute !== undefined && { packetsPerMinute: peer.packetsPerMinute }),
         ...(peer.routes && { routes: peer.routes }),
       })
+      await untilRouted(connector, asset, peer.address)
       return { ...created, token }
     },
     incomingPayment: (asset, incomingAmount) => makeReceiver(node, asset, incomingAmount),
@@ -148,6 +150,15 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
       await http.close()
       await node.close()
     },
+  }
+}
+
+/** Until the notification of the new peer has arrived. */
+async function untilRouted(connector: Connector, asset: LedgerAsset, destination: string): Promise<void> {
+  const query = { tenantId, destination, assetId: asset.id }
+  for (let attempt = 0; connector.directory.findRoute(query)?.staticIlpAddress !== destination; attempt++) {
+    if (attempt > 1000) throw new Error(`no route to ${destination}`)
+    await sleep(2)
   }
 }
 

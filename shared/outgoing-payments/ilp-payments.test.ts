@@ -5,7 +5,9 @@ import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.
 import {
   getOutgoingPayment,
   getOutgoingPaymentLiquidity,
+  getSendProgress,
   type OutgoingPayment,
+  processOutgoingPayment,
   recordSendProgress,
 } from './index.ts'
 
@@ -304,13 +306,11 @@ test('the end waits for packets in flight: nobody knows yet what was sent', asyn
   } as const
   assert.deepEqual(await world.ledger.createTransfers([hold]), ['created'])
   world.connector.sendFailures = [{ ...retryable('protocol_violation'), retryable: false }]
-  for (const [job] of [await world.claim()]) {
-    assert.ok(job)
-    const { processOutgoingPayment } = await import('./index.ts')
-    const outcome = await processOutgoingPayment(world.ctx, job)
-    assert.equal(outcome.status, 'retry')
-    await world.finish(job, outcome)
-  }
+  const [job] = await world.claim()
+  assert.ok(job)
+  const outcome = await processOutgoingPayment(world.ctx, job)
+  assert.equal(outcome.status, 'retry')
+  await world.finish(job, outcome)
   assert.equal((await read(payment)).state, 'SENDING')
   await world.ledger.createTransfers([
     { kind: 'void', id: payment.id.replace(/^......../, '99999998'), pendingId: hold.id },
@@ -346,10 +346,16 @@ test('reports of progress only grow, and an older one changes nothing', async ()
   const payment = await world.outgoing(world.alice, world.remote.addPayment().url, { debit: 50n })
   const packets = (sent: number) => ({ sent, fulfilled: sent, rejected: 0 })
   const report = (deliveredAmount: bigint, sent: number) =>
-    recordSendProgress(world.ctx, { outgoingPaymentId: payment.id, deliveredAmount, packets: packets(sent) })
+    recordSendProgress(world.ctx, {
+      outgoingPaymentId: payment.id,
+      sentAmount: deliveredAmount + 1n,
+      deliveredAmount,
+      packets: packets(sent),
+    })
   await report(20n, 2)
   await report(10n, 1)
   const { deliveredAmount, packets: counted } = await read(payment)
   assert.equal(deliveredAmount.value, 20n)
   assert.deepEqual(counted, packets(2))
+  assert.equal((await getSendProgress(world.ctx, payment.id)).sentAmount, 21n)
 })

@@ -40,6 +40,8 @@ async function sendPayment(ctx: SendingContext, job: Job, payment: OutgoingPayme
     case 'progress':
       await raiseProgress(ctx.db, {
         id: payment.id,
+        // Only the sender itself knows what its count covers.
+        sentAmount: 0n,
         deliveredAmount: attempt.deliveredAmount,
         packets: payment.packets,
       })

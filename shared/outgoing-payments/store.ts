@@ -190,6 +190,8 @@ export const recordAttempt = (
     where id = ${attempt.id} and state = 'SENDING'`)
 
 export interface SendProgress {
+  /** What the sender had sent when it counted the rest: a sender that starts anew compares it with the ledger. */
+  sentAmount: bigint
   deliveredAmount: bigint
   packets: { sent: number; fulfilled: number; rejected: number }
 }
@@ -197,11 +199,13 @@ export interface SendProgress {
 /** Running totals only grow: an older report changes nothing. */
 export const raiseProgress = (db: Db, input: { id: string } & SendProgress): Promise<number> =>
   db.execute(sql`
-    update outgoing_payments set delivered_amount = greatest(delivered_amount, ${input.deliveredAmount}),
+    update outgoing_payments set recorded_sent_amount = greatest(recorded_sent_amount, ${input.sentAmount}),
+      delivered_amount = greatest(delivered_amount, ${input.deliveredAmount}),
       packets_sent = greatest(packets_sent, ${input.packets.sent}),
       packets_fulfilled = greatest(packets_fulfilled, ${input.packets.fulfilled}),
       packets_rejected = greatest(packets_rejected, ${input.packets.rejected})
-    where id = ${input.id} and (delivered_amount < ${input.deliveredAmount} or packets_sent < ${input.packets.sent}
+    where id = ${input.id} and (recorded_sent_amount < ${input.sentAmount}
+      or delivered_amount < ${input.deliveredAmount} or packets_sent < ${input.packets.sent}
       or packets_fulfilled < ${input.packets.fulfilled} or packets_rejected < ${input.packets.rejected})`)
 
 export const selectProgress = (
@@ -211,10 +215,12 @@ export const selectProgress = (
   db.maybe(
     (row) => ({
       state: row.state as OutgoingPaymentState,
+      sentAmount: row.recorded_sent_amount as bigint,
+      sentAmount: row.answered_sent_amount as bigint,
       deliveredAmount: row.delivered_amount as bigint,
       packets: { sent: row.packets_sent, fulfilled: row.packets_fulfilled, rejected: row.packets_rejected },
     }),
-    sql`select state, delivered_amount, packets_sent, packets_fulfilled, packets_rejected
+    sql`select state, recorded_sent_amount, delivered_amount, packets_sent, packets_fulfilled, packets_rejected
       from outgoing_payments where id = ${id}`,
   )
 
