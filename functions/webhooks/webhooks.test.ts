@@ -104,11 +104,11 @@ test('the default worker keeps many deliveries in flight', async () => {
   })
   await start(server.url)
   await db.tx(async (tx) => {
-    for (let index = 0; index < 64; index++)
+    for (let index = 0; index < 128; index++)
       await recordEvent(tx, { tenantId: operatorTenantId, type: 'wallet_address.not_found', data: {} })
   })
   await waitFor(async () => (await states()).every((state) => state === 'delivered'))
-  assert.equal(most, 16)
+  assert.equal(most, 32)
 })
 
 test('WEBHOOK_MAX_RETRY is honoured', async () => {

@@ -8,7 +8,7 @@ import { deliverWebhook, type WebhookRecipient } from '../../shared/webhooks/ind
  */
 const DELIVERIES_PER_WORKER = 256
 /** Of these to one tenant: an endpoint that hangs for its whole timeout uses up its own places only. */
-const DELIVERIES_PER_TENANT_AND_WORKER = 16
+const DELIVERIES_PER_TENANT_AND_WORKER = 32
 /** After a crash the deliveries of that moment wait for so long. Extended while an attempt is under way. */
 const LEASE_SECONDS = 10
 
