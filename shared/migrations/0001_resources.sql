@@ -192,8 +192,6 @@ create table outgoing_payments (
   funding_started_at timestamptz,
   -- Sum that receivers confirmed, in the receive asset; truth about sent money while SENDING is the ledger.
   delivered_amount numeric(20, 0) not null default 0,
-  -- The sent money that delivered_amount answers for: a sender that starts anew after a crash knows what was not recorded.
-  answered_sent_amount numeric(20, 0) not null default 0,
   -- What the sender had sent when it last counted: after a crash the ledger may know of more.
   recorded_sent_amount numeric(20, 0) not null default 0,
   -- Final figure, fixed when the payment ends: later withdrawals debit the same account.

@@ -216,7 +216,6 @@ export const selectProgress = (
     (row) => ({
       state: row.state as OutgoingPaymentState,
       sentAmount: row.recorded_sent_amount as bigint,
-      sentAmount: row.answered_sent_amount as bigint,
       deliveredAmount: row.delivered_amount as bigint,
       packets: { sent: row.packets_sent, fulfilled: row.packets_fulfilled, rejected: row.packets_rejected },
     }),
