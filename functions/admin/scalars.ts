@@ -1,7 +1,8 @@
 import {
   GraphQLError,
-  type GraphQLScalarType,
   type GraphQLSchema,
+  isScalarType,
+  isSpecifiedScalarType,
   Kind,
   type ValueNode,
   valueFromASTUntyped,
@@ -62,15 +63,14 @@ const behaviours: Record<string, ScalarBehaviour> = {
 /** Gives the schema's scalars their meaning (admin-api.md §1). Throws when the schema has one that we do not know. */
 export function defineScalars(schema: GraphQLSchema): void {
   for (const type of Object.values(schema.getTypeMap())) {
-    if (!('parseLiteral' in type) || ['String', 'Int', 'Float', 'Boolean', 'ID'].includes(type.name)) continue
+    if (!isScalarType(type) || isSpecifiedScalarType(type)) continue
     const behaviour = behaviours[type.name]
     if (!behaviour) throw new Error(`scalar without behaviour: ${type.name}`)
-    const scalar = type as GraphQLScalarType
-    scalar.parseValue = behaviour.parse
-    scalar.coerceInputValue = behaviour.parse
-    scalar.parseLiteral = behaviour.parseLiteral
-    scalar.coerceInputLiteral = behaviour.parseLiteral
-    scalar.serialize = behaviour.serialize
-    scalar.coerceOutputValue = behaviour.serialize
+    type.parseValue = behaviour.parse
+    type.coerceInputValue = behaviour.parse
+    type.parseLiteral = behaviour.parseLiteral
+    type.coerceInputLiteral = behaviour.parseLiteral
+    type.serialize = behaviour.serialize
+    type.coerceOutputValue = behaviour.serialize
   }
 }
