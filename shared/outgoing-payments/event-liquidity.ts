@@ -1,7 +1,7 @@
 import { getAsset, withdrawLiquidity } from '../assets/index.ts'
 import { withdrawIncomingPayment } from '../incoming-payments/index.ts'
 import type { Ledger } from '../ledger/index.ts'
-import { type Cache, type Db, deriveId } from '../platform/index.ts'
+import { type Cache, type Db, deriveId, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { findEvent, findPaymentEvent, type WebhookEvent } from '../webhooks/index.ts'
 import type { OutgoingPaymentContext, ReadContext } from './context.ts'
@@ -14,10 +14,8 @@ const unknownEvent = (message: string) => new OutgoingPaymentRefusal('unknown_ev
 
 /** Throws {@link OutgoingPaymentRefusal} `unknown_event` for an event of another tenant too. */
 async function getEvent(ctx: { db: Db }, scope: TenantScope, eventId: string): Promise<WebhookEvent> {
-  const event = await findEvent(ctx.db, {
-    id: eventId,
-    ...(scope !== 'all' && { tenantIds: [scope.tenantId] }),
-  })
+  const tenants = scope === 'all' ? {} : { tenantIds: [scope.tenantId] }
+  const event = isUuid(eventId) ? await findEvent(ctx.db, { id: eventId, ...tenants }) : undefined
   if (!event) throw unknownEvent('unknown event')
   return event
 }
