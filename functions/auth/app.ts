@@ -30,6 +30,8 @@ export async function buildAuthApp(ctx: AuthContext): Promise<FastifyInstance> {
   })
   app.setErrorHandler((error, _request, reply) => answerError(ctx.log, error, reply))
 
+  // A grant request names its tenant; the router would take nothing for a name.
+  app.post('/', async (_request, reply) => reply.callNotFound())
   app.get('/discovery', async () => DISCOVERY)
   for (const route of routes) register(app, ctx, route)
   return app

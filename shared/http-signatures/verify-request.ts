@@ -69,15 +69,15 @@ export function signatureBase(parsed: ParsedSignature, request: RequestToVerify)
 
 function checkCoverage(parsed: ParsedSignature, request: RequestToVerify): void {
   const covers = (name: string) => parsed.components.includes(name)
-  const require = (name: string) => {
+  const mustCover = (name: string) => {
     if (!covers(name))
       throw new SignatureRefusal('component_not_covered', { message: `the signature must cover ${name}` })
   }
-  require('@method')
-  require('@target-uri')
-  if (headerValue(request.headers, 'authorization') !== undefined) require('authorization')
+  mustCover('@method')
+  mustCover('@target-uri')
+  if (headerValue(request.headers, 'authorization') !== undefined) mustCover('authorization')
   const body = request.rawBody ?? Buffer.alloc(0)
-  if (body.length > 0) require('content-digest')
+  if (body.length > 0) mustCover('content-digest')
   if (!covers('content-digest')) return
   for (const name of ['content-digest', 'content-length', 'content-type'])
     if (headerValue(request.headers, name) === undefined)
