@@ -157,11 +157,18 @@ export function createDb(options: DbOptions): DbPool {
       throw asFault(error)
     })
     let broken: Error | undefined
+    // A connection that is cut between two queries says so by an event, and an event that nobody hears ends the process.
+    const onError = (error: Error) => {
+      broken = error
+    }
+    client.on('error', onError)
     const inside: Db = queriesOn(runOn(client), (inner) => inner(inside))
     try {
       await client.query('begin')
       const result = await work(inside)
-      await client.query('commit')
+      const { command } = await client.query('commit')
+      // A failed statement whose error was swallowed: Postgres answers the commit with a rollback, and no error.
+      assert(command === 'COMMIT', 'a transaction with a failed statement cannot be committed')
       return result
     } catch (error) {
       await client.query('rollback').catch((rollbackError: Error) => {
@@ -169,6 +176,7 @@ export function createDb(options: DbOptions): DbPool {
       })
       throw asFault(error)
     } finally {
+      client.off('error', onError)
       client.release(broken)
     }
   }

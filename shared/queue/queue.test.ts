@@ -470,12 +470,17 @@ test('an outage neither spins nor loses work, and its end is noticed', async () 
   assert.equal(seen.length, 51, 'the run that ended during the outage was recorded and did not repeat')
 })
 
-test('connections that the server cuts are replaced, and nothing is lost', async () => {
+test('connections that the server cuts are replaced, also within transactions, and nothing is lost', async () => {
   const seen = new Set<string>()
+  const work = createDb({ connectionString: database.connectionString })
+  toClose.push(work)
   startWorker({
     handler: async (job) => {
+      await work.tx(async (tx) => {
+        await holdLease(tx, job)
+        await new Promise((resolve) => setTimeout(resolve, 2))
+      })
       seen.add(job.key)
-      await new Promise((resolve) => setTimeout(resolve, 2))
       return done
     },
     concurrency: 20,
