@@ -1,3 +1,4 @@
+import { assert } from '../../shared/platform/index.ts'
 import { InvalidStreamPacket } from './errors.ts'
 
 /** A place in bytes. Reading never goes past the end: it throws {@link InvalidStreamPacket}. */
@@ -87,6 +88,7 @@ export function writeVarOctets(cursor: Cursor, bytes: Buffer): void {
 
 export function writeVarUint(cursor: Cursor, value: bigint): void {
   const size = varUintBytes(value)
+  assert(size <= 8, 'integers on the wire have at most 64 bits', value)
   writeUint8(cursor, size)
   if (size <= 6) cursor.offset = cursor.bytes.writeUIntBE(Number(value), cursor.offset, size)
   else if (size === 8) cursor.offset = cursor.bytes.writeBigUInt64BE(value, cursor.offset)

@@ -44,6 +44,8 @@ export interface PaymentTotals {
 
 /** Packets per key: far below what random ivs of AES-GCM allow. */
 const PACKETS_MAX = 2 ** 31
+/** Into so many pieces a payment is cut at most where liquidity is short; with less liquidity than that it waits. */
+const PIECES_MAX = 1000n
 
 const failures = {
   insufficient_exchange_rate: { message: 'no packet can be sent at the agreed rate', retryable: true },
@@ -76,7 +78,7 @@ export function createPaymentProgress(limits: PaymentLimits, idleMs: number) {
     debitAmount,
     receiveAmount,
   })
-  const window = createSendingWindow()
+  const window = createSendingWindow(debitAmount / PIECES_MAX + 1n)
   const tally = createRejectTally()
   const packets = { sent: 0, fulfilled: 0, rejected: 0 }
   let bounds: RateBounds = { low: limits.lowRate, high: limits.highRate }
@@ -98,7 +100,8 @@ export function createPaymentProgress(limits: PaymentLimits, idleMs: number) {
     for (;;) {
       const room = window.amountRoom(sourceInFlight)
       const sourceMax = minimum(payable, room)
-      const planned = sourceMax > 0n && planPacket({ sourceMax, remaining, bounds, minRate })
+      const planned =
+        sourceMax > 0n && planPacket({ sourceMax, remaining, othersUnderWay: inFlight > 0, bounds, minRate })
       if (planned) return planned
       if (inFlight > 0) return 'wait'
       if (room >= payable) return 'impossible'

@@ -1,4 +1,5 @@
 import {
+  AMOUNT_MAX,
   compareRates,
   convertCeil,
   convertFloor,
@@ -13,7 +14,7 @@ export interface PacketPlan {
   sourceAmount: bigint
   /** The receiver declines if less arrives. */
   minimumAmount: bigint
-  /** What may arrive at most if the bounds are right. */
+  /** What may arrive at most if the bounds are right; while the packet is under way it counts as if that had arrived. */
   mostDelivered: bigint
 }
 
@@ -22,6 +23,8 @@ export interface PlanInput {
   sourceMax: bigint
   /** Still to deliver, beyond what is under way. Positive. */
   remaining: bigint
+  /** Other packets are under way, so that this one may not be the last. */
+  othersUnderWay: boolean
   bounds: RateBounds
   minRate: Rate
 }
@@ -32,14 +35,18 @@ export interface PlanInput {
  * that delivers what it delivers.
  */
 export function planPacket(input: PlanInput): PacketPlan | undefined {
-  const { bounds, minRate, remaining, sourceMax } = input
+  const { bounds, minRate, remaining } = input
   if (bounds.low.numerator === 0n || compareRates(bounds.low, minRate) < 0) return undefined
+  // What arrives must fit into a packet as well.
+  const sourceMax = minimum(input.sourceMax, convertFloor(AMOUNT_MAX, invertRate(bounds.high)))
   const sourcePerUnit = invertRate(bounds.low)
   const sourceNeeded = convertCeil(remaining, sourcePerUnit)
   if (sourceNeeded <= sourceMax) {
     const careful = carefulSource(input, sourceNeeded)
-    if (careful > 0n) return withMinimum(input, careful, false)
-    return withMinimum(input, sourceNeeded, true)
+    if (careful === 0n) return withMinimum(input, sourceNeeded, true)
+    const plan = withMinimum(input, careful, false)
+    // Counted as if it delivered all, so that what is left is not guessed at before the answer.
+    return plan && { ...plan, mostDelivered: remaining }
   }
   return withMinimum(input, convertCeil(convertFloor(sourceMax, bounds.low), sourcePerUnit), false)
 }
@@ -49,13 +56,12 @@ export function planPacket(input: PlanInput): PacketPlan | undefined {
  * than remains. Then a first packet that cannot deliver too much makes the rate precise, and the rest follows. 0: not needed.
  */
 function carefulSource({ bounds, remaining }: PlanInput, sourceNeeded: bigint): bigint {
-  if (bounds.high.numerator === 0n) return 0n
-  const sourceAtHighRate = convertFloor(remaining, invertRate(bounds.high))
-  return sourceNeeded - sourceAtHighRate > 2n ? sourceAtHighRate : 0n
+  const excess = mostDelivered(sourceNeeded, bounds) - remaining
+  return excess > 1n + convertFloor(2n, bounds.high) ? convertFloor(remaining, invertRate(bounds.high)) : 0n
 }
 
 function withMinimum(
-  { bounds, minRate }: PlanInput,
+  { bounds, minRate, othersUnderWay }: PlanInput,
   sourceAmount: bigint,
   completes: boolean,
 ): PacketPlan | undefined {
@@ -63,7 +69,7 @@ function withMinimum(
   if (expected === 0n) return undefined
   let minimumAmount = convertCeil(sourceAmount, minRate)
   // The last packet may lose one source unit to rounding: with few units that is more than the slippage.
-  if (completes && minimumAmount > expected) {
+  if (completes && !othersUnderWay && minimumAmount > expected) {
     const lessOne = convertCeil(sourceAmount - 1n, minRate)
     minimumAmount = minimum(expected, maximum(lessOne, convertFloor(sourceAmount, minRate)))
   }

@@ -30,7 +30,8 @@ export interface TurnedAway {
   illiquidAmount?: bigint
 }
 
-export function createSendingWindow(): SendingWindow {
+/** `amountMin`: below it the amount under way is not cut for lack of liquidity, however often that is the answer. */
+export function createSendingWindow(amountMin: bigint): SendingWindow {
   let packets = PACKETS_START
   // Below it the window doubles per round trip, above it it grows by one.
   let threshold = PACKETS_MAX
@@ -40,7 +41,7 @@ export function createSendingWindow(): SendingWindow {
   let resumesAtMs = 0
 
   const setAmountMax = (amount: bigint) => {
-    amountMax = amount >= AMOUNT_MAX ? undefined : maximum(amount, 1n)
+    amountMax = amount >= AMOUNT_MAX ? undefined : maximum(amount, amountMin)
   }
 
   return {
