@@ -100,6 +100,16 @@ export async function loadBankSettings(
   return settings
 }
 
+/** The node's signing key in PEM, made at the first start: an operator brings its own. */
+export async function keyFile(file: string): Promise<string> {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' })
+  await writeFile(file, pem, { mode: 0o600, flag: 'wx' }).catch((error: { code?: string }) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  return file
+}
+
 export const customerKey = (settings: BankSettings): KeyObject => createPrivateKey(settings.customerKeyPem)
 
 /** Everything one bank's deployables read, in the contract's names. */

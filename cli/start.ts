@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { startEmbeddedPostgres } from '../shared/embedded-postgres/index.ts'
 import { createLogger, messageOf } from '../shared/platform/index.ts'
 import { auditBanks, describeFindings } from './audit/audit-banks.ts'
-import { type BankName, loadBankSettings } from './bank-settings.ts'
+import { type BankName, keyFile, loadBankSettings } from './bank-settings.ts'
 import { writeConnections } from './connections.ts'
 import { dataFolder, parseStartOptions } from './options.ts'
 import { formatAmount, pay } from './payment.ts'
@@ -68,8 +68,16 @@ async function run(): Promise<void> {
   })
 
   await writeConnections(databases)
+  const environments = Object.fromEntries(
+    await Promise.all(
+      names.map(async (name) => [
+        name,
+        { PRIVATE_KEY_FILE: await keyFile(join(dataFolder, `bank-${name}.pem`)) },
+      ]),
+    ),
+  ) as Record<BankName, Record<string, string>>
   const banks = await timed('banks A and B, peered and seeded', () =>
-    startTwoBanks({ settings: { a, b }, databases, log }),
+    startTwoBanks({ settings: { a, b }, databases, environments, log }),
   )
   parts.push(banks)
 

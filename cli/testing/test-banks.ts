@@ -53,7 +53,10 @@ export async function startTestBanks(
       databases,
       plans: options.plans ?? plainPlans,
       log: silentLogger,
-      ...(options.environments && { environments: options.environments }),
+      environments: {
+        a: { LOG_LEVEL: 'silent', ...options.environments?.a },
+        b: { LOG_LEVEL: 'silent', ...options.environments?.b },
+      },
       ...(options.rates && { rates: options.rates }),
       ...(options.except && { except: options.except }),
     })
