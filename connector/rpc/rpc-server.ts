@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   ConnectorRefusal,
   type ConnectorRefusalCode,
-  MalformedRpc,
   parseProbeInput,
   parseRateInput,
   parseRpcRequest,
@@ -20,6 +19,7 @@ import {
   Fault,
   type Logger,
   parseHmacSignature,
+  Refusal,
   unreachable,
   verifyHmacDigest,
 } from '../../shared/platform/index.ts'
@@ -126,7 +126,9 @@ const refusalStatus = {
 function toAnswer(options: RpcServerOptions, error: unknown): Answer {
   if (error instanceof RatesRefusal) return toAnswer(options, ratesUnavailable(error))
   if (error instanceof ConnectorRefusal) return failure(refusalStatus[error.code], error.code, error.message)
-  if (error instanceof MalformedRpc) return failure(400, 'invalid_request', error.message)
+  // Malformed, or of a payment that is not there.
+  if (error instanceof Refusal)
+    return failure(refusalStatus.invalid_request, 'invalid_request', error.message)
   if (error instanceof Fault) {
     options.log.warn({ code: error.code, reason: error.message }, 'RPC call failed')
     return failure(503, error.code, 'a dependency of the connector is away')

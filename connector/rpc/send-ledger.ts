@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConnectorRefusal, type PacketCounts, type SendInput } from '../../shared/connector-client/index.ts'
 import type { Account, Ledger } from '../../shared/ledger/index.ts'
-import { convertCeil, maximum, minimum } from '../../shared/money/index.ts'
+import { convertCeil, maximum, minimum, type Rate } from '../../shared/money/index.ts'
 import type { Clock, Logger } from '../../shared/platform/index.ts'
 
 export interface SendTotals {
@@ -12,8 +12,8 @@ export interface SendTotals {
 
 /** What senders leave in the database, for one that comes after a crash. */
 export interface SendRecords {
-  /** What was recorded last; zeros when nothing was. */
-  getSendProgress(outgoingPaymentId: string): Promise<SendTotals>
+  /** What was recorded last, and whether the payment may still be sent. */
+  getSendProgress(outgoingPaymentId: string): Promise<SendTotals & { state: string }>
   /** Running totals. Older figures change nothing. */
   recordSendProgress(outgoingPaymentId: string, totals: SendTotals): Promise<void>
 }
@@ -23,6 +23,14 @@ interface Context {
   records: SendRecords
   clock: Clock
   log: Logger
+}
+
+/** Throws {@link ConnectorRefusal} unless the payment is SENDING: of one that ended nothing more may leave. */
+export async function getSendable(ctx: Context, outgoingPaymentId: string): Promise<SendTotals> {
+  const { state, ...recorded } = await ctx.records.getSendProgress(outgoingPaymentId)
+  if (state !== 'SENDING')
+    throw new ConnectorRefusal('invalid_request', { message: `the outgoing payment is ${state}` })
+  return recorded
 }
 
 const PENDING_POLL_MS = 250
@@ -35,9 +43,9 @@ const PENDING_POLL_MS = 250
 export async function readSendTotals(
   ctx: Context,
   input: SendInput,
-  given: { untilMs: number; signal: AbortSignal },
+  given: { recorded: SendTotals; untilMs: number; signal: AbortSignal },
 ): Promise<SendTotals | undefined> {
-  const recorded = await ctx.records.getSendProgress(input.outgoingPaymentId)
+  const { recorded } = given
   for (;;) {
     const account = await getAccount(ctx, input.outgoingPaymentId)
     if (account.debitsPending === 0n) return reconcile(ctx, input, recorded, account.debitsPosted)
@@ -61,11 +69,12 @@ async function getAccount(ctx: Context, id: string): Promise<Account> {
 function reconcile(ctx: Context, input: SendInput, recorded: SendTotals, debitsPosted: bigint): SendTotals {
   const unrecorded = debitsPosted - recorded.sentAmount
   if (unrecorded <= 0n) return recorded
-  const mostDelivered = maximum(0n, convertCeil(unrecorded, input.highRate) - 1n)
-  const deliveredAmount = minimum(
-    recorded.deliveredAmount + mostDelivered,
-    maximum(recorded.deliveredAmount, input.receiveAmount),
+  // The worker may have raised the recorded figure by an estimate of its own: all together cannot be more than this.
+  const estimate = minimum(
+    recorded.deliveredAmount + mostDelivered(unrecorded, input.highRate),
+    mostDelivered(debitsPosted, input.highRate),
   )
+  const deliveredAmount = maximum(recorded.deliveredAmount, minimum(estimate, input.receiveAmount))
   ctx.log.warn(
     {
       outgoingPaymentId: input.outgoingPaymentId,
@@ -76,3 +85,7 @@ function reconcile(ctx: Context, input: SendInput, recorded: SendTotals, debitsP
   )
   return { sentAmount: debitsPosted, deliveredAmount, packets: recorded.packets }
 }
+
+/** `highRate` is never reached: the most is the largest whole number below it. */
+const mostDelivered = (amount: bigint, highRate: Rate): bigint =>
+  maximum(0n, convertCeil(amount, highRate) - 1n)

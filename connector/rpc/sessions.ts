@@ -4,7 +4,7 @@ import type { Ledger } from '../../shared/ledger/index.ts'
 import { type Clock, Fault, isUuid, type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { IncomingAccount, Pipeline } from '../pipeline/index.ts'
 import { createStreamPayment, InvalidDestination, type StreamPayment } from '../stream/index.ts'
-import { readSendTotals, type SendRecords, type SendTotals } from './send-ledger.ts'
+import { getSendable, readSendTotals, type SendRecords, type SendTotals } from './send-ledger.ts'
 
 export interface SessionsContext {
   pipeline: Pick<Pipeline, 'send'>
@@ -126,9 +126,10 @@ async function runSlice(
   signal: AbortSignal,
 ): Promise<SendResult> {
   const untilMs = ctx.clock.nowMs() + input.budgetMs
+  const recorded = await getSendable(ctx, session.id)
   await adoptLimits(session, input)
   if (!session.known) {
-    const totals = await readSendTotals(ctx, input, { untilMs, signal })
+    const totals = await readSendTotals(ctx, input, { recorded, untilMs, signal })
     // Nothing is certain yet; the caller's own figures are the best there are.
     if (!totals) return progressOf(input)
     session.known = totals

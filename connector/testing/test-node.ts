@@ -169,7 +169,7 @@ const nothingSent: SendTotals = {
 }
 
 const recordsIn = (sent: Map<string, SendTotals>): ConnectorContext['records'] => ({
-  getSendProgress: async (id) => sent.get(id) ?? nothingSent,
+  getSendProgress: async (id) => ({ ...(sent.get(id) ?? nothingSent), state: 'SENDING' }),
   recordSendProgress: async (id, totals) => {
     sent.set(id, totals)
   },

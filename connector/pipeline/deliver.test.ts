@@ -1,0 +1,338 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import { createAsset } from '../../shared/assets/index.ts'
+import { completeIncomingPayment, getIncomingPayment } from '../../shared/incoming-payments/index.ts'
+import type { Ledger, TransferEvent } from '../../shared/ledger/index.ts'
+import { createPeer } from '../../shared/peers/index.ts'
+import { Fault, uuidv7 } from '../../shared/platform/index.ts'
+import { createStreamCredentials } from '../../shared/stream-credentials/index.ts'
+import { createTenant, setTenantSettings } from '../../shared/tenants/index.ts'
+import {
+  createTestDatabase,
+  startTestHttpServer,
+  type TestDatabase,
+  type TestHttpServer,
+  waitFor,
+} from '../../shared/testing/index.ts'
+import { type IlpPrepare, type IlpReply, isFulfill, isReject, serializePrepare } from '../packet/index.ts'
+import type { LedgerAsset } from '../routing/index.ts'
+import { exchangePacket, openConnection } from '../stream/connection.ts'
+import { postBytes, postPrepare } from '../testing/test-hop.ts'
+import { startTestNode, type TestNode, type TestReceiver } from '../testing/test-node.ts'
+
+interface Faults {
+  before?: (events: readonly TransferEvent[]) => void
+  after?: (events: readonly TransferEvent[]) => void
+  progress?: () => void
+}
+let faults: Faults = {}
+const faulty = (ledger: Ledger): Ledger => ({
+  ...ledger,
+  async createTransfers(events) {
+    faults.before?.(events)
+    const statuses = await ledger.createTransfers(events)
+    faults.after?.(events)
+    return statuses
+  },
+})
+const unknown = () => new Fault('ledger_outcome_unknown', { retryable: true })
+
+let database: TestDatabase
+let node: TestNode
+let rates: TestHttpServer
+let usd: LedgerAsset
+let eur: LedgerAsset
+let from: { id: string; token: string }
+let progressCalls = 0
+
+before(async () => {
+  database = await createTestDatabase('resources')
+  rates = await startTestHttpServer(() => ({ body: '{"base":"USD","rates":{"EUR":0.9}}' }))
+  node = await startTestNode({
+    connectionString: database.connectionString,
+    env: { EXCHANGE_RATES_URL: rates.url },
+    change: (ctx) => ({
+      ledger: faulty(ctx.ledger),
+      async writeProgress(progress) {
+        progressCalls++
+        faults.progress?.()
+        await ctx.writeProgress(progress)
+      },
+    }),
+  })
+  usd = await node.asset('USD', 2)
+  eur = await node.asset('EUR', 2, 1_000_000n)
+  from = await node.peer(usd, { address: 'test.a', liquidity: 1_000_000n })
+})
+
+after(async () => {
+  await node.close()
+  await rates.close()
+  await database.drop()
+})
+
+afterEach(() => {
+  faults = {}
+})
+
+interface SendOptions {
+  minimumAmount?: bigint
+  lifeMs?: number
+  fulfillable?: boolean
+  token?: string
+  url?: string
+  close?: boolean
+}
+
+/** One STREAM packet as a sender makes it, posted by the peer. Gives the Prepare too, so that it can be sent again. */
+async function send(
+  receiver: Pick<TestReceiver, 'ilpAddress' | 'sharedSecret'>,
+  amount: bigint,
+  options: SendOptions = {},
+) {
+  let prepare: IlpPrepare | undefined
+  const answer = await exchangePacket(
+    openConnection(receiver),
+    (sent) => {
+      prepare = sent
+      return postPrepare(options.url ?? node.url, options.token ?? from.token, sent)
+    },
+    {
+      amount,
+      minimumAmount: options.minimumAmount ?? 0n,
+      expiresAt: new Date(Date.now() + (options.lifeMs ?? 20_000)),
+      frames: options.close ? [{ type: 'connectionClose', errorCode: 1, errorMessage: '' }] : [],
+      fulfillable: options.fulfillable ?? true,
+    },
+  )
+  assert.ok(prepare)
+  return { ...answer, prepare }
+}
+
+const state = async (receiver: TestReceiver) => {
+  const payment = await getIncomingPayment(node.node, 'all', receiver.payment.id)
+  return [payment.state, payment.receivedAmount.value]
+}
+
+const codeOf = (reply: IlpReply): string => {
+  assert.ok(isReject(reply), 'must be rejected')
+  return reply.code
+}
+
+test('a packet for an incoming payment is credited and fulfilled, and the state follows', async () => {
+  const receiver = await node.incomingPayment(usd)
+  const before = await node.balance(from.id)
+  const { reply, authentic } = await send(receiver, 300n)
+  assert.ok(isFulfill(reply))
+  assert.equal(authentic?.amount, 300n)
+  assert.deepEqual(await state(receiver), ['PROCESSING', 300n])
+  assert.equal(await node.balance(from.id), before - 300n)
+  assert.ok(isFulfill((await send(receiver, 5n)).reply))
+  assert.deepEqual(await state(receiver), ['PROCESSING', 305n])
+})
+
+test('500 wanted: 300 and then 900 are both taken, everything later is refused', async () => {
+  const receiver = await node.incomingPayment(usd, 500n)
+  assert.ok(isFulfill((await send(receiver, 300n)).reply))
+  assert.ok(isFulfill((await send(receiver, 900n)).reply))
+  assert.deepEqual(await state(receiver), ['COMPLETED', 1200n])
+  const late = await send(receiver, 10n)
+  assert.deepEqual(late.reply, {
+    code: 'F02',
+    triggeredBy: 'test.node',
+    message: 'destination account is in an incorrect state',
+    data: Buffer.alloc(0),
+  })
+  // A packet of nothing still tells the sender what it asks.
+  assert.ok(isFulfill((await send(receiver, 0n)).reply))
+  assert.deepEqual(await state(receiver), ['COMPLETED', 1200n])
+})
+
+test('while the state has not followed, later packets are declined authentically and without close', async () => {
+  const receiver = await node.incomingPayment(usd, 500n)
+  faults = {
+    progress: () => {
+      throw new Fault('database_unavailable', { retryable: true })
+    },
+  }
+  const startedMs = Date.now()
+  assert.ok(isFulfill((await send(receiver, 500n)).reply))
+  // The record is not waited for longer than a second.
+  assert.ok(Date.now() - startedMs < 2_000)
+  const declined = await send(receiver, 10n)
+  assert.equal(codeOf(declined.reply), 'F99')
+  assert.deepEqual(declined.authentic?.frames, [])
+  assert.deepEqual(await state(receiver), ['PENDING', 500n])
+  faults = {}
+  // The record is tried again without any packet.
+  await waitFor(async () => (await state(receiver))[0] === 'COMPLETED')
+  assert.equal(codeOf((await send(receiver, 10n)).reply), 'F02')
+})
+
+test('the state is recorded when it changes, not with every packet', async () => {
+  const receiver = await node.incomingPayment(usd, 50n)
+  progressCalls = 0
+  for (let packet = 0; packet < 5; packet++) assert.ok(isFulfill((await send(receiver, 10n)).reply))
+  assert.equal(progressCalls, 2)
+  assert.deepEqual(await state(receiver), ['COMPLETED', 50n])
+})
+
+test('of many packets at once only those that are wanted are credited, and the end is announced with all of them', async () => {
+  const receiver = await node.incomingPayment(usd, 100n)
+  const answers = await Promise.all(Array.from({ length: 40 }, () => send(receiver, 30n)))
+  const fulfilled = answers.filter(({ reply }) => isFulfill(reply)).length
+  // 30, 60, 90 and the one that reaches 100.
+  assert.equal(fulfilled, 4)
+  for (const { reply } of answers)
+    if (isReject(reply)) assert.ok(['F99', 'F02'].includes(reply.code), reply.code)
+  assert.deepEqual(await state(receiver), ['COMPLETED', 120n])
+})
+
+test('across currencies the receiver gets the converted amount and the sender hears of it', async () => {
+  const receiver = await node.incomingPayment(eur)
+  const before = await node.balance(eur.id)
+  const { reply, authentic } = await send(receiver, 777n, { minimumAmount: 699n })
+  assert.ok(isFulfill(reply))
+  assert.equal(authentic?.amount, 699n)
+  assert.deepEqual(await state(receiver), ['PROCESSING', 699n])
+  assert.equal(await node.balance(eur.id), before - 699n)
+  // Below the minimum nothing moves.
+  assert.equal(codeOf((await send(receiver, 777n, { minimumAmount: 700n })).reply), 'F99')
+  // Worth less than a cent.
+  assert.equal(codeOf((await send(receiver, 1n)).reply), 'R01')
+  assert.deepEqual(await state(receiver), ['PROCESSING', 699n])
+})
+
+test('probes are answered and move nothing; a close is answered with a close', async () => {
+  const receiver = await node.incomingPayment(usd)
+  const probe = await send(receiver, 10n ** 12n, { fulfillable: false })
+  assert.equal(codeOf(probe.reply), 'F99')
+  assert.equal(probe.authentic?.amount, 10n ** 12n)
+  const closed = await send(receiver, 1n, { close: true })
+  assert.equal(codeOf(closed.reply), 'F99')
+  assert.equal(closed.authentic?.frames[0]?.type, 'connectionClose')
+  assert.deepEqual(await state(receiver), ['PENDING', 0n])
+})
+
+test('an expired packet is R00, whatever Rafiki does', async () => {
+  const receiver = await node.incomingPayment(usd)
+  const { reply } = await send(receiver, 10n, { lifeMs: -50 })
+  assert.ok(isReject(reply))
+  assert.deepEqual([reply.code, reply.message], ['R00', 'packet expired.'])
+  assert.deepEqual(await state(receiver), ['PENDING', 0n])
+})
+
+test('unknown, completed and expired payments, wallet addresses and strange addresses are F02', async () => {
+  const secrets = { streamSecret: node.config.streamSecret, ilpAddress: 'test.node' }
+  const tagged = (paymentTag: string) => {
+    const { ilpAddress, sharedSecret } = createStreamCredentials({ ...secrets, paymentTag })
+    return { ilpAddress, sharedSecret: sharedSecret.toString('base64url') }
+  }
+  const receiver = await node.incomingPayment(usd)
+  for (const tag of [uuidv7(), receiver.payment.walletAddressId, 'no uuid'])
+    assert.equal(codeOf((await send(tagged(tag), 10n)).reply), 'F02')
+  assert.equal(codeOf((await send({ ...receiver, ilpAddress: `${receiver.ilpAddress}x` }, 10n)).reply), 'F02')
+  assert.equal(codeOf((await send({ ...receiver, ilpAddress: 'test.node' }, 10n)).reply), 'F02')
+  assert.equal(codeOf((await send({ ...receiver, ilpAddress: 'test.nod' }, 10n)).reply), 'F02')
+
+  const completed = await node.incomingPayment(usd)
+  assert.ok(isFulfill((await send(completed, 10n)).reply))
+  await completeIncomingPayment(node.node, 'all', completed.payment.id)
+  // Known states live half a second.
+  await waitFor(async () => isReject((await send(completed, 10n)).reply))
+  assert.equal(codeOf((await send(completed, 10n)).reply), 'F02')
+})
+
+test('a payment is only reached through its own tenant', async () => {
+  const tenant = await createTenant(node.node, { apiSecret: 'x' })
+  await setTenantSettings(node.node, tenant.id, [{ key: 'ILP_ADDRESS', value: 'test.other' }])
+  const asset = await createAsset(node.node, { tenantId: tenant.id, code: 'USD', scale: 2 })
+  await createPeer(node.node, {
+    assetId: asset.id,
+    staticIlpAddress: 'test.theirs',
+    outgoing: { endpoint: 'http://127.0.0.1:9/', authToken: 'x' },
+    incoming: { authTokens: ['token-of-theirs'] },
+    initialLiquidity: 1000n,
+  })
+  const receiver = await node.incomingPayment(usd)
+  const token = receiver.ilpAddress.split('.').at(-1)
+  // A genuine token of the operator's payment, below the other tenant's address and from the other tenant's peer.
+  const moved = { ...receiver, ilpAddress: `test.other.${token}` }
+  assert.equal(codeOf((await send(moved, 10n, { token: 'token-of-theirs' })).reply), 'F02')
+  // And as it was given out: for that tenant it is a foreign address.
+  assert.equal(codeOf((await send(receiver, 10n, { token: 'token-of-theirs' })).reply), 'F02')
+  assert.deepEqual(await state(receiver), ['PENDING', 0n])
+  assert.ok(isFulfill((await send(receiver, 10n)).reply))
+})
+
+test('the same Prepare again is fulfilled again and credited once, also by a process that remembers nothing', async () => {
+  const receiver = await node.incomingPayment(usd, 100n)
+  const { prepare, reply } = await send(receiver, 30n)
+  assert.ok(isFulfill(reply))
+  for (let repeat = 0; repeat < 3; repeat++) {
+    const again = await postPrepare(node.url, from.token, prepare)
+    assert.ok(isFulfill(again))
+    assert.deepEqual(again.fulfillment, reply.fulfillment)
+  }
+  const second = await startTestNode({ connectionString: database.connectionString })
+  const replies = await Promise.all([1, 2, 3].map(() => postPrepare(second.url, from.token, prepare)))
+  assert.ok(replies.every(isFulfill))
+  assert.deepEqual(await state(receiver), ['PROCESSING', 30n])
+  // What it believes to have received is the ledger's figure: 70 more are wanted, and no further.
+  assert.ok(isFulfill((await send(receiver, 70n, { url: second.url })).reply))
+  assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
+  await second.close()
+})
+
+test('the same condition with another amount is answered by nobody: it was delivered, but not this much', async () => {
+  const receiver = await node.incomingPayment(usd)
+  const { prepare } = await send(receiver, 30n)
+  const other = await postBytes(node.url, serializePrepare({ ...prepare, amount: 3000n }), {
+    authorization: `Bearer ${from.token}`,
+    'content-type': 'application/octet-stream',
+  })
+  assert.equal(other.status, 500)
+  assert.deepEqual(await state(receiver), ['PROCESSING', 30n])
+})
+
+test('no money for it is T04', async () => {
+  const poor = await node.peer(usd, { address: 'test.poor', liquidity: 9n })
+  const receiver = await node.incomingPayment(usd)
+  assert.equal(codeOf((await send(receiver, 10n, { token: poor.token })).reply), 'T04')
+  const dry = await node.incomingPayment(await node.asset('USD', 9))
+  const { reply } = await send(dry, 10n)
+  assert.ok(isReject(reply))
+  assert.deepEqual([reply.code, reply.message], ['T04', 'InsufficientLiquidity'])
+  assert.deepEqual(await state(dry), ['PENDING', 0n])
+})
+
+test('a credit whose outcome is unknown is repeated: fulfilled once it is known, credited once', async () => {
+  for (const when of ['before', 'after'] as const) {
+    const receiver = await node.incomingPayment(usd, 20n)
+    let lost = 0
+    faults = {
+      [when]: () => {
+        if (lost++ < 2) throw unknown()
+      },
+    }
+    assert.ok(isFulfill((await send(receiver, 10n)).reply))
+    assert.equal(lost, 3)
+    faults = {}
+    assert.deepEqual(await state(receiver), ['PROCESSING', 10n])
+    // The total was read again: exactly 10 more are wanted.
+    assert.ok(isFulfill((await send(receiver, 10n)).reply))
+    assert.deepEqual(await state(receiver), ['COMPLETED', 20n])
+  }
+})
+
+test('an outcome that stays unknown beyond the packet is found out: a Fulfill where the money moved', async () => {
+  const receiver = await node.incomingPayment(usd)
+  faults = {
+    after: () => {
+      throw unknown()
+    },
+  }
+  assert.ok(isFulfill((await send(receiver, 10n, { lifeMs: 300 })).reply))
+  faults = {}
+  assert.deepEqual(await state(receiver), ['PROCESSING', 10n])
+})
