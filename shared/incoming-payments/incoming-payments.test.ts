@@ -256,6 +256,7 @@ test('a completion of which nothing came is not announced and stays visible', as
 test('completion is refused to strangers, and after the expiry that nobody has recorded yet', async () => {
   const payment = await create({ expiresAt: node.clock.fromNow(1_000) })
   await assert.rejects(completeIncomingPayment(node, theirs, payment.id), refused('unknown_incoming_payment'))
+  assert.equal((await get(payment)).state, 'PENDING')
   await assert.rejects(completeIncomingPayment(node, mine, 'no id'), refused('unknown_incoming_payment'))
   node.clock.advance(1_000)
   await assert.rejects(completeIncomingPayment(node, mine, payment.id), refused('wrong_state'))
@@ -404,7 +405,12 @@ test('the wallet decides once, while the payment is pending', async () => {
 
   await record(begun, 1n)
   await assert.rejects(approveIncomingPayment(node, mine, begun.id), refused('wrong_state'))
-  await assert.rejects(approveIncomingPayment(node, theirs, begun.id), refused('unknown_incoming_payment'))
+  const untouched = await create()
+  await assert.rejects(
+    approveIncomingPayment(node, theirs, untouched.id),
+    refused('unknown_incoming_payment'),
+  )
+  assert.deepEqual(await get(untouched), untouched)
 })
 
 test('creation can wait for the wallet’s word', async () => {
@@ -441,6 +447,7 @@ test('metadata is replaced by its owner only', async () => {
     updateIncomingPayment(node, theirs, { id: payment.id, metadata: {} }),
     refused('unknown_incoming_payment'),
   )
+  assert.deepEqual(await get(payment), changed)
 })
 
 test('reads keep to tenant and client, lists to their filters', async () => {

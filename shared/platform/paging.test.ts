@@ -93,6 +93,20 @@ test('after wins over before', async () => {
   assert.deepEqual(page.items, sorted.slice(5, 7))
 })
 
+test('a cursor that is no longer in the list still says where to go on, and the edge is known', async () => {
+  const sorted = [...ids].reverse()
+  assert.deepEqual(await list({ after: deriveId('hidden', 40), first: 5 }), {
+    items: sorted.slice(0, 5),
+    hasNextPage: true,
+    hasPreviousPage: false,
+  })
+  assert.deepEqual(await list({ before: deriveId('hidden', 0), last: 5 }), {
+    items: sorted.slice(-5),
+    hasNextPage: false,
+    hasPreviousPage: true,
+  })
+})
+
 test('an unknown cursor gives an empty page with no neighbours', async () => {
   for (const page of [{ after: deriveId('nobody') }, { before: deriveId('nobody') }])
     assert.deepEqual(await list(page), { items: [], hasNextPage: false, hasPreviousPage: false })
