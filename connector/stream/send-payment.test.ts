@@ -149,10 +149,25 @@ suite('rejects that pass', () => {
     const receiver = ourReceiver('F99')
     const started = payment(
       { receiver, rate: parseRate('0.91'), turnAway: ({ amount }) => (amount > 400n ? 'T04' : undefined) },
-      { receiveAmount: 2000n },
+      { receiveAmount: 2000n, debitAmount: 2300n },
     )
     assert.equal((await outcomeOf(started)).status, 'done')
     assert.equal(receiver.received(), 2000n)
+  })
+
+  test('not into more than a thousand pieces: then it waits for liquidity', async () => {
+    const started = payment(
+      { receiver: ourReceiver('F99'), turnAway: ({ amount }) => (amount > 5n ? 'T04' : undefined) },
+      { receiveAmount: 10_000n, debitAmount: 10_000n },
+    )
+    const { failure } = await outcomeOf(started)
+    assert.deepEqual(failure, {
+      code: 'idle_timeout',
+      retryable: true,
+      ilpCode: 'T04',
+      triggeredBy: 'test.connector',
+    })
+    assert.equal(started.path.amounts.at(-1), 11n)
   })
 
   test('one packet of many is lost now and then', async () => {
