@@ -139,7 +139,8 @@ export async function startTestNode(
     AUTH_SERVER_INTROSPECTION_URL: `http://127.0.0.1:${await listen(introspection)}`,
     ILP_ADDRESS: 'test.bank',
     STREAM_SECRET: secret(),
-    KEY_ID: 'bank-key',
+    // Of this node alone: another secret could not open a key that is stored under the same name.
+    KEY_ID: `key-of-${tenantId}`,
     WEBHOOK_URL: 'http://127.0.0.1:9/webhooks',
     EGRESS_ALLOW: 'localhost,127.0.0.0/8,::1',
     EGRESS_ALLOW_HTTP: 'true',
@@ -147,15 +148,17 @@ export async function startTestNode(
     WALLET_ADDRESS_POLLING_FREQUENCY_MS: '10',
     ...overrides,
   }
-  const node = await createNodeContext(loadOpenPaymentsConfig(environment), { name: 'test' })
+  let opened: NodeContext | undefined
   let running: RunningDeployable | undefined
   const shut = async () => {
     await running?.close()
-    await node.close()
+    await opened?.close()
     await close(introspection)
   }
   try {
     running = await startOpenPayments(environment)
+    const node = await createNodeContext(loadOpenPaymentsConfig(environment), { name: 'test' })
+    opened = node
     const asset = await createAsset(node, { tenantId, code: 'USD', scale: 2 })
     return Object.assign(state, {
       node,

@@ -2,8 +2,13 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type AuthenticatedClient, createAuthenticatedClient } from '@interledger/open-payments'
 import { jwkOf } from '../../shared/http-signatures/index.ts'
-import { createIncomingPayment, updateWalletAddress } from '../../shared/incoming-payments/index.ts'
-import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
+import {
+  approveIncomingPayment,
+  createIncomingPayment,
+  listIncomingPayments,
+  updateWalletAddress,
+} from '../../shared/incoming-payments/index.ts'
+import { createTestDatabase, type TestDatabase, waitFor } from '../../shared/testing/index.ts'
 import type { WalletAddress } from '../../shared/wallet-addresses/index.ts'
 import { send, sendSigned, startTestNode, type TestClient, type TestNode } from './harness.ts'
 
@@ -316,4 +321,41 @@ test('a signed read asks the authorization server once and fetches keys once', a
   for (let number = 0; number < 5; number++)
     assert.equal((await sendSigned(shop, accessToken, { method: 'GET', url })).status, 200)
   assert.equal(node.introspected.length - before, 5)
+})
+
+test('a wallet that wants to approve payments is asked before the client hears of them', async () => {
+  const careful = await startTestNode(database.connectionString, {
+    POLL_INCOMING_PAYMENT_CREATED_WEBHOOK: 'true',
+    INCOMING_PAYMENT_CREATED_POLL_TIMEOUT_MS: '60',
+    INCOMING_PAYMENT_CREATED_POLL_FREQUENCY_MS: '5',
+  })
+  try {
+    const buyer = await careful.createClient('/buyer')
+    const { address } = await careful.createWallet('/seller')
+    const token = careful.grant(buyer, access('create'))
+    const create = () =>
+      sendSigned(buyer, token, {
+        method: 'POST',
+        url: `${careful.url}/${careful.tenantId}/incoming-payments`,
+        body: { walletAddress: address },
+      })
+    const silent = await create()
+    assert.deepEqual(
+      [silent.status, silent.body.error?.description],
+      [403, 'the incoming payment was not approved in time'],
+    )
+    const tenant = { tenantId: careful.tenantId }
+    const newest = async () =>
+      (await listIncomingPayments(careful.node, tenant, {}, { first: 1 })).items[0]?.id
+    const refused = await newest()
+    const asked = create()
+    const created = await waitFor(async () => {
+      const id = await newest()
+      return id !== refused && id
+    })
+    await approveIncomingPayment(careful.node, tenant, created)
+    assert.equal((await asked).status, 201)
+  } finally {
+    await careful.close()
+  }
 })

@@ -10,7 +10,10 @@ let database: TestDatabase
 let node: TestNode
 before(async () => {
   database = await createTestDatabase('resources')
-  node = await startTestNode(database.connectionString, { CARD_SERVICE_URL: 'https://card.example' })
+  node = await startTestNode(database.connectionString, {
+    CARD_SERVICE_URL: 'https://card.example',
+    WALLET_ADDRESS_REDIRECT_HTML_PAGE: 'https://people.example/?of=%ewp',
+  })
 })
 after(async () => {
   await node.close()
@@ -69,6 +72,10 @@ test('an address answers however it is written, and to HEAD', async () => {
   for (const path of ['/shop/till-1', '/Shop/Till-1/', '/shop/till-1?from=poster', '/sho%70/till-1'])
     assert.equal((await send(`${node.url}${path}`)).body.id, `${node.publicUrl}/shop/till-1`, path)
   assert.equal((await send(`${node.url}/shop/till-1`, { method: 'HEAD' })).status, 200)
+  const forwarded = await send(`${node.url}/shop/till-1`, {
+    headers: { 'x-forwarded-host': 'other.example' },
+  })
+  assert.equal(forwarded.status, 200, 'without TRUST_PROXY nobody else says which host was meant')
   // The address counts, not only the path.
   const elsewhere = await send(node.url.replace('localhost', '127.0.0.1').concat('/shop/till-1'))
   assert.equal(elsewhere.status, 404)
@@ -112,8 +119,35 @@ test('asking for the keys of an unknown address gives the wallet time to create 
   assert.deepEqual(await events(), told)
 })
 
+test('one source cannot make wallets wait for ever', async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 240 }, () => send(`${node.url}/flood/jwks.json`).then(({ status }) => status)),
+  )
+  const limited = answers.filter((status) => status === 429).length
+  assert.ok(limited > 10, `${limited} were refused`)
+  assert.ok(answers.every((status) => status === 429 || status === 404))
+  assert.equal(
+    (await events()).filter(({ walletAddressUrl }) => walletAddressUrl.endsWith('/flood')).length,
+    1,
+    'callers at the same time share one event',
+  )
+})
+
+test('a browser is sent to the page for people, whether or not the address exists', async () => {
+  for (const path of ['/alice', '/nobody-at-all']) {
+    const { status, headers, text } = await send(`${node.url}${path}`, {
+      headers: { accept: 'text/html,application/json' },
+    })
+    const address = encodeURIComponent(`${node.publicUrl}${path}`.replace('https://', ''))
+    assert.deepEqual([status, text], [302, 'Found'])
+    assert.equal(headers.get('location'), `https://people.example/?of=${address}`)
+  }
+  const keys = await send(`${node.url}/alice/jwks.json`, { headers: { accept: 'text/html, */*' } })
+  assert.equal(keys.status, 200)
+})
+
 test('only JSON is served, and other paths and methods do not exist', async () => {
-  const refused = await send(`${node.url}/alice`, { headers: { accept: 'text/html' } })
+  const refused = await send(`${node.url}/alice`, { headers: { accept: 'image/png' } })
   assert.equal(refused.status, 406)
   assert.equal(
     refused.body.error?.description,

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { SignatureRefusal } from '../../shared/http-signatures/index.ts'
+import { RequestInvalid, ResponseInvalid } from '../../shared/openapi/index.ts'
+import { AssertionFailed, Fault, Refusal } from '../../shared/platform/index.ts'
+import { QuoteRefusal } from '../../shared/quotes/index.ts'
+import { toErrorAnswer } from './error-answer.ts'
+import { AccessRefusal, RouteRefusal } from './errors.ts'
+
+class StrangeRefusal extends Refusal<'strange'> {}
+
+test('what is ours to repair says nothing of itself', () => {
+  const internal = { status: 500, description: 'Internal Server Error' }
+  for (const error of [
+    new Error('select secret from table'),
+    new AssertionFailed('a bug', { secret: 1 }),
+    new Fault('database_unavailable', { retryable: true, message: 'host 10.0.0.1' }),
+    new ResponseInvalid('body.id must be string'),
+    new StrangeRefusal('strange', { message: 'secret' }),
+    Object.assign(new Error('secret'), { statusCode: 503 }),
+    'text',
+    undefined,
+  ])
+    assert.deepEqual(toErrorAnswer(error), internal)
+})
+
+test('details that are for logs stay there', () => {
+  const details = { token: 'secret' }
+  assert.deepEqual(toErrorAnswer(new AccessRefusal('insufficient_grant', { details, message: 'secret' })), {
+    status: 403,
+    description: 'Insufficient Grant',
+  })
+  assert.deepEqual(toErrorAnswer(new SignatureRefusal('key_unknown', { details, message: 'no such key' })), {
+    status: 401,
+    description: 'Signature validation error: could not find key in list of client keys',
+    details: { reason: 'key_unknown', message: 'no such key' },
+  })
+  assert.deepEqual(toErrorAnswer(new RouteRefusal('quote_not_found')), {
+    status: 404,
+    description: 'Quote does not exist',
+  })
+})
+
+test('a bad request is answered as the validator says', () => {
+  assert.deepEqual(toErrorAnswer(new RequestInvalid(415, 'Unsupported Content-Type text/plain')), {
+    status: 415,
+    description: 'Received error validating OpenAPI request: Unsupported Content-Type text/plain',
+  })
+})
+
+test('a quote too small says what would do', () => {
+  const minSendAmount = { value: 7n, assetCode: 'USD', assetScale: 2 }
+  const refusal = new QuoteRefusal('non_positive_receive_amount', { message: 'too little', minSendAmount })
+  assert.deepEqual(toErrorAnswer(refusal), {
+    status: 400,
+    description: 'too little',
+    details: { minSendAmount: { value: '7', assetCode: 'USD', assetScale: 2 } },
+  })
+})
