@@ -2,6 +2,7 @@
  * The ledger owns the truth about money. Always true here: no account passes its limit, every chain is whole, balances are
  * running figures on the account, and the same id with the same fields is one transfer however often it is sent.
  */
+export { type AuditFinding, auditLedger, type LedgerInvariant } from './audit.ts'
 export * from './port.ts'
 export { createPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './postgres/ledger.ts'
 export { migrateLedger } from './postgres/migrate.ts'

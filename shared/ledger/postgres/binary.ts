@@ -2,33 +2,45 @@ import { assert } from '../../platform/index.ts'
 
 /**
  * Arrays in Postgres' binary parameter format (array_recv): dimensions, element type, then each element with its length. Text
- * arrays cost the server ten times as much to read.
+ * arrays cost the server ten times as much to read. Everything is written into memory that is used again for each batch.
  */
-const OID = {
-  boolean: 16,
-  bytes: 17,
-  bigint: 20,
-  integer: 23,
-  uuid: 2950,
-  bits: 1562,
-} as const
+const OID = { boolean: 16, bytes: 17, bigint: 20, integer: 23, bits: 1562, uuid: 2950 } as const
 
-const HEADER = 20
-const UUID_BYTES = 16
+const HEADER_BYTES = 20
+export const UUID_BYTES = 16
 
-function writeHeader(target: Buffer, oid: number, count: number, hasNulls: boolean): void {
-  target.writeInt32BE(1, 0)
-  target.writeInt32BE(hasNulls ? 1 : 0, 4)
-  target.writeInt32BE(oid, 8)
-  target.writeInt32BE(count, 12)
-  target.writeInt32BE(1, 16)
+/** Memory for the parameters of one statement at a time. */
+export interface Arena {
+  take(size: number): Buffer
+  /** What was taken before may be overwritten from now on. */
+  reset(): void
 }
 
-/** No dimensions: the empty array. */
-const emptyArray = (oid: number): Buffer => {
-  const target = Buffer.alloc(12)
-  target.writeInt32BE(oid, 8)
-  return target
+const ARENA_BYTES = 256 * 1024
+
+export function createArena(): Arena {
+  let memory = Buffer.allocUnsafeSlow(ARENA_BYTES)
+  let used = 0
+  return {
+    take(size) {
+      if (used + size > memory.length) {
+        memory = Buffer.allocUnsafeSlow(Math.max(2 * memory.length, 2 * size))
+        used = 0
+      }
+      used += size
+      return memory.subarray(used - size, used)
+    },
+    reset() {
+      used = 0
+    },
+  }
+}
+
+function writeInteger(target: Uint8Array, offset: number, value: number): void {
+  target[offset] = value >> 24
+  target[offset + 1] = value >> 16
+  target[offset + 2] = value >> 8
+  target[offset + 3] = value
 }
 
 const INVALID = 0x100
@@ -38,13 +50,13 @@ for (let value = 0; value < 16; value++) {
   nibbles[value.toString(16).toUpperCase().charCodeAt(0)] = value
 }
 /** Where the digits of each byte stand in the text of a UUID. */
-const digitAt = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34]
+const DIGITS = Uint8Array.of(0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34)
 
 /** Writes the 16 bytes of a UUID. A malformed one is a bug of the caller. */
 export function writeUuid(target: Uint8Array, offset: number, text: string): void {
   let seen = text.length === 36 ? 0 : INVALID
   for (let index = 0; index < UUID_BYTES; index++) {
-    const at = digitAt[index] as number
+    const at = DIGITS[index] as number
     const high = nibbles[text.charCodeAt(at)] ?? INVALID
     const low = nibbles[text.charCodeAt(at + 1)] ?? INVALID
     seen |= high | low
@@ -53,87 +65,90 @@ export function writeUuid(target: Uint8Array, offset: number, text: string): voi
   assert(seen < INVALID, 'an id is a UUID', text)
 }
 
-/** Elements of one size, each written by `write` at its offset; `null` where that returns false. */
-function fixedArray(
-  oid: number,
-  size: number,
-  count: number,
-  write: (target: Buffer, offset: number, index: number) => boolean,
-): Buffer {
-  if (count === 0) return emptyArray(oid)
-  const target = Buffer.allocUnsafe(HEADER + count * (4 + size))
-  let hasNulls = false
-  let offset = HEADER
-  for (let index = 0; index < count; index++) {
-    if (write(target, offset + 4, index)) {
-      target.writeInt32BE(size, offset)
-      offset += 4 + size
-    } else {
-      target.writeInt32BE(-1, offset)
-      hasNulls = true
-      offset += 4
-    }
-  }
-  writeHeader(target, oid, count, hasNulls)
-  return offset === target.length ? target : target.subarray(0, offset)
+/** An array whose elements are written one after the other. */
+interface ArrayWriter {
+  target: Buffer
+  offset: number
 }
 
-export const uuidArray = (values: readonly (string | undefined)[]): Buffer =>
-  fixedArray(OID.uuid, UUID_BYTES, values.length, (target, offset, index) => {
-    const value = values[index]
-    if (value === undefined) return false
-    writeUuid(target, offset, value)
-    return true
-  })
+/** `bytes`: of all elements together, without the four of each element's length. */
+function startArray(arena: Arena, oid: number, count: number, bytes: number): ArrayWriter {
+  const target = arena.take(HEADER_BYTES + 4 * count + bytes)
+  // An empty array has no dimensions.
+  writeInteger(target, 0, count === 0 ? 0 : 1)
+  writeInteger(target, 4, 0)
+  writeInteger(target, 8, oid)
+  writeInteger(target, 12, count)
+  writeInteger(target, 16, 1)
+  return { target, offset: HEADER_BYTES }
+}
 
-/** The 16 bytes of the n-th element of a {@link uuidArray} without nulls start here. */
-export const uuidOffset = (index: number): number => HEADER + index * (4 + UUID_BYTES) + 4
+function startElement(writer: ArrayWriter, bytes: number): number {
+  writeInteger(writer.target, writer.offset, bytes)
+  const at = writer.offset + 4
+  writer.offset = at + bytes
+  return at
+}
 
-export const integerArray = (values: ArrayLike<number | undefined>): Buffer =>
-  fixedArray(OID.integer, 4, values.length, (target, offset, index) => {
-    const value = values[index]
-    if (value === undefined) return false
-    target.writeInt32BE(value, offset)
-    return true
-  })
+function addNull(writer: ArrayWriter): void {
+  writeInteger(writer.target, 4, 1)
+  writeInteger(writer.target, writer.offset, -1)
+  writer.offset += 4
+}
+
+const finish = (writer: ArrayWriter, count: number): Buffer =>
+  writer.target.subarray(0, count === 0 ? 12 : writer.offset)
+
+export function uuidArray(arena: Arena, values: readonly (string | undefined)[]): Buffer {
+  const writer = startArray(arena, OID.uuid, values.length, UUID_BYTES * values.length)
+  for (const value of values)
+    if (value === undefined) addNull(writer)
+    else writeUuid(writer.target, startElement(writer, UUID_BYTES), value)
+  return finish(writer, values.length)
+}
+
+/** Where the n-th id of a {@link uuidArray} without nulls begins. */
+export const uuidOffset = (index: number): number => HEADER_BYTES + index * (4 + UUID_BYTES) + 4
+
+export function integerArray(arena: Arena, values: readonly (number | undefined)[]): Buffer {
+  const writer = startArray(arena, OID.integer, values.length, 4 * values.length)
+  for (const value of values)
+    if (value === undefined) addNull(writer)
+    else writeInteger(writer.target, startElement(writer, 4), value)
+  return finish(writer, values.length)
+}
 
 /** u64 and i64 alike: the same 64 bits. */
-export const bigintArray = (values: ArrayLike<bigint | undefined>): Buffer =>
-  fixedArray(OID.bigint, 8, values.length, (target, offset, index) => {
-    const value = values[index]
-    if (value === undefined) return false
-    target.writeBigUInt64BE(BigInt.asUintN(64, value), offset)
-    return true
-  })
-
-export const booleanArray = (values: readonly boolean[]): Buffer =>
-  fixedArray(OID.boolean, 1, values.length, (target, offset, index) => {
-    target[offset] = values[index] ? 1 : 0
-    return true
-  })
-
-function variableArray(oid: number, values: readonly Uint8Array[], prefix: (index: number) => number[]) {
-  if (values.length === 0) return emptyArray(oid)
-  const prefixes = values.map((_, index) => prefix(index))
-  const size = values.reduce(
-    (sum, value, index) => sum + 4 + 4 * (prefixes[index] as number[]).length + value.length,
-    0,
-  )
-  const target = Buffer.allocUnsafe(HEADER + size)
-  writeHeader(target, oid, values.length, false)
-  let offset = HEADER
-  for (const [index, value] of values.entries()) {
-    const before = prefixes[index] as number[]
-    offset = target.writeInt32BE(4 * before.length + value.length, offset)
-    for (const number of before) offset = target.writeInt32BE(number, offset)
-    target.set(value, offset)
-    offset += value.length
-  }
-  return target
+export function bigintArray(arena: Arena, values: readonly (bigint | undefined)[]): Buffer {
+  const writer = startArray(arena, OID.bigint, values.length, 8 * values.length)
+  const view = new DataView(writer.target.buffer, writer.target.byteOffset, writer.target.length)
+  for (const value of values)
+    if (value === undefined) addNull(writer)
+    else view.setBigUint64(startElement(writer, 8), BigInt.asUintN(64, value))
+  return finish(writer, values.length)
 }
 
-export const bytesArray = (values: readonly Uint8Array[]): Buffer =>
-  variableArray(OID.bytes, values, () => [])
+export function booleanArray(arena: Arena, values: readonly boolean[]): Buffer {
+  const writer = startArray(arena, OID.boolean, values.length, values.length)
+  for (const value of values) writer.target[startElement(writer, 1)] = value ? 1 : 0
+  return finish(writer, values.length)
+}
+
+/** Lists of ids, each as one bytea of 16 bytes per id: the ids at these places of a {@link uuidArray}. */
+export function idListArray(arena: Arena, ids: Buffer, lists: readonly (readonly number[])[]): Buffer {
+  let total = 0
+  for (const list of lists) total += list.length
+  const writer = startArray(arena, OID.bytes, lists.length, UUID_BYTES * total)
+  for (const list of lists) {
+    let at = startElement(writer, UUID_BYTES * list.length)
+    for (const place of list) {
+      const from = uuidOffset(place)
+      for (let index = 0; index < UUID_BYTES; index++) writer.target[at + index] = ids[from + index] as number
+      at += UUID_BYTES
+    }
+  }
+  return finish(writer, lists.length)
+}
 
 /** A bit string; bit 0 is the first, as get_bit counts. */
 export interface Bits {
@@ -141,12 +156,17 @@ export interface Bits {
   bytes: Uint8Array
 }
 
-export const bitsArray = (values: readonly Bits[]): Buffer =>
-  variableArray(
-    OID.bits,
-    values.map((value) => value.bytes),
-    (index) => [(values[index] as Bits).length],
-  )
+export function bitsArray(arena: Arena, values: readonly Bits[]): Buffer {
+  let total = 0
+  for (const value of values) total += 4 + value.bytes.length
+  const writer = startArray(arena, OID.bits, values.length, total)
+  for (const value of values) {
+    const at = startElement(writer, 4 + value.bytes.length)
+    writeInteger(writer.target, at, value.length)
+    writer.target.set(value.bytes, at + 4)
+  }
+  return finish(writer, values.length)
+}
 
 export const zeroBits = (length: number): Bits => ({ length, bytes: new Uint8Array(Math.ceil(length / 8)) })
 

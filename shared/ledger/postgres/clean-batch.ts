@@ -1,28 +1,31 @@
 import { transferRefusal } from '../checks.ts'
 import { type LedgerId, type PendingTransfer, type TransferEvent, ZERO_ID } from '../port.ts'
 import {
+  type Arena,
   type Bits,
   bigintArray,
   bitsArray,
-  bytesArray,
   hasBit,
+  idListArray,
   integerArray,
   oneBits,
   setBit,
   textArray,
   uuidArray,
-  uuidOffset,
   zeroBits,
 } from './binary.ts'
 import { placeholders } from './ordered-batch.ts'
 import type { Hold, Reservation, Reservations } from './reservations.ts'
 
-export const APPLY_CLEAN = `select ledger.apply_clean(${placeholders(30)}) as batch`
+export const APPLY_CLEAN = `select ledger.apply_clean(${placeholders(31)}) as batch`
 
+/** Numbers of batches and places in one share a bigint (`sequence`, `holds.id`). */
+const PLACES_PER_BATCH = 1024
+/** Ledgers share so many locks. */
+const LOCKS = 128
 const KIND = { posted: 0, pending: 1, post: 2, void: 3 } as const
 const LINKED = 4
 const CODE_SHIFT = 3
-const ID_BYTES = 16
 
 /** What a batch does to one account, and which of its transfers an account or tag takes part in. */
 interface Subject {
@@ -35,7 +38,7 @@ interface Subject {
   debitsPosted: bigint
   creditsPending: bigint
   creditsPosted: bigint
-  /** How much less (or more) than before the batch can be debited and credited at this point of it. */
+  /** How much more (or less) than before the batch can be debited and credited at this point of it. */
   debitRoom: bigint
   creditRoom: bigint
   /** The least room that the batch must find, for each of its events to pass in its turn. */
@@ -63,16 +66,20 @@ interface Resolution {
 export interface CleanBatch {
   events: readonly TransferEvent[]
   subjects: Map<LedgerId, Subject>
-  /** Per event. */
+  newHolds: NewHold[]
+  resolutions: Map<Hold, Resolution>
+  /** Per event, what is stored. */
   debit: Subject[]
   credit: Subject[]
   tag: (Subject | undefined)[]
-  resolved: (Reservation | undefined)[]
+  meta: number[]
+  amount: bigint[]
+  userData64: bigint[]
+  userData32: number[]
+  pendingId: (LedgerId | undefined)[]
   /** Place in {@link newHolds} from 1, and bit; 0 for others than pending transfers. */
   hold: number[]
   bit: number[]
-  newHolds: NewHold[]
-  resolutions: Map<Hold, Resolution>
 }
 
 function subjectOf(batch: CleanBatch, id: LedgerId): Subject {
@@ -110,63 +117,84 @@ export function planClean(
   const batch: CleanBatch = {
     events,
     subjects: new Map(),
+    newHolds: [],
+    resolutions: new Map(),
     debit: [],
     credit: [],
     tag: [],
-    resolved: [],
+    meta: [],
+    amount: [],
+    userData64: [],
+    userData32: [],
+    pendingId: [],
     hold: [],
     bit: [],
-    newHolds: [],
-    resolutions: new Map(),
   }
-  for (const [index, event] of events.entries()) {
-    if (transferRefusal(event)) return undefined
-    const reservation = 'pendingId' in event ? reservations.get(event.pendingId) : undefined
-    if (event.kind === 'posted' || event.kind === 'pending') {
-      if (!addMovement(batch, event, index)) return undefined
-    } else if (!reservation || !addResolution(batch, event, reservation, index)) return undefined
-    const tag = tagOf(event, reservation)
-    const tagged = tag === ZERO_ID ? undefined : subjectOf(batch, tag)
-    tagged?.tagged.push(index)
-    batch.tag.push(tagged)
-    batch.resolved.push(reservation)
-  }
+  for (let index = 0; index < events.length; index++)
+    if (!addEvent(batch, events[index] as TransferEvent, index, reservations)) return undefined
   return batch
 }
 
-const tagOf = (event: TransferEvent, reservation: Reservation | undefined): LedgerId => {
-  const own = event.userData128
-  return (own === ZERO_ID ? undefined : own) ?? reservation?.transfer.userData128 ?? ZERO_ID
-}
-
-/** Notes the transfer with its accounts; false when an account would be on two ledgers. */
-function addParties(
+function addEvent(
   batch: CleanBatch,
-  parties: { debitAccountId: LedgerId; creditAccountId: LedgerId; ledger: number },
+  event: TransferEvent,
   index: number,
+  reservations: Reservations,
 ): boolean {
-  const debit = subjectOf(batch, parties.debitAccountId)
-  const credit = subjectOf(batch, parties.creditAccountId)
-  debit.debits.push(index)
-  credit.credits.push(index)
-  batch.debit.push(debit)
-  batch.credit.push(credit)
-  for (const subject of [debit, credit]) {
-    if (subject.ledger !== 0 && subject.ledger !== parties.ledger) return false
-    subject.ledger = parties.ledger
+  if (transferRefusal(event)) return false
+  const isMovement = event.kind === 'posted' || event.kind === 'pending'
+  const movement = isMovement ? event : reservations.get(event.pendingId)
+  if (!movement) return false
+  const debit = subjectOf(batch, movement.debitAccountId)
+  const credit = subjectOf(batch, movement.creditAccountId)
+  if (!isOnLedger(debit, movement.ledger) || !isOnLedger(credit, movement.ledger)) return false
+  if (isMovement) addMovement(debit, credit, event)
+  else if (!addResolution(batch, debit, credit, event, movement as Reservation)) return false
+
+  const inherited = isMovement ? undefined : movement
+  batch.meta.push(KIND[event.kind] + (event.linked ? LINKED : 0) + (movement.code << CODE_SHIFT))
+  batch.amount.push(event.kind === 'post' ? (event.amount ?? movement.amount) : movement.amount)
+  batch.userData64.push(event.userData64 || (inherited?.userData64 ?? 0n))
+  batch.userData32.push((event.userData32 || (inherited?.userData32 ?? 0)) | 0)
+  batch.pendingId.push(inherited?.id)
+  if (event.kind === 'pending') addToHold(batch, event, index)
+  else {
+    batch.hold.push(0)
+    batch.bit.push(0)
   }
+  const tag = event.userData128 && event.userData128 !== ZERO_ID ? event.userData128 : inherited?.userData128
+  addSubjects(batch, debit, credit, tag, index)
   return true
 }
 
-function addMovement(
+function addSubjects(
   batch: CleanBatch,
-  event: Extract<TransferEvent, { kind: 'posted' | 'pending' }>,
+  debit: Subject,
+  credit: Subject,
+  tag: LedgerId | undefined,
   index: number,
-): boolean {
-  if (!addParties(batch, event, index)) return false
+): void {
+  const tagged = tag === undefined || tag === ZERO_ID ? undefined : subjectOf(batch, tag)
+  debit.debits.push(index)
+  credit.credits.push(index)
+  tagged?.tagged.push(index)
+  batch.debit.push(debit)
+  batch.credit.push(credit)
+  batch.tag.push(tagged)
+}
+
+/** False when the batch has the account on another ledger too. */
+function isOnLedger(account: Subject, ledger: number): boolean {
+  if (account.ledger === 0) account.ledger = ledger
+  return account.ledger === ledger
+}
+
+function addMovement(
+  debit: Subject,
+  credit: Subject,
+  event: Extract<TransferEvent, { kind: 'posted' | 'pending' }>,
+): void {
   const { amount } = event
-  const debit = batch.debit[index] as Subject
-  const credit = batch.credit[index] as Subject
   debit.debitRoom -= amount
   if (-debit.debitRoom > debit.debitNeed) debit.debitNeed = -debit.debitRoom
   credit.creditRoom -= amount
@@ -176,14 +204,10 @@ function addMovement(
     debit.creditRoom += amount
     credit.creditsPosted += amount
     credit.debitRoom += amount
-    batch.hold.push(0)
-    batch.bit.push(0)
   } else {
     debit.debitsPending += amount
     credit.creditsPending += amount
-    addToHold(batch, event, index)
   }
-  return true
 }
 
 function addToHold(batch: CleanBatch, event: PendingTransfer, index: number): void {
@@ -197,18 +221,17 @@ function addToHold(batch: CleanBatch, event: PendingTransfer, index: number): vo
   batch.bit.push(members.push(index) - 1)
 }
 
+/** False when the post exceeds what was reserved, or the batch has posted or voided it already. */
 function addResolution(
   batch: CleanBatch,
+  debit: Subject,
+  credit: Subject,
   event: Extract<TransferEvent, { kind: 'post' | 'void' }>,
   reservation: Reservation,
-  index: number,
 ): boolean {
-  const { transfer, hold, bit } = reservation
-  const amount = postedAmount(event, transfer)
-  if (amount > transfer.amount || !addParties(batch, transfer, index)) return false
-  batch.hold.push(0)
-  batch.bit.push(0)
-
+  const { hold, bit, amount: reserved } = reservation
+  const moved = event.kind === 'void' ? 0n : (event.amount ?? reserved)
+  if (moved > reserved) return false
   let resolution = batch.resolutions.get(hold)
   if (!resolution) {
     resolution = { posted: zeroBits(hold.size), voided: zeroBits(hold.size) }
@@ -216,91 +239,107 @@ function addResolution(
   }
   if (hasBit(resolution.posted, bit) || hasBit(resolution.voided, bit)) return false
   setBit(event.kind === 'post' ? resolution.posted : resolution.voided, bit)
-
-  const debit = batch.debit[index] as Subject
-  const credit = batch.credit[index] as Subject
-  debit.debitsPending -= transfer.amount
-  debit.debitsPosted += amount
-  debit.debitRoom += transfer.amount - amount
-  debit.creditRoom += amount
-  credit.creditsPending -= transfer.amount
-  credit.creditsPosted += amount
-  credit.debitRoom += amount
-  credit.creditRoom += transfer.amount - amount
+  debit.debitsPending -= reserved
+  debit.debitsPosted += moved
+  debit.debitRoom += reserved - moved
+  debit.creditRoom += moved
+  credit.creditsPending -= reserved
+  credit.creditsPosted += moved
+  credit.debitRoom += moved
+  credit.creditRoom += reserved - moved
   return true
 }
 
-/** What moves: nothing when voided. */
-const postedAmount = (
-  event: Extract<TransferEvent, { kind: 'post' | 'void' }>,
-  pending: PendingTransfer,
-): bigint => (event.kind === 'void' ? 0n : (event.amount ?? pending.amount))
+const locksOf = (accounts: readonly Subject[]): number[] =>
+  [...new Set(accounts.map((account) => account.ledger % LOCKS))].sort((a, b) => a - b)
+
+const placesOf = (subjects: readonly (Subject | undefined)[]): number[] =>
+  subjects.map((subject) => subject?.place ?? 0)
 
 /** The parameters of {@link APPLY_CLEAN}. */
-export function encodeClean(batch: CleanBatch, now: Date | undefined): unknown[] {
-  const { events, resolved } = batch
-  const all = [...batch.subjects.values()]
-  const accounts = all.filter((subject) => subject.ledger !== 0)
-  const subjects = accounts.concat(all.filter((subject) => subject.ledger === 0))
-  for (const [index, subject] of subjects.entries()) subject.place = index + 1
-  const ids = uuidArray(events.map((event) => event.id))
-  const idsAt = (places: readonly number[]): Buffer => {
-    const list = Buffer.allocUnsafe(places.length * ID_BYTES)
-    for (const [index, place] of places.entries())
-      ids.copy(list, index * ID_BYTES, uuidOffset(place), uuidOffset(place) + ID_BYTES)
-    return list
-  }
-  const pendingOf = (index: number) => resolved[index]?.transfer
-  const resolutions = [...batch.resolutions.entries()]
+export function encodeClean(arena: Arena, batch: CleanBatch, now: Date | undefined): unknown[] {
+  arena.reset()
+  const accounts: Subject[] = []
+  const tags: Subject[] = []
+  for (const subject of batch.subjects.values()) (subject.ledger === 0 ? tags : accounts).push(subject)
+  const subjects = tags.length === 0 ? accounts : accounts.concat(tags)
+  for (let index = 0; index < subjects.length; index++) (subjects[index] as Subject).place = index + 1
+  const ids = uuidArray(
+    arena,
+    batch.events.map((event) => event.id),
+  )
+  const idLists = (list: (subject: Subject) => readonly number[]) =>
+    idListArray(arena, ids, subjects.map(list))
+  const resolutions = [...batch.resolutions.values()]
   return [
     now ?? null,
-    uuidArray(subjects.map((subject) => subject.id)),
-    integerArray(accounts.map((account) => account.ledger)),
+    integerArray(arena, locksOf(accounts)),
+    uuidArray(
+      arena,
+      subjects.map((subject) => subject.id),
+    ),
+    integerArray(
+      arena,
+      accounts.map((account) => account.ledger),
+    ),
     textArray(accounts.map((account) => account.debitsPending)),
     textArray(accounts.map((account) => account.debitsPosted)),
     textArray(accounts.map((account) => account.creditsPending)),
     textArray(accounts.map((account) => account.creditsPosted)),
     textArray(accounts.map((account) => account.debitNeed)),
     textArray(accounts.map((account) => account.creditNeed)),
-    bytesArray(subjects.map((subject) => idsAt(subject.debits))),
-    bytesArray(subjects.map((subject) => idsAt(subject.credits))),
-    bytesArray(subjects.map((subject) => idsAt(subject.tagged))),
+    idLists((subject) => subject.debits),
+    idLists((subject) => subject.credits),
+    idLists((subject) => subject.tagged),
     ids,
-    integerArray(events.map((event, index) => metaOf(event, pendingOf(index)))),
-    integerArray(batch.debit.map((subject) => subject.place)),
-    integerArray(batch.credit.map((subject) => subject.place)),
-    integerArray(batch.tag.map((subject) => subject?.place ?? 0)),
-    bigintArray(events.map((event, index) => storedAmount(event, pendingOf(index)))),
-    bigintArray(events.map((event, index) => event.userData64 || (pendingOf(index)?.userData64 ?? 0n))),
-    integerArray(events.map((event, index) => (event.userData32 || (pendingOf(index)?.userData32 ?? 0)) | 0)),
-    integerArray(batch.hold),
-    integerArray(batch.bit),
-    uuidArray(resolved.map((reservation) => reservation?.transfer.id)),
-    integerArray(batch.newHolds.map((hold) => hold.ledger)),
-    integerArray(batch.newHolds.map((hold) => hold.timeoutSeconds)),
-    bitsArray(batch.newHolds.map((hold) => oneBits(hold.members.length))),
-    bytesArray(batch.newHolds.map((hold) => idsAt(hold.members))),
-    bigintArray(resolutions.map(([hold]) => BigInt(hold.id))),
-    bitsArray(resolutions.map(([, resolution]) => resolution.posted)),
-    bitsArray(resolutions.map(([, resolution]) => resolution.voided)),
+    integerArray(arena, batch.meta),
+    integerArray(arena, placesOf(batch.debit)),
+    integerArray(arena, placesOf(batch.credit)),
+    integerArray(arena, placesOf(batch.tag)),
+    bigintArray(arena, batch.amount),
+    bigintArray(arena, batch.userData64),
+    integerArray(arena, batch.userData32),
+    integerArray(arena, batch.hold),
+    integerArray(arena, batch.bit),
+    uuidArray(arena, batch.pendingId),
+    integerArray(
+      arena,
+      batch.newHolds.map((hold) => hold.ledger),
+    ),
+    integerArray(
+      arena,
+      batch.newHolds.map((hold) => hold.timeoutSeconds),
+    ),
+    bitsArray(
+      arena,
+      batch.newHolds.map((hold) => oneBits(hold.members.length)),
+    ),
+    idListArray(
+      arena,
+      ids,
+      batch.newHolds.map((hold) => hold.members),
+    ),
+    bigintArray(
+      arena,
+      [...batch.resolutions.keys()].map((hold) => BigInt(hold.id)),
+    ),
+    bitsArray(
+      arena,
+      resolutions.map((resolution) => resolution.posted),
+    ),
+    bitsArray(
+      arena,
+      resolutions.map((resolution) => resolution.voided),
+    ),
   ]
 }
-
-function metaOf(event: TransferEvent, pending: PendingTransfer | undefined): number {
-  const code = 'code' in event ? event.code : (pending?.code ?? 0)
-  return KIND[event.kind] + (event.linked ? LINKED : 0) + (code << CODE_SHIFT)
-}
-
-/** A void carries the amount that it releases. */
-const storedAmount = (event: TransferEvent, pending: PendingTransfer | undefined): bigint =>
-  ('amount' in event ? event.amount : undefined) ?? pending?.amount ?? 0n
 
 /** After the batch was applied: remembers what it reserved, forgets what it posted and voided. */
 export function noteApplied(batch: CleanBatch, number: number, reservations: Reservations): void {
   for (const [index, newHold] of batch.newHolds.entries()) {
-    const hold: Hold = { id: number * 1024 + index + 1, size: newHold.members.length }
+    const hold: Hold = { id: number * PLACES_PER_BATCH + index + 1, size: newHold.members.length }
     for (const [bit, place] of newHold.members.entries())
-      reservations.add({ hold, bit, transfer: { ...(batch.events[place] as PendingTransfer) } })
+      reservations.add(batch.events[place] as PendingTransfer, hold, bit)
   }
-  for (const reservation of batch.resolved) if (reservation) reservations.remove(reservation.transfer.id)
+  for (const id of batch.pendingId) if (id !== undefined) reservations.remove(id)
 }

@@ -53,10 +53,14 @@ export function createConnections(options: ConnectionOptions): Connections {
     application_name: 'upesi-ledger',
     keepAlive: true,
   })
-  pool.on('error', (error) => {
-    options.onLost()
-    options.log.warn({ err: error }, 'ledger connection lost')
-  })
+  // Idle or in use, a connection that ends by itself must not end the process.
+  pool.on('error', () => undefined)
+  pool.on('connect', (client) =>
+    client.on('error', (error) => {
+      options.onLost()
+      options.log.warn({ reason: error.message }, 'ledger connection lost')
+    }),
+  )
 
   const attempt = async (statement: Statement, timeoutMs: number) => {
     const client = await pool.connect()

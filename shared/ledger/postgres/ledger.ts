@@ -12,6 +12,7 @@ import {
   type PendingTransfer,
   type TransferEvent,
 } from '../port.ts'
+import { type Arena, createArena } from './binary.ts'
 import { APPLY_CLEAN, encodeClean, noteApplied, planClean } from './clean-batch.ts'
 import { type Connections, createConnections } from './connections.ts'
 import {
@@ -78,18 +79,20 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
     queueSizeMax: options.queueSizeMax ?? 20_000,
     waitMsMax: timeoutMs,
   }
+  // Each kind of batch has one in flight at a time, and memory of its own for it.
+  const [accountArena, accountReadArena, transferReadArena] = [createArena(), createArena(), createArena()]
   const transfers = createBatcher({ ...limits, apply: transferApplier(ctx, options.path ?? 'auto') })
   const accounts = createBatcher({
     ...limits,
-    apply: (events: readonly NewAccount[]) => applyAccounts(ctx, events),
+    apply: (events: readonly NewAccount[]) => applyAccounts(ctx, accountArena, events),
   })
   const accountReads = createBatcher({
     ...limits,
-    apply: (ids: readonly string[]) => readAccounts(connections, ids),
+    apply: (ids: readonly string[]) => readAccounts(connections, accountReadArena, ids),
   })
   const transferReads = createBatcher({
     ...limits,
-    apply: (ids: readonly string[]) => readTransfers(connections, ids, ctx.now()),
+    apply: (ids: readonly string[]) => readTransfers(connections, transferReadArena, ids, ctx.now()),
   })
   const sweeper = startSweeper(ctx, options.sweepIntervalMs ?? 1000, options.log)
 
@@ -117,8 +120,12 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
   }
 }
 
-async function applyAccounts(ctx: Context, events: readonly NewAccount[]): Promise<CreateAccountStatus[]> {
-  const values = encodeAccounts(events, ctx.now())
+async function applyAccounts(
+  ctx: Context,
+  arena: Arena,
+  events: readonly NewAccount[],
+): Promise<CreateAccountStatus[]> {
+  const values = encodeAccounts(arena, events, ctx.now())
   const [row] = await ctx.connections.run(() => ({ text: CREATE_ACCOUNTS, values }), UNKNOWN)
   return parseAccountStatuses(row?.statuses as string)
 }
@@ -129,6 +136,7 @@ const FAILING_SHARE_MAX = 0.25
 const RETRY_EVERY = 16
 
 function transferApplier(ctx: Context, path: 'auto' | 'clean' | 'ordered') {
+  const arena = createArena()
   let failingShare = 0
   let skipped = 0
   const shouldTry = (): boolean => {
@@ -139,20 +147,20 @@ function transferApplier(ctx: Context, path: 'auto' | 'clean' | 'ordered') {
   }
   return async (events: readonly TransferEvent[]): Promise<CreateTransferStatus[]> => {
     const plan = shouldTry() ? planClean(events, ctx.reservations) : undefined
-    if (!plan) return applyInOrder(ctx, events)
+    if (!plan) return applyInOrder(ctx, arena, events)
     const now = ctx.now()
     // Repeats go in order: the first attempt may have been applied, and what it reserved is no longer known here.
     const [row] = await ctx.connections.run(
       (attempt) =>
         attempt === 0
-          ? { text: APPLY_CLEAN, values: encodeClean(plan, now) }
-          : { text: APPLY_IN_ORDER, values: encodeInOrder(events, now) },
+          ? { text: APPLY_CLEAN, values: encodeClean(arena, plan, now) }
+          : { text: APPLY_IN_ORDER, values: encodeInOrder(arena, events, now) },
       UNKNOWN,
     )
     if (row && 'statuses' in row) return noteOrdered(ctx, events, row.statuses as string)
     const isClean = row?.batch != null
     failingShare = failingShare * 0.9 + (isClean ? 0 : 0.1)
-    if (!isClean) return applyInOrder(ctx, events)
+    if (!isClean) return applyInOrder(ctx, arena, events)
     noteApplied(plan, Number(row.batch), ctx.reservations)
     return events.map(() => 'created')
   }
@@ -163,11 +171,15 @@ const isTakenId = (error: unknown): boolean =>
   error instanceof pg.DatabaseError && error.code === '23505' && error.table === 'transfers'
 const TAKEN_ID_ATTEMPTS = 5
 
-async function applyInOrder(ctx: Context, events: readonly TransferEvent[]): Promise<CreateTransferStatus[]> {
+async function applyInOrder(
+  ctx: Context,
+  arena: Arena,
+  events: readonly TransferEvent[],
+): Promise<CreateTransferStatus[]> {
   const now = ctx.now()
   for (let attempt = 1; ; attempt++) {
     try {
-      const values = encodeInOrder(events, now)
+      const values = encodeInOrder(arena, events, now)
       const [row] = await ctx.connections.run(() => ({ text: APPLY_IN_ORDER, values }), UNKNOWN)
       return noteOrdered(ctx, events, row?.statuses as string)
     } catch (error) {
@@ -185,7 +197,7 @@ function noteOrdered(ctx: Context, events: readonly TransferEvent[], text: strin
     if (hold) {
       const shared = holds.get(hold.id) ?? { id: hold.id, size: hold.size }
       holds.set(hold.id, shared)
-      ctx.reservations.add({ hold: shared, bit: hold.bit, transfer: { ...(event as PendingTransfer) } })
+      ctx.reservations.add(event as PendingTransfer, shared, hold.bit)
     } else if ('pendingId' in event) ctx.reservations.remove(event.pendingId)
   }
   return results.map((result) => result.status)

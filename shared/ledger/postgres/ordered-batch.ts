@@ -7,7 +7,7 @@ import {
   type TransferEvent,
   ZERO_ID,
 } from '../port.ts'
-import { bigintArray, booleanArray, integerArray, textArray, uuidArray } from './binary.ts'
+import { type Arena, bigintArray, booleanArray, integerArray, textArray, uuidArray } from './binary.ts'
 
 const KIND = { posted: 0, pending: 1, post: 2, void: 3 } as const
 
@@ -51,7 +51,12 @@ const signed = (value: number | undefined): number | undefined =>
   value === undefined ? undefined : value | 0
 
 /** The parameters of {@link APPLY_IN_ORDER}. */
-export function encodeInOrder(events: readonly TransferEvent[], now: Date | undefined): unknown[] {
+export function encodeInOrder(
+  arena: Arena,
+  events: readonly TransferEvent[],
+  now: Date | undefined,
+): unknown[] {
+  arena.reset()
   const accounts = numbering()
   const keys = numbering()
   const { ends, isOpen } = chains(events)
@@ -66,45 +71,101 @@ export function encodeInOrder(events: readonly TransferEvent[], now: Date | unde
   if (isOpen) refusals[events.length - 1] = 'linked_event_chain_open'
   return [
     now ?? null,
-    uuidArray([...accounts.places.keys()]),
-    integerArray([...new Set(movements.flatMap((event) => event?.ledger ?? []))]),
-    uuidArray([...keys.places.keys()]),
-    integerArray(key),
-    integerArray(pending),
-    integerArray(ends),
+    uuidArray(arena, [...accounts.places.keys()]),
+    integerArray(arena, [...new Set(movements.flatMap((event) => event?.ledger ?? []))]),
+    uuidArray(arena, [...keys.places.keys()]),
+    integerArray(arena, key),
+    integerArray(arena, pending),
+    integerArray(arena, ends),
     textArray(refusals),
-    integerArray(events.map((event) => KIND[event.kind])),
-    booleanArray(events.map((event) => event.linked === true)),
-    integerArray(debit),
-    integerArray(credit),
-    integerArray(movements.map((event) => event?.ledger)),
-    integerArray(movements.map((event) => event?.code)),
+    integerArray(
+      arena,
+      events.map((event) => KIND[event.kind]),
+    ),
+    booleanArray(
+      arena,
+      events.map((event) => event.linked === true),
+    ),
+    integerArray(arena, debit),
+    integerArray(arena, credit),
+    integerArray(
+      arena,
+      movements.map((event) => event?.ledger),
+    ),
+    integerArray(
+      arena,
+      movements.map((event) => event?.code),
+    ),
     textArray(events.map((event) => ('amount' in event ? event.amount : undefined))),
-    integerArray(events.map((event) => (event.kind === 'pending' ? event.timeoutSeconds : undefined))),
-    uuidArray(events.map((event) => tagOf(event.userData128))),
-    bigintArray(events.map((event) => nonZero(event.userData64))),
-    integerArray(events.map((event) => signed(nonZero(event.userData32)))),
+    integerArray(
+      arena,
+      events.map((event) => (event.kind === 'pending' ? event.timeoutSeconds : undefined)),
+    ),
+    uuidArray(
+      arena,
+      events.map((event) => tagOf(event.userData128)),
+    ),
+    bigintArray(
+      arena,
+      events.map((event) => nonZero(event.userData64)),
+    ),
+    integerArray(
+      arena,
+      events.map((event) => signed(nonZero(event.userData32))),
+    ),
   ]
 }
 
 /** The parameters of {@link CREATE_ACCOUNTS}. */
-export function encodeAccounts(accounts: readonly NewAccount[], now: Date | undefined): unknown[] {
+export function encodeAccounts(
+  arena: Arena,
+  accounts: readonly NewAccount[],
+  now: Date | undefined,
+): unknown[] {
+  arena.reset()
   const { ends, isOpen } = chains(accounts)
   const refusals: (string | undefined)[] = accounts.map(accountRefusal)
   if (isOpen) refusals[accounts.length - 1] = 'linked_event_chain_open'
   return [
     now ?? null,
-    uuidArray(accounts.map((account) => account.id)),
-    integerArray(ends),
+    uuidArray(
+      arena,
+      accounts.map((account) => account.id),
+    ),
+    integerArray(arena, ends),
     textArray(refusals),
-    integerArray(accounts.map((account) => account.ledger)),
-    integerArray(accounts.map((account) => account.code)),
-    booleanArray(accounts.map((account) => account.debitsMustNotExceedCredits === true)),
-    booleanArray(accounts.map((account) => account.creditsMustNotExceedDebits === true)),
-    booleanArray(accounts.map((account) => account.linked === true)),
-    uuidArray(accounts.map((account) => account.userData128 ?? ZERO_ID)),
-    bigintArray(accounts.map((account) => account.userData64 ?? 0n)),
-    integerArray(accounts.map((account) => signed(account.userData32 ?? 0))),
+    integerArray(
+      arena,
+      accounts.map((account) => account.ledger),
+    ),
+    integerArray(
+      arena,
+      accounts.map((account) => account.code),
+    ),
+    booleanArray(
+      arena,
+      accounts.map((account) => account.debitsMustNotExceedCredits === true),
+    ),
+    booleanArray(
+      arena,
+      accounts.map((account) => account.creditsMustNotExceedDebits === true),
+    ),
+    booleanArray(
+      arena,
+      accounts.map((account) => account.linked === true),
+    ),
+    uuidArray(
+      arena,
+      accounts.map((account) => account.userData128 ?? ZERO_ID),
+    ),
+    bigintArray(
+      arena,
+      accounts.map((account) => account.userData64 ?? 0n),
+    ),
+    integerArray(
+      arena,
+      accounts.map((account) => signed(account.userData32 ?? 0)),
+    ),
   ]
 }
 

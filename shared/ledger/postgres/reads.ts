@@ -1,5 +1,5 @@
 import type { Account, LedgerId, Transfer, TransferFilter } from '../port.ts'
-import { uuidArray } from './binary.ts'
+import { type Arena, uuidArray } from './binary.ts'
 import type { Connections, Statement } from './connections.ts'
 
 const ACCOUNT_COLUMNS = `a.id, a.ledger, a.code, a.debits_must_not_exceed_credits, a.credits_must_not_exceed_debits,
@@ -122,19 +122,23 @@ const UNAVAILABLE = { onTimeout: 'ledger_unavailable' }
 
 export async function readAccounts(
   connections: Connections,
+  arena: Arena,
   ids: readonly LedgerId[],
 ): Promise<(Account | undefined)[]> {
-  const values = [uuidArray(ids)]
+  arena.reset()
+  const values = [uuidArray(arena, ids)]
   const rows = await connections.run(() => ({ text: LOOKUP_ACCOUNTS, values }), UNAVAILABLE)
   return inPlace(ids.length, rows, toAccount)
 }
 
 export async function readTransfers(
   connections: Connections,
+  arena: Arena,
   ids: readonly LedgerId[],
   now: Date | undefined,
 ): Promise<(Transfer | undefined)[]> {
-  const values = [now ?? null, uuidArray(ids)]
+  arena.reset()
+  const values = [now ?? null, uuidArray(arena, ids)]
   const rows = await connections.run(() => ({ text: LOOKUP_TRANSFERS, values }), UNAVAILABLE)
   return inPlace(ids.length, rows, toTransfer)
 }

@@ -8,10 +8,9 @@ export interface Hold {
 }
 
 /** A pending transfer that this process made, and where its state is. */
-export interface Reservation {
+export interface Reservation extends PendingTransfer {
   hold: Hold
   bit: number
-  transfer: PendingTransfer
 }
 
 /**
@@ -20,7 +19,7 @@ export interface Reservation {
  */
 export interface Reservations {
   get(id: LedgerId): Reservation | undefined
-  add(reservation: Reservation): void
+  add(transfer: PendingTransfer, hold: Hold, bit: number): void
   remove(id: LedgerId): void
   /** After a lost connection: another server may have taken over, with less than this one had. */
   clear(): void
@@ -30,12 +29,13 @@ export function createReservations(sizeMax: number): Reservations {
   const known = new Map<LedgerId, Reservation>()
   return {
     get: (id) => known.get(id),
-    add(reservation) {
+    add(transfer, hold, bit) {
       if (known.size >= sizeMax) {
         const oldest = known.keys().next()
         if (!oldest.done) known.delete(oldest.value)
       }
-      known.set(reservation.transfer.id, reservation)
+      // A copy: the caller's object stays the caller's.
+      known.set(transfer.id, { ...transfer, hold, bit })
     },
     remove: (id) => void known.delete(id),
     clear: () => known.clear(),

@@ -1,0 +1,271 @@
+/**
+ * `npm run bench:ledger`: cross-currency packets through the Postgres ledger on embedded PostgreSQL, durable as in production.
+ * A packet is a linked chain of two pending transfers on two ledgers and, once acknowledged, a linked chain of two posts.
+ * Payers and payees are many, the two liquidity accounts are one each, as in a node that exchanges one currency for another.
+ * `--seconds=<per row>`, `--in-flight=<numbers>`, `--history=<transfers>` (0: none), `--path=clean|ordered`.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpus, loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { parseArgs } from 'node:util'
+import { startEmbeddedPostgres } from '../embedded-postgres/index.ts'
+import { createLogger } from '../platform/index.ts'
+import {
+  accountCode,
+  auditLedger,
+  createPostgresLedger,
+  isSuccess,
+  type Ledger,
+  type LedgerId,
+  migrateLedger,
+  settlementAccountId,
+  type TransferEvent,
+  transferCode,
+} from './index.ts'
+
+const PARTIES = 64
+const USD = 1
+const EUR = 2
+const WARM_UP_MS = 700
+const TRANSFERS_PER_PACKET = 4
+const MICROSECONDS_PER_TICK = 10_000
+
+interface Book {
+  payers: LedgerId[]
+  payees: LedgerId[]
+  usdLiquidity: LedgerId
+  eurLiquidity: LedgerId
+}
+
+interface Row {
+  name: string
+  packets: number
+  packetsPerSecond: number
+  p50: number
+  p99: number
+  nodeMicroseconds: number
+  postgresMicroseconds: number
+}
+
+async function openBook(ledger: Ledger): Promise<Book> {
+  const ids = (count: number) => Array.from({ length: count }, () => randomUUID())
+  const book: Book = {
+    payers: ids(PARTIES),
+    payees: ids(PARTIES),
+    usdLiquidity: randomUUID(),
+    eurLiquidity: randomUUID(),
+  }
+  const limited = { debitsMustNotExceedCredits: true }
+  const settlement = { code: accountCode.settlement, creditsMustNotExceedDebits: true }
+  const created = await ledger.createAccounts([
+    { id: settlementAccountId(USD), ledger: USD, ...settlement },
+    { id: settlementAccountId(EUR), ledger: EUR, ...settlement },
+    { id: book.usdLiquidity, ledger: USD, code: accountCode.assetLiquidity, ...limited },
+    { id: book.eurLiquidity, ledger: EUR, code: accountCode.assetLiquidity, ...limited },
+    ...book.payers.map((id) => ({ id, ledger: USD, code: accountCode.outgoingPayment, ...limited })),
+    ...book.payees.map((id) => ({ id, ledger: EUR, code: accountCode.peer, ...limited })),
+  ])
+  const deposit = (ledgerNumber: number, creditAccountId: LedgerId): TransferEvent => ({
+    id: randomUUID(),
+    kind: 'posted',
+    debitAccountId: settlementAccountId(ledgerNumber),
+    creditAccountId,
+    ledger: ledgerNumber,
+    code: transferCode.deposit,
+    amount: 10n ** 15n,
+  })
+  const funded = await ledger.createTransfers([
+    deposit(EUR, book.eurLiquidity),
+    ...book.payers.map((id) => deposit(USD, id)),
+  ])
+  if (![...created, ...funded].every(isSuccess)) throw new Error('the books could not be opened')
+  return book
+}
+
+/** Reserves on both ledgers, then posts both. The ids are random, as the hashes that packets derive theirs from are. */
+async function exchangePacket(ledger: Ledger, book: Book, number: number): Promise<void> {
+  const payer = book.payers[number % PARTIES] as LedgerId
+  const payee = book.payees[(number * 7) % PARTIES] as LedgerId
+  const first = randomUUID()
+  const second = randomUUID()
+  const common = { code: transferCode.transfer, timeoutSeconds: 32, userData128: payer, userData64: 7n }
+  const reserved = await ledger.createTransfers([
+    {
+      ...common,
+      id: first,
+      kind: 'pending',
+      linked: true,
+      debitAccountId: payer,
+      creditAccountId: book.usdLiquidity,
+      ledger: USD,
+      amount: 1000n,
+    },
+    {
+      ...common,
+      id: second,
+      kind: 'pending',
+      debitAccountId: book.eurLiquidity,
+      creditAccountId: payee,
+      ledger: EUR,
+      amount: 910n,
+    },
+  ])
+  if (!reserved.every(isSuccess)) throw new Error(`not reserved: ${reserved.join(', ')}`)
+  const posted = await ledger.createTransfers([
+    { id: randomUUID(), kind: 'post', pendingId: first, linked: true },
+    { id: randomUUID(), kind: 'post', pendingId: second },
+  ])
+  if (!posted.every(isSuccess)) throw new Error(`not posted: ${posted.join(', ')}`)
+}
+
+/** CPU time of the server: the postmaster with the children that ended, and each child that lives. */
+function serverMicroseconds(postmaster: number): number {
+  let ticks = 0
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    let stat: string
+    try {
+      stat = readFileSync(`/proc/${name}/stat`, 'utf8')
+    } catch {
+      continue // it ended meanwhile
+    }
+    // After the name in brackets: state, parent, … user and system time of its own and of its ended children.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const own = Number(fields[11]) + Number(fields[12])
+    if (Number(name) === postmaster) ticks += own + Number(fields[13]) + Number(fields[14])
+    else if (Number(fields[1]) === postmaster) ticks += own
+  }
+  return ticks * MICROSECONDS_PER_TICK
+}
+
+const nodeMicroseconds = (): number => {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
+
+const percentile = (sorted: readonly number[], share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+
+async function measure(input: {
+  name: string
+  ledger: Ledger
+  book: Book
+  postmaster: number
+  inFlight: number
+  seconds: number
+}): Promise<Row> {
+  const { ledger, book } = input
+  const latencies: number[] = []
+  let measuring = false
+  let ended = false
+  let number = 0
+  const worker = async () => {
+    while (!ended) {
+      const start = performance.now()
+      await exchangePacket(ledger, book, number++)
+      if (measuring) latencies.push(performance.now() - start)
+    }
+  }
+  const workers = Array.from({ length: input.inFlight }, worker)
+  await sleep(WARM_UP_MS)
+  const before = {
+    node: nodeMicroseconds(),
+    server: serverMicroseconds(input.postmaster),
+    at: performance.now(),
+  }
+  measuring = true
+  await sleep(input.seconds * 1000)
+  measuring = false
+  const after = {
+    node: nodeMicroseconds(),
+    server: serverMicroseconds(input.postmaster),
+    at: performance.now(),
+  }
+  ended = true
+  await Promise.all(workers)
+  latencies.sort((a, b) => a - b)
+  const packets = latencies.length
+  return {
+    name: input.name,
+    packets,
+    packetsPerSecond: packets / ((after.at - before.at) / 1000),
+    p50: percentile(latencies, 0.5),
+    p99: percentile(latencies, 0.99),
+    nodeMicroseconds: (after.node - before.node) / packets,
+    postgresMicroseconds: (after.server - before.server) / packets,
+  }
+}
+
+const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+async function writeHistory(ledger: Ledger, book: Book, transfers: number): Promise<void> {
+  let left = Math.ceil(transfers / TRANSFERS_PER_PACKET)
+  const worker = async () => {
+    while (left-- > 0) await exchangePacket(ledger, book, left)
+  }
+  await Promise.all(Array.from({ length: 480 }, worker))
+}
+
+function print(rows: readonly Row[]): void {
+  const columns = ['in flight', 'packets/s', 'p50 ms', 'p99 ms', 'CPU us/packet', 'Node', 'Postgres']
+  const lines = rows.map((row) => [
+    row.name,
+    row.packetsPerSecond.toFixed(0),
+    row.p50.toFixed(2),
+    row.p99.toFixed(2),
+    (row.nodeMicroseconds + row.postgresMicroseconds).toFixed(1),
+    row.nodeMicroseconds.toFixed(1),
+    row.postgresMicroseconds.toFixed(1),
+  ])
+  for (const line of [columns, ...lines])
+    console.log(line.map((cell, index) => (index === 0 ? cell.padEnd(26) : cell.padStart(14))).join(''))
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string', default: '3' },
+      history: { type: 'string', default: '1000000' },
+      path: { type: 'string', default: 'auto' },
+      'in-flight': { type: 'string', default: '1,32,256' },
+    },
+  })
+  const seconds = Number(values.seconds)
+  const history = Number(values.history)
+  const folder = mkdtempSync(join(tmpdir(), 'upesi-bench-'))
+  const server = await startEmbeddedPostgres({ folder, durable: true })
+  try {
+    await server.createDatabase('ledger')
+    const connectionString = server.connectionString('ledger')
+    await migrateLedger({ connectionString })
+    const ledger = createPostgresLedger({
+      connectionString,
+      log: createLogger({ level: 'warn', name: 'bench' }),
+      path: values.path as 'auto' | 'clean' | 'ordered',
+    })
+    const load = loadavg().map((value) => value.toFixed(2))
+    console.log(`${cpus().length} x ${cpus()[0]?.model}, Node ${process.version}, load ${load.join(' ')}`)
+    const book = await openBook(ledger)
+    const rows: Row[] = []
+    const common = { ledger, book, postmaster: server.pid, seconds }
+    for (const inFlight of values['in-flight'].split(',').map(Number))
+      rows.push(await measure({ ...common, inFlight, name: String(inFlight) }))
+    if (history > 0) {
+      await writeHistory(ledger, book, history)
+      rows.push(await measure({ ...common, inFlight: 256, name: `256, ${history} transfers on` }))
+    }
+    print(rows)
+    await ledger.close()
+    const findings = await auditLedger(connectionString)
+    for (const finding of findings) console.log(finding.message)
+    console.log(findings.length === 0 ? 'balanced' : `NOT BALANCED: ${findings.length} findings`)
+    if (findings.length > 0) process.exitCode = 1
+  } finally {
+    await server.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+await main()
