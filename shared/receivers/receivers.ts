@@ -109,6 +109,9 @@ async function toLocalReceiver(
   }
 }
 
+const unknownWalletAddress = (message: string) => new ReceiverRefusal('unknown_wallet_address', { message })
+const isHttpUrl = (url: string): boolean => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
+
 export interface CreateReceiverInput {
   tenantId: string
   walletAddressUrl: string
@@ -126,10 +129,10 @@ export async function createReceiver(
   input: CreateReceiverInput,
 ): Promise<Receiver> {
   const { walletAddressUrl, ...given } = input
+  if (!isHttpUrl(walletAddressUrl)) throw unknownWalletAddress('a wallet address is a URL')
   const walletAddress = await findWalletAddressByUrl(ctx, 'all', walletAddressUrl)
   if (!walletAddress) return await createRemote(ctx, input)
-  if (walletAddress.tenantId !== input.tenantId)
-    throw new ReceiverRefusal('unknown_wallet_address', { message: 'unknown wallet address' })
+  if (walletAddress.tenantId !== input.tenantId) throw unknownWalletAddress('unknown wallet address')
   const payment = await createIncomingPayment(ctx, { ...given, walletAddress, initiatedBy: 'ADMIN' })
   await awaitIncomingPaymentApproval(ctx, payment)
   return await toLocalReceiver(ctx, payment, incomingPaymentUrl(ctx.settings.openPaymentsUrl, payment))

@@ -159,15 +159,17 @@ export async function createPaymentWorld() {
   const fund = (payment: OutgoingPayment) =>
     fundOutgoingPayment(ctx, { tenantId: payment.tenantId }, { outgoingPaymentId: payment.id })
 
+  let tenants = 0
   /** Another tenant with a USD wallet address of its own. */
   const addTenant = async () => {
+    const name = `other${++tenants}`
     const tenant = await createTenant(ctx, {
       apiSecret: `secret-${uuidv7()}`,
-      settings: [{ key: 'WALLET_ADDRESS_URL', value: `${OPEN_PAYMENTS_URL}/other` }],
+      settings: [{ key: 'WALLET_ADDRESS_URL', value: `${OPEN_PAYMENTS_URL}/${name}` }],
     })
     const asset = await createAsset(ctx, { tenantId: tenant.id, code: 'USD', scale: 2 })
     await deposit(asset)
-    return { tenantId: tenant.id, asset, wallet: await wallet(asset, 'other/dave') }
+    return { tenantId: tenant.id, asset, wallet: await wallet(asset, `${name}/dave`) }
   }
 
   const events = (type: string) =>
