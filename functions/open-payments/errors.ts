@@ -7,7 +7,7 @@ export type AccessRefusalCode =
   | 'introspection_failed'
   | 'inactive_token'
   | 'insufficient_grant'
-  /** The authorization server named more access items than were asked for. */
+  /** Several granted items with limits cover the request: it is not certain which of them it may spend. */
   | 'unexpected_access'
 
 /** The token does not open this door. Answered with a challenge that names the authorization server. */

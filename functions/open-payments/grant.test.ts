@@ -53,10 +53,29 @@ test('what the authorization server matched is matched again', () => {
   ]
   for (const [name, access] of cases)
     assert.throws(() => decideGrant(token(access), wanted('read')), refused('insufficient_grant'), name)
-  assert.throws(
-    () => decideGrant(token([item(['read']), item(['read'])]), wanted('read')),
-    refused('unexpected_access'),
-  )
+})
+
+test('of several items that cover the request the widest counts', () => {
+  const decide = (...items: GrantedAccess[]) => decideGrant(token(items), wanted('read'))
+  assert.equal(decide(item(['create']), item(['read'])).seesAll, false)
+  assert.equal(decide(item(['read']), item(['read-all', 'create'])).seesAll, true)
+  assert.equal(decide(item(['read']), item(['read-all'], { identifier: 'https://x.example' })).seesAll, false)
+})
+
+test('limits are never lost beside an item that has none', () => {
+  const limits = { debitAmount: { value: '1', assetCode: 'USD', assetScale: 2 } }
+  const pay = (more: Partial<GrantedAccess> = {}) => ({
+    type: 'outgoing-payment',
+    actions: ['create'],
+    ...more,
+  })
+  const decide = (...items: GrantedAccess[]) =>
+    decideGrant(token(items), wanted('create', 'outgoing-payment'))
+  assert.equal('limits' in decide(pay()), false)
+  assert.deepEqual(decide(pay(), pay({ limits })).limits, limits)
+  assert.deepEqual(decide(pay({ limits }), pay()).limits, limits)
+  assert.deepEqual(decide(pay({ limits: {} })).limits, {})
+  assert.throws(() => decide(pay({ limits }), pay({ limits: {} })), refused('unexpected_access'))
 })
 
 test('-all widens reading and listing, and nothing else', () => {

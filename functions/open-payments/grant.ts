@@ -5,9 +5,10 @@ import type { GrantedAccess, Introspection, RequestedAccess, TokenClient } from 
 export interface Grant {
   id: string
   client: TokenClient
-  access: GrantedAccess
   /** `read-all` and `list-all`: also what other clients created. */
   seesAll: boolean
+  /** What the granted item is limited to; absent when nothing limits it. */
+  limits?: GrantedAccess['limits']
 }
 
 /** The token of `Authorization: GNAP <token>`: two parts, the scheme as it is written. Throws {@link AccessRefusal}. */
@@ -18,26 +19,34 @@ export function tokenOf(authorization: string | undefined): string {
   return token
 }
 
+/** Compared again here, although the authorization server has matched already: a mistake there would be money here. */
+const covers = (granted: GrantedAccess, wanted: RequestedAccess): boolean =>
+  granted.type === wanted.type &&
+  (granted.actions.includes(wanted.action) || includesAll(granted, wanted)) &&
+  (granted.identifier === undefined || granted.identifier === wanted.identifier)
+
+const includesAll = (granted: GrantedAccess, { action }: RequestedAccess): boolean =>
+  (action === 'read' || action === 'list') && granted.actions.includes(`${action}-all`)
+
 /**
- * Decides whether the introspected token opens the route for `tenantId`. The authorization server has already matched what
- * was asked for; it is compared again here, because a mistake there would be money here. Throws {@link AccessRefusal}.
+ * Decides whether the introspected token opens the route for `tenantId`. Of several items that do, the widest counts for what may
+ * be seen; but one with limits counts as limited, and several with limits say nothing certain about money. Throws {@link AccessRefusal}.
  */
 export function decideGrant(
   introspection: Introspection,
   wanted: RequestedAccess & { tenantId: string },
 ): Grant {
   if (!introspection.active) throw new AccessRefusal('inactive_token')
-  const [access, ...others] = introspection.access
-  if (introspection.tenantId !== wanted.tenantId || access === undefined)
+  const access = introspection.access.filter((item) => covers(item, wanted))
+  if (introspection.tenantId !== wanted.tenantId || access.length === 0)
     throw new AccessRefusal('insufficient_grant')
-  if (others.length > 0) throw new AccessRefusal('unexpected_access')
-
-  const seesAll =
-    (wanted.action === 'read' || wanted.action === 'list') && access.actions.includes(`${wanted.action}-all`)
-  const covers =
-    access.type === wanted.type &&
-    (seesAll || access.actions.includes(wanted.action)) &&
-    (access.identifier === undefined || access.identifier === wanted.identifier)
-  if (!covers) throw new AccessRefusal('insufficient_grant')
-  return { id: introspection.grantId, client: introspection.client, access, seesAll }
+  const limited = access.filter(({ limits }) => limits !== undefined)
+  if (limited.length > 1) throw new AccessRefusal('unexpected_access')
+  const [{ limits } = {}] = limited
+  return {
+    id: introspection.grantId,
+    client: introspection.client,
+    seesAll: access.some((item) => includesAll(item, wanted)),
+    ...(limits !== undefined && { limits }),
+  }
 }

@@ -39,7 +39,7 @@ function quoteIdOf(url: string): string {
  * One without limits has none to keep.
  */
 function refuseLimits(request: ProvenRequest<undefined>): void {
-  if (request.grant.access.limits !== undefined) throw new AccessRefusal('insufficient_grant')
+  if (request.grant.limits !== undefined) throw new AccessRefusal('insufficient_grant')
 }
 
 async function createPayment(
