@@ -62,17 +62,22 @@ export type PayResult = {
 
 export interface ProgressInput {
   outgoingPaymentId: string
-  /** The ledger's figure, greater than zero. */
+  /** The ledger's figure. */
   sentAmount: bigint
   /** What was recorded; a crash may have lost the last of it. */
   deliveredAmount: bigint
   transferAttempt: number
   limits?: RateLimits
+  /** How long the call may wait for what is under way. */
+  budgetMs: number
 }
 
 export interface Progress {
+  sentAmount: bigint
   /** What has arrived, at least. */
   deliveredAmount: bigint
+  /** Something is under way still: nothing can be decided yet. */
+  pending: boolean
   /** Nothing is left to do, whatever became of the receiver. */
   paid: boolean
 }
@@ -81,7 +86,7 @@ export interface Progress {
 export interface PaymentMethod {
   quote(input: MethodQuoteInput): Promise<MethodQuote>
   pay(input: PayInput): Promise<PayResult>
-  /** What can be proven of a payment that has sent something, without its receiver: where to go on after a crash. */
+  /** What can be proven of a payment that has sent or holds something, without its receiver: where to go on. */
   progress(input: ProgressInput): Promise<Progress>
 }
 

@@ -24,7 +24,7 @@ export interface IlpMethodContext {
 export const createIlpMethod = (ctx: IlpMethodContext): PaymentMethod => ({
   quote: (input) => quoteIlp(ctx, input),
   pay: (input) => payIlp(ctx, input),
-  progress: async (input) => ilpProgress(input),
+  progress: (input) => ilpProgress(ctx, input),
 })
 
 function streamDestination(receiver: Receiver): StreamDestination {
@@ -62,9 +62,23 @@ async function payIlp(ctx: IlpMethodContext, input: PayInput): Promise<PayResult
   })
 }
 
-/** Every packet got at least the least rate, so what left is proof of what arrived even where a crash lost the count. */
-function ilpProgress(input: ProgressInput): Progress {
-  assert(input.limits, 'an ILP payment has the limits of its quote', input.outgoingPaymentId)
+/**
+ * The connector that sends a payment knows exactly what arrived. When it is another one by now, every packet got at least the least
+ * rate, so what left is proof of what arrived even where a crash lost the count.
+ */
+async function ilpProgress(ctx: IlpMethodContext, input: ProgressInput): Promise<Progress> {
+  const { outgoingPaymentId, budgetMs } = input
+  assert(input.limits, 'an ILP payment has the limits of its quote', outgoingPaymentId)
+  const known = await ctx.connector.settle({ outgoingPaymentId, budgetMs })
+  if (known.status !== 'unknown') {
+    const { sentAmount, deliveredAmount } = known
+    return { sentAmount, deliveredAmount, pending: known.status === 'pending', paid: false }
+  }
   const least = convertFloor(input.sentAmount, input.limits.minRate)
-  return { deliveredAmount: maximum(input.deliveredAmount, least), paid: false }
+  return {
+    sentAmount: input.sentAmount,
+    deliveredAmount: maximum(input.deliveredAmount, least),
+    pending: false,
+    paid: false,
+  }
 }
