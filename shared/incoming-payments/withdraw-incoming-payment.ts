@@ -1,11 +1,10 @@
-import { withdrawLiquidity } from '../assets/index.ts'
+import { LiquidityRefusal, type Withdrawal, withdrawLiquidity } from '../assets/index.ts'
 import type { Ledger } from '../ledger/index.ts'
 import { type Db, deriveId, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { findPaymentEvent } from '../webhooks/index.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
 import { unknownIncomingPayment } from './read-incoming-payments.ts'
-import type { IncomingPaymentRow } from './store.ts'
 import { selectPayment } from './store.ts'
 
 type Context = { db: Db; ledger: Ledger }
@@ -26,46 +25,55 @@ export async function withdrawIncomingPayment(
   scope: TenantScope,
   input: WithdrawIncomingPaymentInput,
 ): Promise<{ transferId: string; amount: bigint }> {
-  const payment = isUuid(input.incomingPaymentId)
-    ? await selectPayment(ctx.db, scope, input.incomingPaymentId)
-    : undefined
+  const { incomingPaymentId, timeoutSeconds } = input
+  if (!isUuid(incomingPaymentId)) throw unknownIncomingPayment()
+  const [payment, event] = await Promise.all([
+    selectPayment(ctx.db, scope, incomingPaymentId),
+    findPaymentEvent(ctx.db, {
+      incomingPaymentId,
+      types: ['incoming_payment.completed', 'incoming_payment.expired'],
+    }),
+  ])
   if (!payment) throw unknownIncomingPayment()
-  const event = await findPaymentEvent(ctx.db, {
-    incomingPaymentId: payment.id,
-    types: ['incoming_payment.completed', 'incoming_payment.expired'],
-  })
   if (!event?.withdrawal)
     throw new IncomingPaymentRefusal('nothing_to_withdraw', {
       message: 'the incoming payment has no completed or expired event',
     })
   const { amount } = event.withdrawal
-  const transferId = await withdraw(ctx, payment, { eventId: event.id, amount, ...input })
-  return { transferId, amount }
-}
-
-async function withdraw(
-  ctx: Context,
-  payment: IncomingPaymentRow,
-  input: { eventId: string; amount: bigint; timeoutSeconds: number },
-): Promise<string> {
-  const [first] = await ctx.ledger.lookupTransfers([input.eventId])
-  const released = first?.kind === 'pending' && (first.state === 'voided' || first.state === 'expired')
-  // The ledger keeps the id of a withdrawal that was voided or ran out. The money must not be stuck behind it: a withdrawal in one
-  // step may follow, once, under an id that follows from the first. A second reservation could not be named by post and void.
-  if (released && input.timeoutSeconds > 0)
-    throw new IncomingPaymentRefusal('withdrawal_released', {
-      message: 'the reserved withdrawal was voided or ran out; withdraw with timeoutSeconds 0',
-    })
-  // Posted in the meantime: repeating the request that reserved it is still a repeat.
-  const transferId = released ? deriveId('withdrawal-after-release', input.eventId) : input.eventId
-  await withdrawLiquidity(ctx, {
+  const withdrawal = {
     accountId: payment.id,
     tenantId: payment.tenantId,
     ledger: payment.asset.ledger,
-    transferId,
-    amount: input.amount,
-    timeoutSeconds: input.timeoutSeconds,
+    amount,
+    timeoutSeconds,
     acceptRepeat: true,
-  })
+  }
+  return { transferId: await withdraw(ctx, { ...withdrawal, transferId: event.id }), amount }
+}
+
+/** The id of the transfer that holds or took the money. */
+async function withdraw(ctx: Context, withdrawal: Withdrawal): Promise<string> {
+  let refusal: LiquidityRefusal | undefined
+  try {
+    if ((await withdrawLiquidity(ctx, withdrawal)) === 'created') return withdrawal.transferId
+  } catch (error) {
+    if (!(error instanceof LiquidityRefusal && error.code === 'duplicate_transfer')) throw error
+    refusal = error
+  }
+  // Something is there under the event's id. A reservation that was voided or ran out keeps it for ever, and the money must not
+  // be stuck behind that: a withdrawal in one step may follow, under an id that follows from the first. A second reservation
+  // may not: post and void could not name it.
+  const [first] = await ctx.ledger.lookupTransfers([withdrawal.transferId])
+  const released = first?.kind === 'pending' && (first.state === 'voided' || first.state === 'expired')
+  if (!released) {
+    if (refusal !== undefined) throw refusal
+    return withdrawal.transferId
+  }
+  if (withdrawal.timeoutSeconds > 0)
+    throw new IncomingPaymentRefusal('withdrawal_released', {
+      message: 'the reserved withdrawal was voided or ran out; withdraw with timeoutSeconds 0',
+    })
+  const transferId = deriveId('withdrawal-after-release', withdrawal.transferId)
+  await withdrawLiquidity(ctx, { ...withdrawal, transferId })
   return transferId
 }
