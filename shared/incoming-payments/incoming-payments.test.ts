@@ -19,6 +19,7 @@ import {
   createIncomingPayment,
 } from './create-incoming-payment.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
+import { expectLocalCredits } from './expect-local-credits.ts'
 import { ANNOUNCE_GRACE_MS, type IncomingPayment, incomingPaymentAccount } from './model.ts'
 import { paymentMethodsOf } from './payment-methods.ts'
 import {
@@ -211,6 +212,21 @@ test('a payment that a packet completed is announced at once, with the ledger’
   )
   assert.equal(completed?.data.completed, true)
   assert.deepEqual(completed?.data.receivedAmount, { value: '120', assetCode: 'USD', assetScale: 2 })
+})
+
+test('a payment that is paid locally too is announced after the grace, with what both brought', async () => {
+  const payment = await create()
+  await expectLocalCredits(node, payment.id)
+  await credit(payment, 100n)
+  assert.deepEqual(await record(payment, 100n), { changedTo: 'COMPLETED' })
+  const due = node.clock.fromNow(ANNOUNCE_GRACE_MS)
+  assert.deepEqual(await process(payment), { status: 'retry', at: due })
+  // The connector had decided on this packet before it could know.
+  await credit(payment, 30n)
+  node.clock.advance(ANNOUNCE_GRACE_MS)
+  assert.deepEqual(await process(payment), { status: 'done' })
+  const [, event] = await eventsOf(payment)
+  assert.deepEqual([event?.type, event?.withdrawal], ['incoming_payment.completed', 130n])
 })
 
 test('eight workers announce once', async () => {
