@@ -150,7 +150,7 @@ export const authConfig = {
     default: false,
   }),
   redisUrl: variable('REDIS_URL', redisUrl, {
-    about: 'sessions of interactions; none: in the database',
+    about: 'Redis for the sessions of interactions; none: without',
     default: 'redis://127.0.0.1:6379',
     secret: true,
   }),
