@@ -29,7 +29,7 @@ export function createListener(options: { connectionString: string; log: Logger 
       if (client !== next) return
       client = undefined
       if (closed) return
-      options.log.warn({ err: error }, 'listener connection lost')
+      options.log.warn({ reason: error?.message }, 'listener connection lost')
       schedule()
     }
     next.on('error', lost)
