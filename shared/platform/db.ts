@@ -136,7 +136,10 @@ export function createDb(options: DbOptions): DbPool {
     ...(options.applicationName && { application_name: options.applicationName }),
   })
   // An idle connection that breaks must not end the process; the next query opens another.
-  pool.on('error', (error) => options.log?.warn({ reason: error.message }, 'database connection lost'))
+  // While closing, the server may be quicker than the goodbye.
+  pool.on('error', (error) => {
+    if (!pool.ending) options.log?.warn({ reason: error.message }, 'database connection lost')
+  })
 
   const queryOf = (query: Sql): pg.QueryConfig => {
     const text = sqlText(query)
