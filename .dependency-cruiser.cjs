@@ -80,7 +80,7 @@ module.exports = {
     {
       name: 'embedded-postgres-is-for-cli-and-testing',
       severity: 'error',
-      from: { pathNot: '^(cli|shared/testing|shared/embedded-postgres|scripts)/' },
+      from: { pathNot: '(^(cli|shared/testing|shared/embedded-postgres|scripts)/|\\.bench\\.ts$)' },
       to: { path: '^shared/embedded-postgres/' },
     },
     {
