@@ -19,7 +19,7 @@ import { claimJobs, finishJobs } from '../queue/store.ts'
 import { createQuote } from '../quotes/index.ts'
 import { createTenant, ensureOperatorTenant } from '../tenants/index.ts'
 import { createWalletAddress, type WalletAddress } from '../wallet-addresses/index.ts'
-import { testClock } from './clock.ts'
+import { type TestClock, testClock } from './clock.ts'
 import { createTestDatabase } from './database.ts'
 import { createFakeConnector } from './fake-connector.ts'
 import { createFakeRemote } from './fake-remote.ts'
@@ -32,12 +32,11 @@ export type PaymentWorld = Awaited<ReturnType<typeof createPaymentWorld>>
 
 /**
  * One node at the level of use cases: real database, real ledger, real queue; a connector and another node that are played. Time
- * stands still until the test moves it.
+ * stands still until the test moves it, unless it brings a clock of its own.
  */
-export async function createPaymentWorld() {
+export async function createPaymentWorld(clock: TestClock = testClock()) {
   const database = await createTestDatabase('resources')
   const log = silentLogger
-  const clock = testClock()
   const db = createDb({ connectionString: database.connectionString })
   const ledger = createPostgresLedger({
     connectionString: database.connectionString,

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { getIncomingPayment } from '../../shared/incoming-payments/index.ts'
+import { getOutgoingPayment, type OutgoingPayment } from '../../shared/outgoing-payments/index.ts'
+import { createListener, type Listener, silentLogger, sql, systemClock } from '../../shared/platform/index.ts'
+import { type TestClock, waitFor } from '../../shared/testing/index.ts'
+import { createPaymentWorld, type PaymentWorld } from '../../shared/testing/payment-world.ts'
+import { consumePayments, type PaymentsWorker } from './worker.ts'
+
+/** Consumers live in real time. */
+const runningClock: TestClock = { ...systemClock, advance() {}, set() {} }
+
+let world: PaymentWorld
+let listener: Listener
+before(async () => {
+  world = await createPaymentWorld(runningClock)
+  listener = createListener({ connectionString: world.db.connectionString, log: silentLogger })
+})
+after(async () => {
+  for (const { difference } of await world.audit()) assert.equal(difference, 0n)
+  await listener.close()
+  await world.close()
+})
+
+const start = (options = {}): PaymentsWorker =>
+  consumePayments(
+    { ...world.ctx, listener },
+    { outgoingWorkers: 1, outgoingIdleMs: 10, incomingWorkers: 1, incomingIdleMs: 200, ...options },
+  )
+const stateOf = async ({ id }: OutgoingPayment) => (await getOutgoingPayment(world.ctx, 'all', id)).state
+const ended = (payments: OutgoingPayment[]) =>
+  waitFor(
+    async () => (await Promise.all(payments.map(stateOf))).every((state) => state === 'COMPLETED'),
+    8_000,
+  )
+const funded = async (url: string) => await world.fund(await world.outgoing(world.alice, url, { debit: 50n }))
+
+test('payments are sent as soon as they are funded, many side by side, and receivers are told', async () => {
+  const worker = start()
+  const local = await world.incoming(world.carol, 500n)
+  const receivers = [
+    ...Array.from({ length: 20 }, () => world.remote.addPayment().url),
+    ...Array(10).fill(local.url),
+  ]
+  const startedAt = performance.now()
+  const payments = await Promise.all(receivers.map(funded))
+  await ended(payments)
+  const elapsedMs = performance.now() - startedAt
+  assert.ok(elapsedMs < 5_000, `${elapsedMs} ms`)
+  const { receivedAmount, state } = await getIncomingPayment(world.ctx, 'all', local.id)
+  assert.deepEqual([receivedAmount.value, state], [500n, 'COMPLETED'])
+  await waitFor(
+    async () => (await world.events('incoming_payment.completed')).some(({ data }) => data.id === local.id),
+    8_000,
+  )
+  await worker.close()
+})
+
+test('a slow payment does not hold up others', async () => {
+  const worker = start()
+  let release: () => void = () => {}
+  const slow = world.remote.addPayment().url
+  const gate = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const slowPayment = await world.outgoing(world.alice, slow, { debit: 50n })
+  world.connector.onSend = async ({ outgoingPaymentId }) => {
+    if (outgoingPaymentId === slowPayment.id) await gate
+  }
+  await world.fund(slowPayment)
+  const others = await Promise.all(Array.from({ length: 5 }, () => funded(world.remote.addPayment().url)))
+  await ended(others)
+  assert.equal(await stateOf(slowPayment), 'SENDING')
+  release()
+  await ended([slowPayment])
+  delete world.connector.onSend
+  await worker.close()
+})
+
+test('closing waits for what is in flight and starts nothing more', async () => {
+  const worker = start()
+  let isSending = false
+  let release: () => void = () => {}
+  const gate = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  world.connector.onSend = async () => {
+    isSending = true
+    await gate
+  }
+  const payment = await funded(world.remote.addPayment().url)
+  await waitFor(async () => isSending)
+  const closed = worker.close()
+  const late = await funded(world.remote.addPayment().url)
+  release()
+  await closed
+  delete world.connector.onSend
+  assert.equal(await stateOf(payment), 'COMPLETED')
+  assert.equal(await stateOf(late), 'SENDING')
+  const next = start()
+  await ended([late])
+  await next.close()
+})
+
+test('what a crash left is found by the sweep soon after a start: lost jobs, funding cut short, the unfunded', async () => {
+  const lost = await funded(world.remote.addPayment().url)
+  const cutShort = await world.outgoing(world.alice, world.remote.addPayment().url, { debit: 50n })
+  const unfunded = await world.outgoing(world.alice, world.remote.addPayment().url, { debit: 50n })
+  await world.db.execute(sql`delete from jobs where key = ${lost.id}`)
+  const old = sql`now() - interval '1 minute'`
+  await world.db.execute(
+    sql`update outgoing_payments set funding_started_at = ${old} where id = ${cutShort.id}`,
+  )
+  await world.db.execute(
+    sql`update outgoing_payments set updated_at = ${old}, created_at = ${old} where id in (${lost.id}, ${cutShort.id}, ${unfunded.id})`,
+  )
+  const worker = start({ unfundedPaymentTimeoutMs: 30_000 })
+  await ended([lost, cutShort])
+  await waitFor(async () => (await stateOf(unfunded)) === 'CANCELLED')
+  await worker.close()
+})
