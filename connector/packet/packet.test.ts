@@ -52,8 +52,12 @@ suite('a Prepare that is not one is refused', () => {
   test('expiries that do not exist', () => {
     for (const expiry of [
       '20260230000000000',
-      '20261301000000000',
+      '20270229000000000',
+      '21000229000000000',
+      '20260431000000000',
+      '20260100000000000',
       '20260028000000000',
+      '20261301000000000',
       '20260228240000000',
       '20260228236000000',
       '20260228235960000',
@@ -62,6 +66,15 @@ suite('a Prepare that is not one is refused', () => {
       '00990228235959987',
     ])
       refused(() => parsePrepare(changed((bytes) => bytes.write(expiry, contentsOffset + 8, 'latin1'))))
+  })
+  test('expiries that do exist', () => {
+    for (const expiry of ['20240229000000000', '20000229235959999', '20261231235959999', '01000101000000000'])
+      assert.equal(
+        parsePrepare(changed((bytes) => bytes.write(expiry, contentsOffset + 8, 'latin1')))
+          .expiresAt.toISOString()
+          .replace(/[-:.TZ]/g, ''),
+        expiry,
+      )
   })
   test('addresses outside the grammar, also with the high bit set', () => {
     const addressOffset = contentsOffset + 8 + 17 + 32 + 1

@@ -13,7 +13,12 @@ function readDigits(bytes: Buffer, start: number, count: number): number {
   return value
 }
 
-/** The time at `start`, or undefined when it is not a time that exists. */
+const daysIn = (year: number, month: number): number => {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
+}
+
+/** The time at `start`, or undefined when it is not a time that exists (a leap second is not one here). */
 export function readTimestamp(bytes: Buffer, start: number): Date | undefined {
   const year = readDigits(bytes, start, 4)
   const month = readDigits(bytes, start + 4, 2)
@@ -21,18 +26,11 @@ export function readTimestamp(bytes: Buffer, start: number): Date | undefined {
   const hour = readDigits(bytes, start + 8, 2)
   const minute = readDigits(bytes, start + 10, 2)
   const second = readDigits(bytes, start + 12, 2)
-  const date = new Date(
-    Date.UTC(year, month - 1, day, hour, minute, second, readDigits(bytes, start + 14, 3)),
-  )
-  // Date.UTC rolls 31 February into March, hour 25 into the next day, and maps the years 0–99 to 1900–1999.
-  const exists =
-    date.getUTCFullYear() === year &&
-    date.getUTCMonth() === month - 1 &&
-    date.getUTCDate() === day &&
-    date.getUTCHours() === hour &&
-    date.getUTCMinutes() === minute &&
-    date.getUTCSeconds() === second
-  return exists ? date : undefined
+  const millisecond = readDigits(bytes, start + 14, 3)
+  // Date.UTC would roll 31 February into March and take the years 0–99 for 1900–1999. NaN fails every comparison.
+  const isDate = year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month)
+  if (!(isDate && hour <= 23 && minute <= 59 && second <= 59 && millisecond >= 0)) return undefined
+  return new Date(Date.UTC(year, month - 1, day, hour, minute, second, millisecond))
 }
 
 function writeDigits(bytes: Buffer, start: number, count: number, value: number): void {

@@ -36,26 +36,38 @@ export function readVarOctets(cursor: Cursor): Buffer {
   return readBytes(cursor, length)
 }
 
-function toBigInt(bytes: Buffer): bigint {
-  if (bytes.length <= 6) return BigInt(bytes.readUIntBE(0, bytes.length))
-  if (bytes.length === 8) return bytes.readBigUInt64BE(0)
-  return (BigInt(bytes.readUIntBE(0, 3)) << 32n) | BigInt(bytes.readUInt32BE(3))
+function toBigInt(bytes: Buffer, offset: number, length: number): bigint {
+  if (length <= 6) return BigInt(bytes.readUIntBE(offset, length))
+  if (length === 8) return bytes.readBigUInt64BE(offset)
+  return (BigInt(bytes.readUIntBE(offset, 3)) << 32n) | BigInt(bytes.readUInt32BE(offset + 3))
 }
 
 const UINT64_MAX = 2n ** 64n - 1n
 
 /** An unsigned integer of 1 to 8 bytes. With `saturate`, longer ones are read as 2^64 − 1 instead of refused. */
 export function readVarUint(cursor: Cursor, saturate = false): bigint {
-  const bytes = readVarOctets(cursor)
-  if (bytes.length === 0) throw new InvalidStreamPacket('integer without bytes')
-  if (bytes.length <= 8) return toBigInt(bytes)
-  if (saturate) return UINT64_MAX
-  throw new InvalidStreamPacket('integer above 64 bits')
+  const { bytes, offset } = cursor
+  const length = bytes[offset] ?? 0
+  if (length > 8 || offset + length >= bytes.length) {
+    const { length: actual } = readVarOctets(cursor)
+    if (actual > 8 && saturate) return UINT64_MAX
+    throw new InvalidStreamPacket('integer above 64 bits')
+  }
+  if (length === 0) throw new InvalidStreamPacket('integer without bytes')
+  cursor.offset = offset + 1 + length
+  return toBigInt(bytes, offset + 1, length)
 }
 
+/** The least values that need 2, 3, … 9 bytes. */
+const byteLimits = Array.from({ length: 8 }, (_, index) => 2n ** BigInt(8 * (index + 1)))
+
+/** Bytes that the value needs: 1 to 8, and 9 for what does not fit into 64 bits. */
 export function varUintBytes(value: bigint): number {
   let bytes = 1
-  for (let rest = value >> 8n; rest > 0n; rest >>= 8n) bytes++
+  for (const limit of byteLimits) {
+    if (value < limit) return bytes
+    bytes++
+  }
   return bytes
 }
 
