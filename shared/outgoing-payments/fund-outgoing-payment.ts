@@ -45,7 +45,12 @@ export async function fundOutgoingPayment(
 /** All steps, from wherever an earlier run stopped. `false` when the payment left FUNDING meanwhile. */
 export async function fundAndStart(ctx: Context, payment: OutgoingPaymentRow): Promise<boolean> {
   if (!(await markFundingStarted(ctx.db, { id: payment.id, now: ctx.clock.now() }))) return false
-  await deposit(ctx, payment)
+  const [event] = await Promise.all([
+    findPaymentEvent(ctx.db, { outgoingPaymentId: payment.id, types: ['outgoing_payment.created'] }),
+    ensureAccount(ctx, payment),
+  ])
+  assert(event, 'a payment is created together with its event', payment.id)
+  await deposit(ctx, payment, event.id)
   await startSending(ctx.db, { id: payment.id, now: ctx.clock.now() })
   return true
 }
@@ -61,21 +66,19 @@ export const outgoingPaymentAccount = (
   userData64: tenantSurrogate(payment.tenantId),
 })
 
-async function deposit(ctx: Context, payment: OutgoingPaymentRow): Promise<void> {
-  const event = await findPaymentEvent(ctx.db, {
-    outgoingPaymentId: payment.id,
-    types: ['outgoing_payment.created'],
-  })
-  assert(event, 'a payment is created together with its event', payment.id)
+async function ensureAccount(ctx: Context, payment: OutgoingPaymentRow): Promise<void> {
   const account = outgoingPaymentAccount(payment)
   const [status] = await ctx.ledger.createAccounts([account])
   assert(status && isSuccess(status), 'the account of a payment can be made', { status, account })
+}
+
+async function deposit(ctx: Context, payment: OutgoingPaymentRow, transferId: string): Promise<void> {
   try {
     await depositLiquidity(ctx, {
       accountId: payment.id,
       tenantId: payment.tenantId,
-      ledger: account.ledger,
-      transferId: event.id,
+      ledger: payment.walletAddress.asset.ledger,
+      transferId,
       amount: payment.debitAmount.value,
       acceptRepeat: true,
     })
