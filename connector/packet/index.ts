@@ -3,7 +3,7 @@
  * that are not a packet end in {@link InvalidPacket}, never in anything else. Only forwarding has code of its own: it reads a
  * Prepare without copying and patches amount and expiry in place, because nothing else of it changes on the way.
  */
-export { isIlpAddress, isOwnOrBelow } from './address.ts'
+export { isIlpAddress } from './address.ts'
 export {
   deserializePrepare,
   deserializeReply,
