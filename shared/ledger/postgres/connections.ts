@@ -85,8 +85,9 @@ export function createConnections(options: ConnectionOptions): Connections {
       const deadline = performance.now() + options.timeoutMs
       for (let count = 0; ; count++) {
         const remainingMs = Math.max(1, deadline - performance.now())
+        const next = statement(count)
         try {
-          return await attempt(statement(count), remainingMs)
+          return await attempt(next, remainingMs)
         } catch (error) {
           if (!isPassing(error)) throw error
           options.onLost()

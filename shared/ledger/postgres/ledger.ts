@@ -101,13 +101,13 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
       assertNewAccounts(events)
       return accounts.submit(events)
     },
-    createTransfers(events) {
+    async createTransfers(events) {
       assertTransferEvents(events)
       return transfers.submit(events)
     },
     lookupAccounts: (ids) => accountReads.submit(ids),
     lookupTransfers: (ids) => transferReads.submit(ids),
-    queryTransfers(filter) {
+    async queryTransfers(filter) {
       assert(filter.accountId ?? filter.userData128, 'a query names an account or user data', filter)
       return searchTransfers(connections, filter, ctx.now())
     },
