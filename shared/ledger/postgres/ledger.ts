@@ -43,6 +43,8 @@ export interface PostgresLedgerOptions {
   sweepIntervalMs?: number
   /** How batches are applied; both give the same results. `auto` chooses the cheaper. */
   path?: 'auto' | 'clean' | 'ordered'
+  /** Told of each batch of transfers, for metrics. */
+  onBatch?: (batch: { path: 'clean' | 'ordered'; events: number }) => void
 }
 
 export interface PostgresLedger extends Ledger {
@@ -59,6 +61,7 @@ interface Context {
   connections: Connections
   reservations: Reservations
   now: () => Date | undefined
+  onBatch: NonNullable<PostgresLedgerOptions['onBatch']>
 }
 
 /** A ledger in Postgres. The schema must be there: see `migrateLedger`. Any number of processes may share it. */
@@ -73,7 +76,12 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
     prepared: options.prepared ?? true,
     onLost: () => reservations.clear(),
   })
-  const ctx: Context = { connections, reservations, now: () => options.clock?.now() }
+  const ctx: Context = {
+    connections,
+    reservations,
+    now: () => options.clock?.now(),
+    onBatch: options.onBatch ?? (() => undefined),
+  }
   const limits = {
     batchSizeMax: EVENTS_PER_CALL_MAX,
     queueSizeMax: options.queueSizeMax ?? 20_000,
@@ -162,6 +170,7 @@ function transferApplier(ctx: Context, path: 'auto' | 'clean' | 'ordered') {
     failingShare = failingShare * 0.9 + (isClean ? 0 : 0.1)
     if (!isClean) return applyInOrder(ctx, arena, events)
     noteApplied(plan, Number(row.batch), ctx.reservations)
+    ctx.onBatch({ path: 'clean', events: events.length })
     return events.map(() => 'created')
   }
 }
@@ -189,6 +198,7 @@ async function applyInOrder(
 }
 
 function noteOrdered(ctx: Context, events: readonly TransferEvent[], text: string): CreateTransferStatus[] {
+  ctx.onBatch({ path: 'ordered', events: events.length })
   const holds = new Map<number, { id: number; size: number }>()
   const results = parseStatuses(text)
   for (const [index, { status, hold }] of results.entries()) {

@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
+import fc from 'fast-check'
+import { silentLogger } from '../platform/index.ts'
+import { createTestDatabase, type TestClock, type TestDatabase, testClock } from '../testing/index.ts'
+import { auditLedger } from './audit.ts'
+import { createModelLedger } from './model.ts'
+import {
+  accountCode,
+  isSuccess,
+  type Ledger,
+  type LedgerId,
+  type NewAccount,
+  type TransferEvent,
+  ZERO_ID,
+} from './port.ts'
+import { createPostgresLedger, type PostgresLedger } from './postgres/ledger.ts'
+
+const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31))
+console.log(`seed ${seed} (repeat with FC_SEED=${seed})`)
+
+/** Each of two ledgers has: settlement, three that cannot be overdrawn, one without a limit; and then there is nobody. */
+const ACCOUNTS_PER_LEDGER = 5
+const NOBODY = 2 * ACCOUNTS_PER_LEDGER
+
+/** What an event is, in numbers; places are taken modulo what there is. */
+interface Draft {
+  kind: TransferEvent['kind']
+  linked: boolean
+  /** Which earlier id it uses again; `undefined`: an id of its own. */
+  repeats: number | undefined
+  /** Which earlier event it posts or voids. */
+  pending: number
+  debit: number
+  credit: number
+  ledger: number | undefined
+  amount: bigint | undefined
+  timeoutSeconds: number
+  tag: number
+  userData32: number
+}
+
+type Round = { seconds: number; calls: Draft[][] }
+
+const drafts = (input: { faults: boolean }): fc.Arbitrary<Draft> => {
+  const amounts = fc.oneof(
+    { weight: 6, arbitrary: fc.bigInt(1n, 40n) },
+    { weight: input.faults ? 2 : 0, arbitrary: fc.constantFrom(0n, 2n ** 63n, 2n ** 64n - 1n) },
+    { weight: input.faults ? 1 : 0, arbitrary: fc.bigInt(0n, 2n ** 64n - 1n) },
+  )
+  const place = fc.nat({ max: input.faults ? NOBODY : NOBODY - 1 })
+  return fc.record({
+    kind: fc.oneof(
+      { weight: 3, arbitrary: fc.constant('pending' as const) },
+      { weight: 2, arbitrary: fc.constant('posted' as const) },
+      { weight: 3, arbitrary: fc.constant('post' as const) },
+      { weight: 2, arbitrary: fc.constant('void' as const) },
+    ),
+    linked: fc.oneof({ weight: 2, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.boolean() }),
+    repeats: input.faults
+      ? fc.oneof(
+          { weight: 5, arbitrary: fc.constant(undefined) },
+          { weight: 1, arbitrary: fc.nat({ max: 200 }) },
+        )
+      : fc.constant(undefined),
+    pending: fc.nat({ max: 200 }),
+    debit: place,
+    credit: place,
+    ledger: input.faults
+      ? fc.oneof({ weight: 9, arbitrary: fc.constant(undefined) }, fc.nat({ max: 1 }))
+      : fc.constant(undefined),
+    amount: fc.oneof({ weight: 4, arbitrary: amounts }, fc.constant(undefined)),
+    timeoutSeconds: input.faults ? fc.nat({ max: 4 }) : fc.integer({ min: 2, max: 60 }),
+    tag: fc.nat({ max: 3 }),
+    userData32: fc.constantFrom(0, 0, 1, 2 ** 32 - 1),
+  })
+}
+
+const scripts = (input: { faults: boolean }): fc.Arbitrary<Round[]> =>
+  fc.array(
+    fc.record({
+      seconds: input.faults ? fc.nat({ max: 2 }) : fc.constantFrom(0, 0, 0, 1),
+      calls: fc.array(fc.array(drafts(input), { minLength: 1, maxLength: 5 }), {
+        minLength: 1,
+        maxLength: 8,
+      }),
+    }),
+    { minLength: 1, maxLength: 8 },
+  )
+
+let nextLedger = 1
+
+/** Accounts and ids of one run; nothing is shared with other runs. */
+function createWorld() {
+  const ledgers = [nextLedger++, nextLedger++] as const
+  const ids = Array.from({ length: NOBODY + 1 }, () => randomUUID())
+  const tags = [undefined, ZERO_ID, randomUUID(), ids[1]]
+  const accounts = ids.slice(0, NOBODY).map((id, index): NewAccount => {
+    const role = index % ACCOUNTS_PER_LEDGER
+    return {
+      id,
+      ledger: ledgers[index < ACCOUNTS_PER_LEDGER ? 0 : 1],
+      code: role === 0 ? accountCode.settlement : accountCode.peer,
+      creditsMustNotExceedDebits: role === 0,
+      debitsMustNotExceedCredits: role > 0 && role < 4,
+    }
+  })
+  const made: TransferEvent[] = []
+  const ledgerAt = (place: number) => ledgers[place < ACCOUNTS_PER_LEDGER ? 0 : 1]
+
+  const eventOf = (draft: Draft, faults: boolean): TransferEvent => {
+    const earlier = (place: number): LedgerId => made[place % made.length]?.id ?? randomUUID()
+    const pendings = faults ? made : made.filter((event) => event.kind === 'pending')
+    const common = {
+      id: draft.repeats === undefined ? randomUUID() : earlier(draft.repeats),
+      ...(draft.linked && { linked: true }),
+      ...(tags[draft.tag] !== undefined && { userData128: tags[draft.tag] as string }),
+      ...(draft.userData32 > 0 && { userData32: draft.userData32, userData64: 2n ** 64n - 1n }),
+    }
+    if (draft.kind === 'post' || draft.kind === 'void') {
+      const pendingId = pendings[draft.pending % Math.max(1, pendings.length)]?.id ?? randomUUID()
+      if (draft.kind === 'void') return { ...common, kind: 'void', pendingId }
+      return {
+        ...common,
+        kind: 'post',
+        pendingId,
+        ...(draft.amount !== undefined && { amount: draft.amount }),
+      }
+    }
+    // Mostly within one ledger, otherwise nothing would pass.
+    const debit = draft.debit
+    const inLedger =
+      (debit < ACCOUNTS_PER_LEDGER ? 0 : ACCOUNTS_PER_LEDGER) + (draft.credit % ACCOUNTS_PER_LEDGER)
+    const movement = {
+      ...common,
+      debitAccountId: ids[debit] as string,
+      creditAccountId: ids[faults && draft.tag === 3 ? draft.credit : inLedger] as string,
+      ledger: draft.ledger === undefined ? ledgerAt(debit) : (ledgers[draft.ledger] as number),
+      code: faults && draft.credit === 7 ? 0 : 1 + (draft.tag % 2),
+      amount: draft.amount ?? 3n,
+    }
+    return draft.kind === 'posted'
+      ? { ...movement, kind: 'posted' }
+      : { ...movement, kind: 'pending', timeoutSeconds: draft.timeoutSeconds }
+  }
+
+  return {
+    accounts,
+    made,
+    /** A repeat is now and then exact, so that `exists` comes up. */
+    event(draft: Draft, faults: boolean): TransferEvent {
+      const original =
+        draft.repeats === undefined ? undefined : made[draft.repeats % Math.max(1, made.length)]
+      const event = original && draft.amount === undefined ? original : eventOf(draft, faults)
+      made.push(event)
+      return event
+    },
+    deposits: (): TransferEvent[] =>
+      accounts.flatMap((account, index) =>
+        index % ACCOUNTS_PER_LEDGER === 0
+          ? []
+          : {
+              kind: 'posted' as const,
+              id: randomUUID(),
+              debitAccountId: ids[index < ACCOUNTS_PER_LEDGER ? 0 : ACCOUNTS_PER_LEDGER] as string,
+              creditAccountId: account.id,
+              ledger: account.ledger,
+              code: 2,
+              amount: 200n,
+            },
+      ),
+  }
+}
+
+describe('both paths of the Postgres ledger and the model agree', () => {
+  let databases: TestDatabase[]
+  let clock: TestClock
+  let paths: PostgresLedger[]
+  const taken = { clean: 0, ordered: 0 }
+
+  before(async () => {
+    clock = testClock()
+    databases = await Promise.all([createTestDatabase('ledger'), createTestDatabase('ledger')])
+    paths = databases.map(({ connectionString }, index) =>
+      createPostgresLedger({
+        connectionString,
+        log: silentLogger,
+        clock,
+        sweepIntervalMs: 0,
+        path: index === 0 ? 'clean' : 'ordered',
+        onBatch: ({ path }) => {
+          if (index === 0) taken[path]++
+        },
+      }),
+    )
+  })
+
+  after(async () => {
+    for (const ledger of paths) await ledger.close()
+    for (const { connectionString, drop } of databases) {
+      assert.deepEqual(await auditLedger(connectionString, { now: clock.now() }), [])
+      await drop()
+    }
+  })
+
+  const run = async (rounds: Round[], faults: boolean): Promise<void> => {
+    const model = createModelLedger(clock)
+    const ledgers: Ledger[] = [model, ...paths]
+    const world = createWorld()
+    const deposits = world.deposits()
+    for (const ledger of ledgers) {
+      assert.ok((await ledger.createAccounts(world.accounts)).every(isSuccess))
+      assert.ok((await ledger.createTransfers(deposits)).every(isSuccess))
+    }
+    for (const { seconds, calls } of rounds) {
+      clock.advance(seconds * 1000)
+      const events = calls.map((call) => call.map((draft) => world.event(draft, faults)))
+      // Submitted together, so that the batcher puts them into one batch; the model takes them one after the other.
+      const [expected, ...answers] = await Promise.all(
+        ledgers.map((ledger) => Promise.all(events.map((call) => ledger.createTransfers(call)))),
+      )
+      for (const answer of answers) assert.deepEqual(answer, expected)
+      await assertSameBooks(model, world.accounts)
+    }
+    const ids = [...new Set(world.made.map((event) => event.id))]
+    const expected = await model.lookupTransfers(ids)
+    const lists = await Promise.all(
+      world.accounts.map(({ id }) => model.queryTransfers({ accountId: id, limit: 50, reversed: true })),
+    )
+    for (const ledger of paths) {
+      assert.deepEqual(await ledger.lookupTransfers(ids), expected)
+      for (const [index, { id }] of world.accounts.entries())
+        assert.deepEqual(
+          await ledger.queryTransfers({ accountId: id, limit: 50, reversed: true }),
+          lists[index],
+        )
+    }
+  }
+
+  const assertSameBooks = async (model: Ledger, accounts: readonly NewAccount[]): Promise<void> => {
+    const ids = accounts.map((account) => account.id)
+    const books = (found: Awaited<ReturnType<Ledger['lookupAccounts']>>) =>
+      found.map((account) => account && { ...account, createdAt: undefined })
+    const expected = books(await model.lookupAccounts(ids))
+    for (const ledger of paths) {
+      await ledger.sweep()
+      assert.deepEqual(books(await ledger.lookupAccounts(ids)), expected)
+    }
+  }
+
+  const property = (faults: boolean) => fc.asyncProperty(scripts({ faults }), (rounds) => run(rounds, faults))
+  const options = { seed, endOnFailure: true }
+
+  test('with faults of every kind', () => fc.assert(property(true), { ...options, numRuns: 25 }))
+
+  test('mostly clean, so that the fast path is taken', async () => {
+    const before = { ...taken }
+    await fc.assert(property(false), { ...options, numRuns: 20 })
+    assert.ok(taken.clean > before.clean + 20, `the fast path was taken ${taken.clean - before.clean} times`)
+    assert.ok(taken.ordered > before.ordered, 'and the other one too')
+  })
+})
