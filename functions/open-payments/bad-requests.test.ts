@@ -208,6 +208,16 @@ test('a body without a type, malformed or too large', async () => {
   assert.deepEqual([large.status, large.body.error?.description], [413, 'request entity too large'])
 })
 
+test('what parses but cannot be stored is refused as malformed', async () => {
+  const url = `${node.url}/${node.tenantId}/incoming-payments`
+  for (const metadata of [`${'['.repeat(100_000)}${']'.repeat(100_000)}`, '"\\u0000"', '"\\ud800"']) {
+    const body = `{"walletAddress":"${walletAddress}","metadata":{"a":${metadata}}}`
+    const answer = await send(url, { method: 'POST', headers: json, body })
+    assert.equal(answer.status, 400, answer.text)
+    assert.match(answer.body.error?.description ?? '', /^Bad Request: /)
+  }
+})
+
 test('ids and tenants that cannot be are absent, never an error of ours', async () => {
   const strange = ['1', 'x', '%00', 'null', "'--", 'ffffffff-ffff-ffff-ffff-fffffffffff', '%F0%9F%92%A9']
   for (const id of [...strange, uuidv7()])

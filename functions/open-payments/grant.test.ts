@@ -62,11 +62,24 @@ test('of several items that cover the request the widest counts', () => {
   assert.equal(decide(item(['read']), item(['read-all'], { identifier: 'https://x.example' })).seesAll, false)
 })
 
+test('paying needs a grant that names the wallet address', () => {
+  for (const action of ['create', 'read', 'list'] as const)
+    assert.throws(
+      () =>
+        decideGrant(
+          token([{ type: 'outgoing-payment', actions: [action] }]),
+          wanted(action, 'outgoing-payment'),
+        ),
+      refused('insufficient_grant'),
+    )
+})
+
 test('limits are never lost beside an item that has none', () => {
   const limits = { debitAmount: { value: '1', assetCode: 'USD', assetScale: 2 } }
   const pay = (more: Partial<GrantedAccess> = {}) => ({
     type: 'outgoing-payment',
     actions: ['create'],
+    identifier,
     ...more,
   })
   const decide = (...items: GrantedAccess[]) =>

@@ -19,11 +19,15 @@ export function tokenOf(authorization: string | undefined): string {
   return token
 }
 
-/** Compared again here, although the authorization server has matched already: a mistake there would be money here. */
+/**
+ * Compared again here, although the authorization server has matched already: a mistake there would be money here. What pays
+ * names the wallet address that it pays from; other items may leave it open.
+ */
 const covers = (granted: GrantedAccess, wanted: RequestedAccess): boolean =>
   granted.type === wanted.type &&
   (granted.actions.includes(wanted.action) || includesAll(granted, wanted)) &&
-  (granted.identifier === undefined || granted.identifier === wanted.identifier)
+  (granted.identifier === wanted.identifier ||
+    (granted.identifier === undefined && granted.type !== 'outgoing-payment'))
 
 const includesAll = (granted: GrantedAccess, { action }: RequestedAccess): boolean =>
   (action === 'read' || action === 'list') && granted.actions.includes(`${action}-all`)

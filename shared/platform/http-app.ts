@@ -1,6 +1,7 @@
 import cors from '@fastify/cors'
 import fastify, { type FastifyInstance } from 'fastify'
 import { messageOf } from './errors.ts'
+import { parseJsonBody } from './json-body.ts'
 import type { Logger } from './log.ts'
 
 declare module 'fastify' {
@@ -50,14 +51,10 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     { parseAs: 'buffer' },
     (request, body, done) => {
       request.rawBody = body
-      if (body.length === 0) {
-        done(null, undefined)
-        return
-      }
       try {
-        done(null, JSON.parse(body.toString('utf8')))
-      } catch {
-        done(Object.assign(new Error('Bad Request'), { statusCode: 400, code: 'malformed_json' }), undefined)
+        done(null, parseJsonBody(body))
+      } catch (error) {
+        done(error as Error, undefined)
       }
     },
   )
