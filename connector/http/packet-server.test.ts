@@ -187,14 +187,14 @@ test('many packets at once over one server', async () => {
   assert.equal(replies.filter((reply) => !isReject(reply)).length, 200)
 })
 
-test('a reject of the next hop is relayed byte for byte', async () => {
+test('a reject of the next hop is relayed byte for byte', async (t) => {
   const reject = {
     ...createReject('F99', { triggeredBy: 'test.far.away' }),
     message: 'no µ',
     data: Buffer.from('x'),
   }
   const other = await startTestHop(() => reject)
+  t.after(() => other.close())
   await node.peer(usd, { address: 'test.c', endpoint: other.url })
   assert.deepEqual(await postPrepare(node.url, token, testPrepare('test.c.x')), reject)
-  await other.close()
 })

@@ -265,7 +265,7 @@ test('a payment is only reached through its own tenant', async () => {
   assert.ok(isFulfill((await send(receiver, 10n)).reply))
 })
 
-test('the same Prepare again is fulfilled again and credited once, also by a process that remembers nothing', async () => {
+test('the same Prepare again is fulfilled again and credited once, also by a process that remembers nothing', async (t) => {
   const receiver = await node.incomingPayment(usd, 100n)
   const { prepare, reply } = await send(receiver, 30n)
   assert.ok(isFulfill(reply))
@@ -275,13 +275,13 @@ test('the same Prepare again is fulfilled again and credited once, also by a pro
     assert.deepEqual(again.fulfillment, reply.fulfillment)
   }
   const second = await startTestNode({ connectionString: database.connectionString })
+  t.after(() => second.close())
   const replies = await Promise.all([1, 2, 3].map(() => postPrepare(second.url, from.token, prepare)))
   assert.ok(replies.every(isFulfill))
   assert.deepEqual(await state(receiver), ['PROCESSING', 30n])
   // What it believes to have received is the ledger's figure: 70 more are wanted, and no further.
   assert.ok(isFulfill((await send(receiver, 70n, { url: second.url })).reply))
   assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
-  await second.close()
 })
 
 test('the same condition with another amount is answered by nobody: it was delivered, but not this much', async () => {

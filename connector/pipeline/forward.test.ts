@@ -261,7 +261,7 @@ test('the same Prepare while it is under way waits for the one answer; afterward
   assert.deepEqual(await balances(), [990n, 10n])
 })
 
-test('a repeat that only the ledger remembers is never forwarded again', async () => {
+test('a repeat that only the ledger remembers is never forwarded again', async (t) => {
   const { from, balances, address } = await pair()
   const fulfilled = testPrepare(address)
   const refused = testPrepare(address)
@@ -272,6 +272,7 @@ test('a repeat that only the ledger remembers is never forwarded again', async (
 
   // Another process on the same databases stands for this one after a restart.
   const second = await startTestNode({ connectionString: database.connectionString })
+  t.after(() => second.close())
   const headers = { authorization: `Bearer ${from.token}`, 'content-type': 'application/octet-stream' }
   const again = await postBytes(second.url, serializePrepare(fulfilled), headers)
   // Neither Fulfill, which it does not know, nor Reject, which would be a lie.
@@ -281,7 +282,6 @@ test('a repeat that only the ledger remembers is never forwarded again', async (
     code: 'T00',
     message: 'packet was already answered',
   })
-  await second.close()
   assert.equal(hop.requests.length, 2)
   assert.deepEqual(await balances(), [990n, 10n])
 })

@@ -6,6 +6,7 @@ import {
   parseRateInput,
   parseRpcRequest,
   parseSendInput,
+  parseSettleInput,
   RPC_SIGNATURE_HEADER,
   RPC_SIGNATURE_VERSION,
   RPC_SIGNATURE_WINDOW_MS,
@@ -13,6 +14,7 @@ import {
   toWireProbeResult,
   toWireRate,
   toWireSendResult,
+  toWireSettleResult,
 } from '../../shared/connector-client/index.ts'
 import {
   type Clock,
@@ -30,7 +32,7 @@ import { type ProbeContext, probe, ratesUnavailable } from './probe.ts'
 import type { Sessions } from './sessions.ts'
 
 export interface RpcServerOptions extends ProbeContext {
-  sessions: Pick<Sessions, 'send'>
+  sessions: Pick<Sessions, 'send' | 'settle'>
   rates: Rates
   counters: Counters
   clock: Clock
@@ -108,6 +110,8 @@ async function dispatch(options: RpcServerOptions, { method, params }: RpcReques
       return toWireProbeResult(await probe(options, parseProbeInput(params)))
     case 'send':
       return toWireSendResult(await options.sessions.send(parseSendInput(params)))
+    case 'settle':
+      return toWireSettleResult(await options.sessions.settle(parseSettleInput(params)))
     case 'getPrice':
       return toWireRate(await options.rates.price({ ...parseRateInput(params), tolerance: 'fresh' }))
     default:

@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ConnectorRefusal, type SendInput, type SendResult } from '../../shared/connector-client/index.ts'
+import {
+  ConnectorRefusal,
+  type SendInput,
+  type SendResult,
+  type SettleInput,
+  type SettleResult,
+} from '../../shared/connector-client/index.ts'
 import type { Ledger } from '../../shared/ledger/index.ts'
 import { type Clock, Fault, isUuid, type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { IncomingAccount, Pipeline } from '../pipeline/index.ts'
@@ -17,6 +23,8 @@ export interface SessionsContext {
 /** Payments that this connector is sending, or has sent a short while ago. */
 export interface Sessions {
   send(input: SendInput): Promise<SendResult>
+  /** Waits for what is under way and tells what is known; a payment that this process did not send is `unknown`. */
+  settle(input: SettleInput): Promise<SettleResult>
   readonly size: number
   /** Sends nothing new, waits for what is under way and records it. */
   close(): Promise<void>
@@ -103,6 +111,23 @@ export function createSessions(ctx: SessionsContext): Sessions {
       })
       return await session.slice
     },
+    async settle({ outgoingPaymentId, budgetMs }) {
+      const session = sessions.get(outgoingPaymentId)
+      if (!session) return { status: 'unknown' }
+      session.usedAtMs = ctx.clock.nowMs()
+      // A slice that runs is waited for first: only then may the payment be drained.
+      const settling = (session.slice ?? Promise.resolve())
+        .catch(() => undefined)
+        .then(() => {
+          session.slice ??= retire(ctx, session).finally(() => {
+            session.slice = undefined
+          })
+          return session.slice
+        })
+      const isSettled = await withinMs(settling, budgetMs)
+      const { known } = session
+      return known ? { status: isSettled ? 'settled' : 'pending', ...known } : { status: 'unknown' }
+    },
     async close() {
       closing.abort()
       clearInterval(interval)
@@ -114,6 +139,19 @@ export function createSessions(ctx: SessionsContext): Sessions {
       )
     },
   }
+}
+
+/** Whether `work` ended well in time. It goes on when it did not. */
+async function withinMs(work: Promise<unknown>, budgetMs: number): Promise<boolean> {
+  const timer = new AbortController()
+  const ended = work.then(
+    () => true,
+    () => false,
+  )
+  const late = sleep(budgetMs, false, { signal: timer.signal }).catch(() => false)
+  const isInTime = await Promise.race([ended, late])
+  timer.abort()
+  return isInTime
 }
 
 const goingDown = () =>
