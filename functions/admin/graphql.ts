@@ -104,7 +104,14 @@ export function createGraphql<Context>(options: {
     onOperation: (request, _args, result: ExecutionResult) => {
       if (!('data' in result)) request.context.notRun = true
     },
-    formatError: (error) => toGraphqlError(error as GraphQLError | Error, options.log),
+    formatError: (error) =>
+      error instanceof GraphQLError
+        ? toGraphqlError(error, options.log)
+        : // graphql-http could not read the request itself.
+          toGraphqlError(
+            new GraphQLError(error.message, { extensions: { code: 'BAD_REQUEST' } }),
+            options.log,
+          ),
   })
 
   return async (

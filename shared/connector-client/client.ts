@@ -6,12 +6,14 @@ import {
   parseProbeResult,
   parseRpcAnswer,
   parseSendResult,
+  parseSettleResult,
   parseWireRate,
   type RpcError,
   type RpcMethod,
   toWireProbeInput,
   toWireRateInput,
   toWireSendInput,
+  toWireSettleInput,
 } from './schema.ts'
 import { RPC_SIGNATURE_HEADER, RPC_SIGNATURE_VERSION } from './secret.ts'
 
@@ -96,6 +98,8 @@ export function createConnectorClient(options: ConnectorClientOptions): Connecto
     probe: async (input) => parsed(parseProbeResult, await call('probe', toWireProbeInput(input), ANSWER_MS)),
     send: async (input) =>
       parsed(parseSendResult, await call('send', toWireSendInput(input), input.budgetMs + GRACE_MS)),
+    settle: async (input) =>
+      parsed(parseSettleResult, await call('settle', toWireSettleInput(input), input.budgetMs + GRACE_MS)),
     getPrice: async (input) =>
       parsed(parseWireRate, await call('getPrice', toWireRateInput(input), ANSWER_MS)),
     close: async () => {},

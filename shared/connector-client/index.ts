@@ -14,6 +14,8 @@ export type {
   SendFailure,
   SendInput,
   SendResult,
+  SettleInput,
+  SettleResult,
   SourceAsset,
   StreamDestination,
 } from './model.ts'
@@ -24,12 +26,14 @@ export {
   parseRateInput,
   parseRpcRequest,
   parseSendInput,
+  parseSettleInput,
   type RpcError,
   type RpcMethod,
   type RpcRequest,
   toWireProbeResult,
   toWireRate,
   toWireSendResult,
+  toWireSettleResult,
 } from './schema.ts'
 export {
   connectorRpcSecret,

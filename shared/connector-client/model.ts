@@ -73,6 +73,23 @@ export type SendResult = {
   packets: PacketCounts
 } & ({ status: 'done' } | { status: 'progress' } | { status: 'failed'; failure: SendFailure })
 
+export interface SettleInput {
+  outgoingPaymentId: string
+  /** How long the call may wait for packets under way. */
+  budgetMs: number
+}
+
+/** What the connector itself knows of a payment that it sends or has sent a short while ago. */
+export type SettleResult =
+  | { status: 'unknown' }
+  | {
+      /** `settled`: no packet is under way, so the totals are exact and recorded. */
+      status: 'settled' | 'pending'
+      sentAmount: bigint
+      deliveredAmount: bigint
+      packets: PacketCounts
+    }
+
 export interface RateInput {
   tenantId: string
   sourceAssetCode: string
@@ -88,6 +105,8 @@ export interface ConnectorClient {
   probe(input: ProbeInput): Promise<ProbeResult>
   /** Idempotent by payment id: a second call while one runs joins it. Runs in slices of `budgetMs`. */
   send(input: SendInput): Promise<SendResult>
+  /** Starts nothing: waits for what is under way and tells the totals. For payments whose receiver takes no more. */
+  settle(input: SettleInput): Promise<SettleResult>
   /** Price of one whole unit of the source asset in the destination asset; 1 when the codes are equal. */
   getPrice(input: RateInput): Promise<Rate>
   close(): Promise<void>

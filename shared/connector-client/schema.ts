@@ -8,6 +8,8 @@ import type {
   SendFailure,
   SendInput,
   SendResult,
+  SettleInput,
+  SettleResult,
   SourceAsset,
   StreamDestination,
 } from './model.ts'
@@ -17,7 +19,7 @@ import type {
  * travels as decimal text, rates as two of them. Both ends parse what they get: a newer or older other side is an error with a
  * name, never a wrong amount.
  */
-export const rpcMethods = ['probe', 'send', 'getPrice'] as const
+export const rpcMethods = ['probe', 'send', 'settle', 'getPrice'] as const
 export type RpcMethod = (typeof rpcMethods)[number]
 
 export interface RpcRequest {
@@ -223,6 +225,42 @@ export function parseSendResult(value: unknown): SendResult {
   if (status === 'failed') return { ...totals, status, failure: failureOf(fields.failure) }
   if (status === 'done' || status === 'progress') return { ...totals, status }
   throw new MalformedRpc('status must be done, progress or failed')
+}
+
+export const toWireSettleInput = ({ outgoingPaymentId, budgetMs }: SettleInput) => ({
+  outgoingPaymentId,
+  budgetMs,
+})
+
+export function parseSettleInput(value: unknown): SettleInput {
+  const fields = fieldsOf(value, 'params')
+  return {
+    outgoingPaymentId: textOf(fields, 'outgoingPaymentId'),
+    budgetMs: wholeOf(fields, 'budgetMs', BUDGET_MS_MAX),
+  }
+}
+
+export const toWireSettleResult = (result: SettleResult) =>
+  result.status === 'unknown'
+    ? result
+    : {
+        ...result,
+        sentAmount: result.sentAmount.toString(),
+        deliveredAmount: result.deliveredAmount.toString(),
+      }
+
+export function parseSettleResult(value: unknown): SettleResult {
+  const fields = fieldsOf(value, 'result')
+  const { status } = fields
+  if (status === 'unknown') return { status }
+  if (status !== 'settled' && status !== 'pending')
+    throw new MalformedRpc('status must be unknown, settled or pending')
+  return {
+    status,
+    sentAmount: amountOf(fields, 'sentAmount'),
+    deliveredAmount: amountOf(fields, 'deliveredAmount'),
+    packets: countsOf(fields.packets),
+  }
 }
 
 export const toWireRateInput = ({ tenantId, sourceAssetCode, destinationAssetCode }: RateInput) => ({

@@ -4,7 +4,10 @@ import { milliseconds, redisUrl, secretText, timerMilliseconds } from './parsers
 const { boolean, httpUrl, integer, list, oneOf, port, text } = configuration
 
 const workers = (name: string, what: string) =>
-  variable(name, integer({ min: 1, max: 10_000 }), { about: `${what} worked on at once`, default: 1 })
+  variable(name, integer({ min: 1, max: 10_000 }), {
+    about: `multiplies how many ${what} one process works on at once; one already means many`,
+    default: 1,
+  })
 const idle = (name: string, defaultMs: number) =>
   variable(name, timerMilliseconds, {
     about: 'interval in ms at which a worker looks for work that nothing announced',

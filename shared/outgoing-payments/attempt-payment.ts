@@ -1,4 +1,6 @@
-import { minimum } from '../money/index.ts'
+import type { Account } from '../ledger/index.ts'
+import { maximum, minimum } from '../money/index.ts'
+import { leastDelivered, type Progress } from '../payment-methods/index.ts'
 import { assert } from '../platform/index.ts'
 import { getReceiver, type Receiver, receiverClosed, wantedAmount } from '../receivers/index.ts'
 import type { SendingContext } from './context.ts'
@@ -19,28 +21,25 @@ const closedMessage = {
 }
 
 /**
- * Sends what is left of a payment, as far as one slice goes. `sentAmount` is the ledger's. Throws only what is no matter of the
- * payment: faults of the database and the ledger.
+ * Sends what is left of a payment, as far as one slice goes. `account` is the payment's in the ledger. Throws only what is no matter
+ * of the payment: faults of the database and the ledger.
  */
 export async function attemptPayment(
   ctx: SendingContext,
   payment: OutgoingPaymentRow,
-  sentAmount: bigint,
+  account: Pick<Account, 'debitsPosted' | 'debitsPending'>,
 ): Promise<Attempt> {
   const { quote } = payment
-  const method = ctx.methods[quote.method]
-  const progress =
-    sentAmount === 0n
-      ? { deliveredAmount: 0n, paid: false }
-      : await method.progress({
-          outgoingPaymentId: payment.id,
-          sentAmount,
-          deliveredAmount: payment.deliveredAmount.value,
-          transferAttempt: payment.transferAttempts,
-          ...(quote.limits && { limits: quote.limits }),
-        })
-  const { deliveredAmount } = progress
+  const progress = await readProgress(ctx, payment, account)
+  if ('class' in progress)
+    return {
+      kind: 'failed',
+      failure: exhausted(ctx, payment) ?? progress,
+      ...provenTotals(payment, account),
+    }
+  const { sentAmount, deliveredAmount } = progress
   const totals = { sentAmount, deliveredAmount }
+  if (progress.pending) return { kind: 'progress', ...totals }
   const completed: Attempt = { kind: 'completed', ...totals }
   const failed = (failure: Failure): Attempt => ({ kind: 'failed', failure, ...totals })
 
@@ -60,6 +59,40 @@ export async function attemptPayment(
   if (receiver.asset.assetCode !== assetCode || receiver.asset.assetScale !== assetScale)
     return failed(failureOf('destination_asset_conflict', "the receiver's asset is not the quote's"))
   return await pay(ctx, payment, receiver, totals)
+}
+
+const nothingYet: Progress = { sentAmount: 0n, deliveredAmount: 0n, pending: false, paid: false }
+
+/**
+ * Where the payment stands. A packet on its way counts: a receiver that is completed by it must not pass for one that was completed
+ * before anything was sent.
+ */
+async function readProgress(
+  ctx: SendingContext,
+  payment: OutgoingPaymentRow,
+  account: Pick<Account, 'debitsPosted' | 'debitsPending'>,
+): Promise<Progress | Failure> {
+  const { quote } = payment
+  if (account.debitsPosted === 0n && account.debitsPending === 0n) return nothingYet
+  try {
+    return await ctx.methods[quote.method].progress({
+      outgoingPaymentId: payment.id,
+      sentAmount: account.debitsPosted,
+      deliveredAmount: payment.deliveredAmount.value,
+      transferAttempt: payment.transferAttempts,
+      ...(quote.limits && { limits: quote.limits }),
+      budgetMs: SLICE_MS,
+    })
+  } catch (error) {
+    return failureOfError(error, ctx.log, payment.id)
+  }
+}
+
+/** What the books alone say, when nobody can be asked. */
+function provenTotals(payment: OutgoingPaymentRow, { debitsPosted }: Pick<Account, 'debitsPosted'>) {
+  const { limits } = payment.quote
+  const least = limits ? leastDelivered(debitsPosted, limits) : 0n
+  return { sentAmount: debitsPosted, deliveredAmount: maximum(payment.deliveredAmount.value, least) }
 }
 
 /** All attempts were used up by waits for a dependency: the last of them could not end the payment itself. */

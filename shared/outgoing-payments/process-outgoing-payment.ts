@@ -33,7 +33,7 @@ export async function processOutgoingPayment(ctx: SendingContext, job: Job): Pro
 
 async function sendPayment(ctx: SendingContext, job: Job, payment: OutgoingPaymentRow): Promise<JobOutcome> {
   const before = await accountOf(ctx, payment)
-  const attempt = await attemptPayment(ctx, payment, before.debitsPosted)
+  const attempt = await attemptPayment(ctx, payment, before)
   switch (attempt.kind) {
     case 'completed':
       return await end(ctx, job, payment, attempt)

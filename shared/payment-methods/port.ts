@@ -1,5 +1,5 @@
 import type { PacketCounts, SendFailure, SourceAsset } from '../connector-client/index.ts'
-import type { Rate } from '../money/index.ts'
+import { convertFloor, type Rate } from '../money/index.ts'
 import type { Receiver } from '../receivers/index.ts'
 
 export type PaymentMethodName = 'LOCAL' | 'ILP'
@@ -59,6 +59,10 @@ export type PayResult = {
   deliveredAmount: bigint
   packets: PacketCounts
 } & ({ status: 'done' } | { status: 'progress' } | { status: 'failed'; failure: PayFailure })
+
+/** What must have arrived of what left: every packet got at least the least rate. */
+export const leastDelivered = (sentAmount: bigint, limits: Pick<RateLimits, 'minRate'>): bigint =>
+  convertFloor(sentAmount, limits.minRate)
 
 export interface ProgressInput {
   outgoingPaymentId: string

@@ -108,6 +108,11 @@ export function createFakeConnector(
         if (!(await sendPacket(input))) return { status: 'done', ...(await resultOf(input)) }
       return { status: 'progress', ...(await resultOf(input)) }
     },
+    // As a connector that was started anew: it remembers nothing of what it sent.
+    async settle() {
+      unavailable()
+      return { status: 'unknown' }
+    },
     async getPrice({ sourceAssetCode, destinationAssetCode }) {
       unavailable()
       const price = fake.prices[`${sourceAssetCode} ${destinationAssetCode}`]

@@ -1,15 +1,16 @@
 import type { ConnectorClient, StreamDestination } from '../../connector-client/index.ts'
-import { convertFloor, maximum, type Rate, scaleRate } from '../../money/index.ts'
+import { maximum, type Rate, scaleRate } from '../../money/index.ts'
 import { assert } from '../../platform/index.ts'
 import type { Receiver } from '../../receivers/index.ts'
-import type {
-  MethodQuote,
-  MethodQuoteInput,
-  PayInput,
-  PaymentMethod,
-  PayResult,
-  Progress,
-  ProgressInput,
+import {
+  leastDelivered,
+  type MethodQuote,
+  type MethodQuoteInput,
+  type PayInput,
+  type PaymentMethod,
+  type PayResult,
+  type Progress,
+  type ProgressInput,
 } from '../port.ts'
 import { priceBetween } from '../price-between.ts'
 import { leastRate, priceIlp } from './price-ilp.ts'
@@ -74,10 +75,9 @@ async function ilpProgress(ctx: IlpMethodContext, input: ProgressInput): Promise
     const { sentAmount, deliveredAmount } = known
     return { sentAmount, deliveredAmount, pending: known.status === 'pending', paid: false }
   }
-  const least = convertFloor(input.sentAmount, input.limits.minRate)
   return {
     sentAmount: input.sentAmount,
-    deliveredAmount: maximum(input.deliveredAmount, least),
+    deliveredAmount: maximum(input.deliveredAmount, leastDelivered(input.sentAmount, input.limits)),
     pending: false,
     paid: false,
   }

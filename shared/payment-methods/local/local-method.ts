@@ -117,7 +117,7 @@ async function localProgress(ctx: LocalMethodContext, input: ProgressInput): Pro
   const delivery = (await ctx.ledger.lookupTransfers(ids)).find((transfer) => transfer !== undefined)
   assert(delivery, 'money that left a local payment was delivered', input.outgoingPaymentId)
   await tellReceiver(ctx, delivery.creditAccountId)
-  return { deliveredAmount: delivery.amount, paid: true }
+  return { sentAmount: input.sentAmount, deliveredAmount: delivery.amount, pending: false, paid: true }
 }
 
 /** Closes the incoming payment if it has all. What is posted stays posted: only a fault, which is tried again, may pass. */
