@@ -150,17 +150,20 @@ test('what the wallet address cannot take is refused', async () => {
 test('one client sees nothing of another, whichever way it is known, unless it may see all', async () => {
   const other = await node.createClient('/other')
   const keyOnly = { ...(await node.createClient('/key-only')), keyId: 'anonymous' }
-  const jwk = jwkOf(keyOnly.privateKey, keyOnly.keyId)
+  const otherKey = { ...(await node.createClient('/other-key')), keyId: 'anonymous' }
   const wallet = await node.createWallet('/shared')
   const collection = `${httpOf(resourceServer)}/incoming-payments`
   const actions = access('create', 'read', 'list', 'complete')
+  const byKey = (who: TestClient) =>
+    node.grant(who, actions, { client: { jwk: { ...jwkOf(who.privateKey, who.keyId) } } })
+  const people = { other, keyOnly, otherKey, shop }
   const tokens = {
     other: node.grant(other, actions),
-    keyOnly: node.grant(keyOnly, actions, { client: { jwk: { ...jwk } } }),
+    keyOnly: byKey(keyOnly),
+    otherKey: byKey(otherKey),
     shop: node.grant(shop, actions),
   }
-  const people = { other, keyOnly, shop }
-  const names = ['other', 'keyOnly', 'shop'] as const
+  const names = ['other', 'keyOnly', 'otherKey', 'shop'] as const
   const ids = {} as Record<(typeof names)[number], string>
   for (const name of names) {
     const { body, status } = await sendSigned(people[name], tokens[name], {
@@ -196,7 +199,7 @@ test('one client sees nothing of another, whichever way it is known, unless it m
     method: 'GET',
     url: `${collection}?wallet-address=${encodeURIComponent(wallet.address)}`,
   })
-  assert.equal((list.body.result as unknown[]).length, 3)
+  assert.equal((list.body.result as unknown[]).length, names.length)
   assert.equal((await sendSigned(other, all, { method: 'GET', url: httpOf(ids.shop) })).status, 200)
 })
 

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { type AuthenticatedClient, createAuthenticatedClient } from '@interledger/open-payments'
 import { createAsset } from '../../shared/assets/index.ts'
 import { completeIncomingPayment, createIncomingPayment } from '../../shared/incoming-payments/index.ts'
+import { cancelOutgoingPayment } from '../../shared/outgoing-payments/index.ts'
 import { sql, uuidv7 } from '../../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
 import type { WalletAddress } from '../../shared/wallet-addresses/index.ts'
@@ -118,6 +119,17 @@ test('a payment can be made of an incoming payment and a debit amount', async ()
   )
   assert.deepEqual(payment.debitAmount, usd('120'))
   assert.equal(payment.receiver, url)
+})
+
+test('a cancelled payment has failed', async () => {
+  const { url } = await receiver()
+  const accessToken = node.grant(app, outgoingAccess('create', 'read'))
+  const { id } = await client.outgoingPayment.create(
+    { url: resourceServer, accessToken },
+    { walletAddress: payer.address, incomingPayment: url, debitAmount: usd('5') },
+  )
+  await cancelOutgoingPayment(node.node, { tenantId: node.tenantId }, { id: id.slice(-36) })
+  assert.equal((await client.outgoingPayment.get({ url: id, accessToken })).failed, true)
 })
 
 test('a grant with limits never pays: nothing counts its spending', async () => {
