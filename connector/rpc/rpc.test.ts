@@ -357,6 +357,7 @@ test('an absent connector, a wrong secret and a strange answer are retryable fau
   const strange = await startTestHttpServer(() => ({
     body: '{"result":{"numerator":"1","denominator":"0"}}',
   }))
+  t.after(() => strange.close())
   const clients: ConnectorClient[] = [
     createConnectorClient({ url: 'http://127.0.0.1:9/', secret: 'x', http, clock: systemClock }),
     createConnectorClient({
