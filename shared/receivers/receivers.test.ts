@@ -218,6 +218,18 @@ test('what the other node refuses is said in its words', async () => {
   await assert.rejects(get(url), isRefusal('receiver_forbidden', /no grant for strangers/))
 })
 
+test("this node's own database being away is not the receiver's fault", async () => {
+  const { url } = world.remote.addPayment()
+  const away = new Fault('database_unavailable', { retryable: true })
+  const grants = {
+    ...world.remote.grants,
+    request: async () => {
+      throw away
+    },
+  }
+  await assert.rejects(getReceiver({ ...world.ctx, grants }, { tenantId: world.tenantId, url }), away)
+})
+
 test('a remote payment that does not exist is unknown', async () => {
   await assert.rejects(get(`${REMOTE_URL}/incoming-payments/${uuidv7()}`), isRefusal('unknown_receiver'))
 })
@@ -287,6 +299,11 @@ test("another tenant's incoming payment cannot be completed", async () => {
   const { url, id } = await world.incoming(world.carol, 5n)
   await assert.rejects(
     completeReceiver(world.ctx, { tenantId: uuidv7(), url }),
+    isRefusal('unknown_receiver'),
+  )
+  const misplaced = `https://bank.example/${uuidv7()}/incoming-payments/${id}`
+  await assert.rejects(
+    completeReceiver(world.ctx, { tenantId: world.tenantId, url: misplaced }),
     isRefusal('unknown_receiver'),
   )
   const bare = `https://bank.example/incoming-payments/${id}`
