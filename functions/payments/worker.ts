@@ -22,7 +22,7 @@ const OUTGOING_PER_TENANT_AND_WORKER = 150
 /** For each of INCOMING_PAYMENT_WORKERS. These only talk to the database and the ledger. */
 const INCOMING_PER_WORKER = 50
 /** Longer than a slice of sending; extended while one is under way. */
-const LEASE_SECONDS = 30
+const LEASE_SECONDS = 10
 /** Work is announced, so this only looks for what an announcement missed; *_WORKER_IDLE may make it rarer. */
 const IDLE_MS_MIN = 1_000
 const SWEEP_MS = 10_000
