@@ -10,20 +10,21 @@ import {
   integerArray,
   oneBits,
   setBit,
-  textArray,
   uuidArray,
   zeroBits,
 } from './binary.ts'
 import { placeholders } from './ordered-batch.ts'
 import type { Hold, Reservation, Reservations } from './reservations.ts'
 
-export const APPLY_CLEAN = `select ledger.apply_clean(${placeholders(31)}) as batch`
+export const APPLY_CLEAN = `select ledger.apply_clean(${placeholders(32)}) as batch`
 
 /** Numbers of batches and places in one share a bigint (`sequence`, `holds.id`). */
 const PLACES_PER_BATCH = 1024
 /** Ledgers share so many locks. */
 const LOCKS = 128
 const KIND = { posted: 0, pending: 1, post: 2, void: 3 } as const
+/** Sums beyond do not fit the parameters; such a batch takes the other path. */
+const BIGINT_MAX = 2n ** 63n - 1n
 const LINKED = 4
 const CODE_SHIFT = 3
 
@@ -65,6 +66,8 @@ interface Resolution {
 /** A batch of which every event should succeed, summed up per account. */
 export interface CleanBatch {
   events: readonly TransferEvent[]
+  /** Of all amounts; nothing in the batch exceeds it. */
+  total: bigint
   subjects: Map<LedgerId, Subject>
   newHolds: NewHold[]
   resolutions: Map<Hold, Resolution>
@@ -77,9 +80,10 @@ export interface CleanBatch {
   userData64: bigint[]
   userData32: number[]
   pendingId: (LedgerId | undefined)[]
-  /** Place in {@link newHolds} from 1, and bit; 0 for others than pending transfers. */
-  hold: number[]
-  bit: number[]
+  /** Of pending transfers: seconds, place in {@link newHolds} from 1, and bit there. */
+  timeout: (number | undefined)[]
+  hold: (number | undefined)[]
+  bit: (number | undefined)[]
 }
 
 function subjectOf(batch: CleanBatch, id: LedgerId): Subject {
@@ -116,6 +120,7 @@ export function planClean(
   if (events.at(-1)?.linked) return undefined
   const batch: CleanBatch = {
     events,
+    total: 0n,
     subjects: new Map(),
     newHolds: [],
     resolutions: new Map(),
@@ -127,6 +132,7 @@ export function planClean(
     userData64: [],
     userData32: [],
     pendingId: [],
+    timeout: [],
     hold: [],
     bit: [],
   }
@@ -145,6 +151,8 @@ function addEvent(
   const isMovement = event.kind === 'posted' || event.kind === 'pending'
   const movement = isMovement ? event : reservations.get(event.pendingId)
   if (!movement) return false
+  batch.total += movement.amount
+  if (batch.total > BIGINT_MAX) return false
   const debit = subjectOf(batch, movement.debitAccountId)
   const credit = subjectOf(batch, movement.creditAccountId)
   if (!isOnLedger(debit, movement.ledger) || !isOnLedger(credit, movement.ledger)) return false
@@ -159,8 +167,9 @@ function addEvent(
   batch.pendingId.push(inherited?.id)
   if (event.kind === 'pending') addToHold(batch, event, index)
   else {
-    batch.hold.push(0)
-    batch.bit.push(0)
+    batch.timeout.push(undefined)
+    batch.hold.push(undefined)
+    batch.bit.push(undefined)
   }
   const tag = event.userData128 && event.userData128 !== ZERO_ID ? event.userData128 : inherited?.userData128
   addSubjects(batch, debit, credit, tag, index)
@@ -217,6 +226,7 @@ function addToHold(batch: CleanBatch, event: PendingTransfer, index: number): vo
   )
   if (place < 0) place = batch.newHolds.push({ ledger, timeoutSeconds, members: [] }) - 1
   const { members } = batch.newHolds[place] as NewHold
+  batch.timeout.push(timeoutSeconds)
   batch.hold.push(place + 1)
   batch.bit.push(members.push(index) - 1)
 }
@@ -282,12 +292,30 @@ export function encodeClean(arena: Arena, batch: CleanBatch, now: Date | undefin
       arena,
       accounts.map((account) => account.ledger),
     ),
-    textArray(accounts.map((account) => account.debitsPending)),
-    textArray(accounts.map((account) => account.debitsPosted)),
-    textArray(accounts.map((account) => account.creditsPending)),
-    textArray(accounts.map((account) => account.creditsPosted)),
-    textArray(accounts.map((account) => account.debitNeed)),
-    textArray(accounts.map((account) => account.creditNeed)),
+    bigintArray(
+      arena,
+      accounts.map((account) => account.debitsPending),
+    ),
+    bigintArray(
+      arena,
+      accounts.map((account) => account.debitsPosted),
+    ),
+    bigintArray(
+      arena,
+      accounts.map((account) => account.creditsPending),
+    ),
+    bigintArray(
+      arena,
+      accounts.map((account) => account.creditsPosted),
+    ),
+    bigintArray(
+      arena,
+      accounts.map((account) => account.debitNeed),
+    ),
+    bigintArray(
+      arena,
+      accounts.map((account) => account.creditNeed),
+    ),
     idLists((subject) => subject.debits),
     idLists((subject) => subject.credits),
     idLists((subject) => subject.tagged),
@@ -299,6 +327,7 @@ export function encodeClean(arena: Arena, batch: CleanBatch, now: Date | undefin
     bigintArray(arena, batch.amount),
     bigintArray(arena, batch.userData64),
     integerArray(arena, batch.userData32),
+    integerArray(arena, batch.timeout),
     integerArray(arena, batch.hold),
     integerArray(arena, batch.bit),
     uuidArray(arena, batch.pendingId),

@@ -155,28 +155,29 @@ create function ledger.apply_clean(
   -- Accounts and then other subjects. The next seven are per account: they have as many entries as there are accounts.
   p_subjects uuid[],
   p_ledgers integer[],
-  p_debits_pending numeric[],
-  p_debits_posted numeric[],
-  p_credits_pending numeric[],
-  p_credits_posted numeric[],
-  p_debit_need numeric[], -- what the account must be able to be debited before the batch, for its events to pass in their order
-  p_credit_need numeric[],
+  p_debits_pending bigint[],
+  p_debits_posted bigint[],
+  p_credits_pending bigint[],
+  p_credits_posted bigint[],
+  p_debit_need bigint[], -- what the account must be able to be debited before the batch, for its events to pass in their order
+  p_credit_need bigint[],
   -- Per subject.
   p_index_debits bytea[],
   p_index_credits bytea[],
   p_index_tagged bytea[],
-  -- Per transfer. Debit, credit and tag (or 0) are places in p_subjects; hold (or 0) is one in p_hold_ledgers.
+  -- Per transfer. Debit, credit and tag (or 0) are places in p_subjects, hold is one in p_hold_ledgers.
   p_ids uuid[],
   p_meta integer[], -- kind + 4 × linked + 8 × code
   p_debits integer[],
   p_credits integer[],
   p_tags integer[],
-  p_amounts bigint[], -- u64 in two's complement
+  p_amounts bigint[],
   p_user_data_64 bigint[],
   p_user_data_32 integer[],
+  p_timeouts integer[], -- these three of pending transfers, otherwise null
   p_holds integer[],
   p_hold_bits integer[],
-  p_pending_ids uuid[],
+  p_pending_ids uuid[], -- of posts and voids
   -- Per new hold.
   p_hold_ledgers integer[],
   p_hold_timeouts integer[],
@@ -204,17 +205,13 @@ begin
   begin
     if cardinality(p_resolved) > 0 then
       update ledger.holds h
-      set open = h.open & ~(p_posted[r.n] | p_voided[r.n]),
-        posted = h.posted | p_posted[r.n],
-        voided = h.voided | p_voided[r.n],
-        closed = position(B'1' in h.open & ~(p_posted[r.n] | p_voided[r.n])) = 0
-      from (
-        select n, found.at
-        from generate_series(1, cardinality(p_resolved)) n
-        cross join lateral (select x.ctid as at from ledger.holds x where x.id = p_resolved[n] limit 1) found
-      ) r
-      where h.ctid = r.at and h.expires_at > v_now
-        and h.open & (p_posted[r.n] | p_voided[r.n]) = (p_posted[r.n] | p_voided[r.n]);
+      set open = h.open & ~(p_posted[n] | p_voided[n]),
+        posted = h.posted | p_posted[n],
+        voided = h.voided | p_voided[n],
+        closed = position(B'1' in h.open & ~(p_posted[n] | p_voided[n])) = 0
+      from generate_series(1, cardinality(p_resolved)) n
+      where h.id = any (array[p_resolved[n]]) and h.expires_at > v_now
+        and h.open & (p_posted[n] | p_voided[n]) = (p_posted[n] | p_voided[n]);
       get diagnostics v_rows = row_count;
       if v_rows <> cardinality(p_resolved) then
         raise exception 'not clean' using errcode = 'UL001';
@@ -222,23 +219,19 @@ begin
     end if;
 
     update ledger.accounts a
-    set debits_pending = a.debits_pending + p_debits_pending[w.n],
-      debits_posted = a.debits_posted + p_debits_posted[w.n],
-      credits_pending = a.credits_pending + p_credits_pending[w.n],
-      credits_posted = a.credits_posted + p_credits_posted[w.n]
-    from (
-      select n, found.at
-      from generate_series(1, v_accounts) n
-      cross join lateral (select x.ctid as at from ledger.accounts x where x.id = p_subjects[n] limit 1) found
-    ) w
-    where a.ctid = w.at and a.ledger = p_ledgers[w.n]
+    set debits_pending = a.debits_pending + p_debits_pending[n],
+      debits_posted = a.debits_posted + p_debits_posted[n],
+      credits_pending = a.credits_pending + p_credits_pending[n],
+      credits_posted = a.credits_posted + p_credits_posted[n]
+    from generate_series(1, v_accounts) n
+    where a.id = any (array[p_subjects[n]]) and a.ledger = p_ledgers[n]
       and (not a.debits_must_not_exceed_credits
-        or a.debits_pending + a.debits_posted + p_debit_need[w.n] <= a.credits_posted)
+        or a.debits_pending + a.debits_posted + p_debit_need[n] <= a.credits_posted)
       and (not a.credits_must_not_exceed_debits
-        or a.credits_pending + a.credits_posted + p_credit_need[w.n] <= a.debits_posted)
-      -- 2^127: a batch cannot overflow from here.
-      and a.debits_pending + a.debits_posted < 170141183460469231731687303715884105728
-      and a.credits_pending + a.credits_posted < 170141183460469231731687303715884105728;
+        or a.credits_pending + a.credits_posted + p_credit_need[n] <= a.debits_posted)
+      -- 2^126: a batch cannot overflow from here.
+      and greatest(a.debits_pending, a.debits_posted, a.credits_pending, a.credits_posted)
+        < 85070591730234615865843651857942052864;
     get diagnostics v_rows = row_count;
     if v_rows <> v_accounts then
       raise exception 'not clean' using errcode = 'UL001';
@@ -250,11 +243,7 @@ begin
     select v_base + i, v_now, p_user_data_64[i], p_ledgers[p_debits[i]], p_user_data_32[i], p_meta[i] >> 3,
       p_meta[i] & 3, p_meta[i] & 4 <> 0, p_ids[i], p_subjects[p_debits[i]], p_subjects[p_credits[i]],
       coalesce(p_subjects[p_tags[i]], '00000000-0000-0000-0000-000000000000'),
-      case when p_amounts[i] < 0 then 18446744073709551616 + p_amounts[i] else p_amounts[i] end,
-      case when p_holds[i] > 0 then p_hold_timeouts[p_holds[i]] end,
-      case when p_holds[i] > 0 then v_base + p_holds[i] end,
-      case when p_holds[i] > 0 then p_hold_bits[i] end,
-      p_pending_ids[i]
+      p_amounts[i], p_timeouts[i], v_base + p_holds[i], p_hold_bits[i], p_pending_ids[i]
     from generate_series(1, cardinality(p_ids)) i;
 
     insert into ledger.transfer_index (subject, batch, debits, credits, tagged)
