@@ -1,24 +1,31 @@
 import type { Counters } from '../counters.ts'
 import { isFulfill } from '../packet/index.ts'
 import type { IdentifiedPacket, IncomingPacket, Reply, Service } from './model.ts'
+import { packetIdOf } from './movement.ts'
 
 /** Fulfils that are remembered, so that a repeated request gets its answer again: a few seconds' worth at full speed. */
 const REMEMBERED_MAX = 10_000
 
+interface Known {
+  amount: bigint
+  destination: string
+  answer: Promise<Reply> | Reply
+}
+
 /**
- * The same Prepare again (account, condition, expiry, amount, destination) is the same packet: while the first is under way the
- * repeat waits for its answer, and afterwards it gets the Fulfill again. A repeat that nobody here remembers goes on; the
- * ledger then knows its transfer ids, which follow from the same fields.
+ * The same Prepare again is the same packet: while the first is under way the repeat waits for its answer, and afterwards it gets
+ * the Fulfill again. A repeat that nobody here remembers goes on, and so does one with another amount or destination under the
+ * same condition: the ledger then knows its transfer ids, which follow from account, condition and expiry.
  */
 export function joinDuplicates(
   ctx: { counters: Counters },
   next: Service<IdentifiedPacket>,
 ): Service<IncomingPacket> {
-  const inFlight = new Map<string, Promise<Reply>>()
-  const fulfilled = new Map<string, Reply>()
+  const inFlight = new Map<string, Known>()
+  const fulfilled = new Map<string, Known>()
 
-  const remember = (key: string, reply: Reply) => {
-    fulfilled.set(key, reply)
+  const remember = (id: string, known: Known) => {
+    fulfilled.set(id, known)
     if (fulfilled.size <= REMEMBERED_MAX) return
     const oldest = fulfilled.keys().next()
     if (!oldest.done) fulfilled.delete(oldest.value)
@@ -26,23 +33,27 @@ export function joinDuplicates(
 
   return async (packet) => {
     const { prepare, account } = packet
+    const { amount, destination } = prepare
     const conditionHex = prepare.executionCondition.toString('hex')
+    const packetId = packetIdOf(packet, conditionHex)
+    const identified = { ...packet, conditionHex, packetId }
     // Nothing moves for a packet of zero, and a probe has a random condition.
-    if (prepare.amount === 0n || account.kind === 'probe') return await next({ ...packet, conditionHex })
-    const key = `${account.id} ${conditionHex} ${prepare.expiresAt.getTime()} ${prepare.amount} ${prepare.destination}`
-    const known = inFlight.get(key) ?? fulfilled.get(key)
-    if (known) {
+    if (amount === 0n || account.kind === 'probe') return await next(identified)
+    const known = inFlight.get(packetId) ?? fulfilled.get(packetId)
+    if (known?.amount === amount && known.destination === destination) {
       ctx.counters.count('duplicate_packets')
-      return await known
+      return await known.answer
     }
-    const answer = next({ ...packet, conditionHex })
-    inFlight.set(key, answer)
+    // Not the same and yet under the same ids: it is not to be confused with what is known.
+    if (known) return await next(identified)
+    const answer = next(identified)
+    inFlight.set(packetId, { amount, destination, answer })
     try {
       const reply = await answer
-      if (isFulfill(reply)) remember(key, reply)
+      if (isFulfill(reply)) remember(packetId, { amount, destination, answer: reply })
       return reply
     } finally {
-      inFlight.delete(key)
+      inFlight.delete(packetId)
     }
   }
 }

@@ -21,6 +21,8 @@ export interface IncomingPacket {
 /** With what makes a packet the same packet when it comes again. */
 export interface IdentifiedPacket extends IncomingPacket {
   conditionHex: string
+  /** Also the id of its first transfer. */
+  packetId: string
 }
 
 /** A packet for one of this node's payments. */

@@ -7,7 +7,7 @@ import {
 } from '../../shared/ledger/index.ts'
 import { deriveId } from '../../shared/platform/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
-import type { IdentifiedPacket } from './model.ts'
+import type { IdentifiedPacket, IncomingPacket } from './model.ts'
 
 /** Why a packet's transfer was made (`user_data_32`). */
 export const transferReason = {
@@ -72,15 +72,21 @@ export function legsOf(packet: IdentifiedPacket, destination: Destination): Leg[
 /** What is done with a leg. Each step of a packet has ids of its own. */
 export type Step = 'move' | 'post' | 'void' | 'late'
 
+/** Account, condition and expiry make a packet; its first transfer has this id. */
+export const packetIdOf = (packet: IncomingPacket, conditionHex: string): LedgerId =>
+  deriveId('packet', packet.account.id, conditionHex, packet.prepare.expiresAt.getTime(), 'source')
+
 /** The id of a packet's transfer: it follows from what makes the packet the same packet, so a repeat is the same transfer. */
 export const transferId = (packet: IdentifiedPacket, leg: Leg['name'], step: Step): LedgerId =>
-  deriveId(
-    'packet',
-    packet.account.id,
-    packet.conditionHex,
-    packet.prepare.expiresAt.getTime(),
-    step === 'move' ? leg : `${leg} ${step}`,
-  )
+  step === 'move' && leg === 'source'
+    ? packet.packetId
+    : deriveId(
+        'packet',
+        packet.account.id,
+        packet.conditionHex,
+        packet.prepare.expiresAt.getTime(),
+        step === 'move' ? leg : `${leg} ${step}`,
+      )
 
 const fieldsOf = (packet: IdentifiedPacket, about: LedgerId, reason: number) => ({
   code: transferCode.transfer,

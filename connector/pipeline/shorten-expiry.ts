@@ -13,20 +13,15 @@ export const shortenExpiry =
   async (packet) => {
     const { expiresAt: sourceExpiry } = packet.prepare
     const nowMs = ctx.clock.nowMs()
-    const sourceMs = sourceExpiry.getTime()
-    const currentTime = new Date(nowMs).toISOString()
-    if (sourceMs < nowMs)
-      return ctx.rejects(
-        'R02',
-        `source transfer has already expired. sourceExpiry=${sourceExpiry.toISOString()} currentTime=${currentTime}`,
-      )
-    const expiresMs = Math.min(sourceMs - EXPIRATION_WINDOW_MS, nowMs + HOLD_WINDOW_MS)
-    if (expiresMs < nowMs + EXPIRATION_WINDOW_MS) {
-      const required = new Date(nowMs + 2 * EXPIRATION_WINDOW_MS).toISOString()
-      return ctx.rejects(
-        'R02',
-        `source transfer expires too soon to complete payment. actualSourceExpiry=${sourceExpiry.toISOString()} requiredSourceExpiry=${required} currentTime=${currentTime}`,
-      )
-    }
+    const expiresMs = Math.min(sourceExpiry.getTime() - EXPIRATION_WINDOW_MS, nowMs + HOLD_WINDOW_MS)
+    if (expiresMs < nowMs + EXPIRATION_WINDOW_MS) return ctx.rejects('R02', tooLate(sourceExpiry, nowMs))
     return await next({ ...packet, expiresAt: new Date(expiresMs) })
   }
+
+function tooLate(sourceExpiry: Date, nowMs: number): string {
+  const currentTime = new Date(nowMs).toISOString()
+  if (sourceExpiry.getTime() < nowMs)
+    return `source transfer has already expired. sourceExpiry=${sourceExpiry.toISOString()} currentTime=${currentTime}`
+  const required = new Date(nowMs + 2 * EXPIRATION_WINDOW_MS).toISOString()
+  return `source transfer expires too soon to complete payment. actualSourceExpiry=${sourceExpiry.toISOString()} requiredSourceExpiry=${required} currentTime=${currentTime}`
+}

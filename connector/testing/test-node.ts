@@ -31,6 +31,8 @@ export interface TestNodeOptions {
   /** Default `test.node`. */
   ilpAddress?: string
   env?: Record<string, string>
+  /** Sent payments are recorded in their rows, which must exist; default: in memory. */
+  recordInRows?: boolean
   /** Wraps parts of the context: to break the ledger, or to fix the time. */
   change?: (ctx: ConnectorContext, node: NodeContext) => Partial<ConnectorContext>
 }
@@ -80,7 +82,8 @@ const NOWHERE = 'http://127.0.0.1:9/'
 const tenantId = '0a1b2c3d-0000-4000-8000-000000000001'
 const walletUrl = 'https://wallet.example'
 
-const environment = (options: TestNodeOptions): Record<string, string> => ({
+/** Everything that `startConnector` reads. */
+export const testEnvironment = (options: TestNodeOptions): Record<string, string> => ({
   LOG_LEVEL: 'silent',
   USE_TIGERBEETLE: 'false',
   DATABASE_URL: options.connectionString,
@@ -99,10 +102,11 @@ const environment = (options: TestNodeOptions): Record<string, string> => ({
 })
 
 export async function startTestNode(options: TestNodeOptions): Promise<TestNode> {
-  const config = loadConnectorConfig(environment(options))
+  const config = loadConnectorConfig(testEnvironment(options))
   const node = await createNodeContext(config, { name: 'test-connector' })
   const sent = new Map<string, SendTotals>()
-  const wired: ConnectorContext = { ...connectorContext(node, config), records: recordsIn(sent) }
+  const real = connectorContext(node, config)
+  const wired: ConnectorContext = options.recordInRows ? real : { ...real, records: recordsIn(sent) }
   const ctx = { ...wired, ...options.change?.(wired, node) }
   const connector = await buildConnectorApp(ctx, connectorSettings(config))
   const http = createTrustedHttp()
