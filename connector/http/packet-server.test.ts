@@ -118,6 +118,26 @@ test('bytes that are no Prepare are answered with F01', async () => {
   }
 })
 
+test('damaged packets are answered, whatever is damaged', async () => {
+  const { length } = serializePrepare(testPrepare('test.b.x', { amount: 1n }))
+  const damaged = Array.from({ length: length * 2 }, (_, index) => {
+    // A packet of its own, so that none is another's repeat. Each byte is inverted once and increased once.
+    const bytes = serializePrepare(testPrepare('test.b.x', { amount: 1n }))
+    const at = index >> 1
+    bytes[at] = index & 1 ? ~(bytes[at] ?? 0) & 0xff : ((bytes[at] ?? 0) + 1) & 0xff
+    return bytes
+  })
+  const codes = new Set<string>()
+  for (const bytes of damaged) {
+    const answer = await post({ ...octets, ...bearer }, bytes)
+    assert.equal(answer.status, 200)
+    const reply = deserializeReply(answer.body)
+    codes.add(isReject(reply) ? reply.code : 'fulfil')
+  }
+  assert.ok(codes.has('F01') && codes.has('F02') && codes.has('F05'))
+  for (const code of codes) assert.match(code, /^(fulfil|F01|F02|F05|F08|R02)$/)
+})
+
 test('more than 64 KiB is not read', async () => {
   const answer = await post({ ...octets, ...bearer }, Buffer.alloc(64 * 1024 + 1))
   assert.equal(answer.status, 413)

@@ -17,7 +17,7 @@ import {
 import { type IlpPrepare, type IlpReply, isFulfill, isReject, serializePrepare } from '../packet/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
 import { exchangePacket, openConnection } from '../stream/connection.ts'
-import { postBytes, postPrepare } from '../testing/test-hop.ts'
+import { fulfilWithData, postBytes, postPrepare, startTestHop, testPrepare } from '../testing/test-hop.ts'
 import { startTestNode, type TestNode, type TestReceiver } from '../testing/test-node.ts'
 
 interface Faults {
@@ -241,6 +241,24 @@ test('unknown, completed and expired payments, wallet addresses and strange addr
   // Known states live half a second.
   await waitFor(async () => isReject((await send(completed, 10n)).reply))
   assert.equal(codeOf((await send(completed, 10n)).reply), 'F02')
+})
+
+test('the endpoint of another tenant’s peer is not reached unless it is public', async () => {
+  const tenant = await createTenant(node.node, { apiSecret: 'x' })
+  const asset = await createAsset(node.node, { tenantId: tenant.id, code: 'USD', scale: 2 })
+  const hop = await startTestHop(fulfilWithData)
+  const outgoing = { endpoint: hop.url, authToken: 'x' }
+  const theirs = { assetId: asset.id, outgoing, initialLiquidity: 1000n }
+  await createPeer(node.node, {
+    ...theirs,
+    staticIlpAddress: 'test.in',
+    incoming: { authTokens: ['their-token'] },
+  })
+  await createPeer(node.node, { ...theirs, staticIlpAddress: 'test.out' })
+  const post = () => postPrepare(node.url, 'their-token', testPrepare('test.out.x'))
+  await waitFor(async () => codeOf(await post()) === 'T00')
+  assert.equal(hop.requests.length, 0)
+  await hop.close()
 })
 
 test('a payment is only reached through its own tenant', async () => {

@@ -1,19 +1,12 @@
-import type { Ledger } from '../../shared/ledger/index.ts'
-import type { Clock, Logger } from '../../shared/platform/index.ts'
-import type { Counters } from '../counters.ts'
 import { isFulfill } from '../packet/index.ts'
 import { AnswerUnknown } from './errors.ts'
 import { applyChain } from './ledger-outcome.ts'
 import type { OutgoingPacket, Reply, Service } from './model.ts'
 import { type Leg, legsOf, pendingChain, transferId, transferReason } from './movement.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
-import { releaseHold, settleHold } from './settle-hold.ts'
+import { releaseHold, type SettleContext, settleHold } from './settle-hold.ts'
 
-export interface HoldContext {
-  ledger: Ledger
-  clock: Clock
-  log: Logger
-  counters: Counters
+export interface HoldContext extends SettleContext {
   rejects: Rejects
   /** TIGERBEETLE_TWO_PHASE_TIMEOUT_SECONDS: the least time that a hold lasts. */
   holdSecondsMin: number

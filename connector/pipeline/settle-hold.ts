@@ -1,12 +1,22 @@
-import { settlementAccountId, type TransferEvent, transferCode } from '../../shared/ledger/index.ts'
-import { deriveId, messageOf } from '../../shared/platform/index.ts'
+import {
+  type Ledger,
+  settlementAccountId,
+  type TransferEvent,
+  transferCode,
+} from '../../shared/ledger/index.ts'
+import { type Clock, deriveId, type Logger, messageOf } from '../../shared/platform/index.ts'
+import type { Counters } from '../counters.ts'
 import { AnswerUnknown } from './errors.ts'
-import type { HoldContext } from './hold-money.ts'
 import { applyChain } from './ledger-outcome.ts'
 import type { OutgoingPacket } from './model.ts'
 import { type Leg, postedChain, resolutionChain, transferId, transferReason } from './movement.ts'
 
-type Context = Pick<HoldContext, 'ledger' | 'clock' | 'log' | 'counters'>
+export interface SettleContext {
+  ledger: Ledger
+  clock: Clock
+  log: Logger
+  counters: Counters
+}
 
 /**
  * Records the movement of a packet that the next hop has fulfilled: it holds the proof, so the node owes it, whatever the ledger
@@ -17,7 +27,11 @@ type Context = Pick<HoldContext, 'ledger' | 'clock' | 'log' | 'counters'>
  * 3. The payer's account cannot pay that any more: the node pays the next hop from settlement ("covered"), and an operator
  *    claims the amount from the payer, who gets the Fulfill and so owes it.
  */
-export async function settleHold(ctx: Context, packet: OutgoingPacket, legs: readonly Leg[]): Promise<void> {
+export async function settleHold(
+  ctx: SettleContext,
+  packet: OutgoingPacket,
+  legs: readonly Leg[],
+): Promise<void> {
   try {
     await postMovement(ctx, packet, legs)
   } catch (error) {
@@ -27,7 +41,7 @@ export async function settleHold(ctx: Context, packet: OutgoingPacket, legs: rea
   }
 }
 
-async function postMovement(ctx: Context, packet: OutgoingPacket, legs: readonly Leg[]): Promise<void> {
+async function postMovement(ctx: SettleContext, packet: OutgoingPacket, legs: readonly Leg[]): Promise<void> {
   const posted = await applyChain(ctx, resolutionChain(packet, legs, 'post'))
   if (posted.kind === 'created' || posted.kind === 'exists') return
   if (posted.kind === 'refused' && posted.status === 'pending_transfer_already_posted') return
@@ -76,7 +90,11 @@ const coverOf = (packet: OutgoingPacket): TransferEvent => ({
  * Gives the money back. Waits for the first attempt, so that a sender who tries again finds it; when the ledger does not answer,
  * the rest happens in the background until the hold ends by itself.
  */
-export async function releaseHold(ctx: Context, packet: OutgoingPacket, legs: readonly Leg[]): Promise<void> {
+export async function releaseHold(
+  ctx: SettleContext,
+  packet: OutgoingPacket,
+  legs: readonly Leg[],
+): Promise<void> {
   const events = resolutionChain(packet, legs, 'void')
   const releaseUntil = async (giveUpAtMs: number) => {
     const outcome = await applyChain(ctx, events, giveUpAtMs)

@@ -194,6 +194,20 @@ test('across currencies the receiver gets what was asked, in packets of the path
   assert.equal(await a.balance(id), 1_000n)
 })
 
+test('a receiver on the payer’s own node is paid without a peer', async () => {
+  const receiver = await a.incomingPayment(usdA, 400n)
+  const destination = destinationOf(receiver)
+  const path = await a.client.probe({ tenantId: tenantId(), sourceAsset: usdA, destination })
+  assert.deepEqual(path, { lowRate: identityRate, highRate: rate(10n ** 12n + 1n, 10n ** 12n) })
+  const id = await a.fundedPayment(usdA, 400n)
+  const limits = { debitAmount: 400n, receiveAmount: 400n }
+  const result = await a.client.send(sendInput(id, receiver, limits))
+  assert.equal(result.status, 'done')
+  const payment = await getIncomingPayment(a.node, 'all', receiver.payment.id)
+  assert.deepEqual([payment.state, payment.receivedAmount.value], ['COMPLETED', 400n])
+  assert.equal(await a.balance(id), 0n)
+})
+
 test('calls at the same time share one sending, and a call after it gets the same answer', async () => {
   const receiver = await b.incomingPayment(usdB)
   const id = await a.fundedPayment(usdA, 5_000n)
