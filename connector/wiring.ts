@@ -1,6 +1,6 @@
 import { connectorRpcSecret } from '../shared/connector-client/index.ts'
 import {
-  findReceivingPayment,
+  findForPackets,
   reconcileIncomingPayments,
   recordIncomingProgress,
 } from '../shared/incoming-payments/index.ts'
@@ -69,7 +69,7 @@ export function connectorContext(node: NodeContext, config: ConnectorConfig): Co
     },
     payments: {
       async findReceivingPayment(id) {
-        const payment = await findReceivingPayment(node, id)
+        const payment = await findForPackets(node, id)
         return payment && { ...payment, asset: toLedgerAsset(payment.asset) }
       },
     },

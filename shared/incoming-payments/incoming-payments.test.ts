@@ -19,7 +19,7 @@ import {
   createIncomingPayment,
 } from './create-incoming-payment.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
-import { expectLocalCredits } from './expect-local-credits.ts'
+import { expectLocalCredits } from './local-credits.ts'
 import { ANNOUNCE_GRACE_MS, type IncomingPayment, incomingPaymentAccount } from './model.ts'
 import { paymentMethodsOf } from './payment-methods.ts'
 import {

@@ -19,7 +19,7 @@ export {
   createIncomingPayment,
 } from './create-incoming-payment.ts'
 export { IncomingPaymentRefusal, type IncomingPaymentRefusalCode } from './errors.ts'
-export { expectLocalCredits } from './expect-local-credits.ts'
+export { beginLocalCredit, endLocalCredit, expectLocalCredits, findForPackets } from './local-credits.ts'
 export {
   ANNOUNCE_GRACE_MS,
   CREDIT_DECISION_AGE_MAX_MS,

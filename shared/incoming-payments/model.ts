@@ -56,9 +56,11 @@ export const canReceive = (payment: Pick<ReceivingPayment, 'state' | 'expiresAt'
 /**
  * The rule between credits and closing. A connector may post a credit only on a row that it read as open less than this ago;
  * a close that no packet caused is announced only after the longer {@link ANNOUNCE_GRACE_MS}. So a credit that was decided
- * before the close has reached the ledger before its total is read, and no money arrives behind the event's back. A packet that
- * reaches the amount closes the payment by itself: its connector refuses all later ones, and the event goes out at once, unless
- * payments of this node may credit it too (`expectLocalCredits`): those keep to the first rule, so the grace is kept then as well.
+ * before the close has reached the ledger before its total is read, and no money arrives behind the event's back. A credit that
+ * reaches the amount closes the payment by itself and the event goes out at once, when nobody else can be crediting: creditors of
+ * either kind are registered on the row before their first credit. A packet's connector refuses all later ones, so it waits only
+ * where payments of this node are registered (`expectLocalCredits`); a local payment waits only where packets or other local
+ * credits are.
  */
 export const CREDIT_DECISION_AGE_MAX_MS = 1_000
 export const ANNOUNCE_GRACE_MS = 2_000

@@ -194,6 +194,63 @@ export const markPaidLocally = (db: Db, id: string): Promise<number> =>
     sql`update incoming_payments p set paid_locally = true where p.id = ${id} and ${open} and not p.paid_locally`,
   )
 
+/** A payment of this node is about to credit an open one; counted under the row's lock. */
+export const registerLocalCredit = (db: Db, payment: { id: string; now: Date }): Promise<number> =>
+  db.execute(
+    sql`update incoming_payments p set local_credits = p.local_credits + 1, paid_locally = true
+      where p.id = ${payment.id} and ${open} and p.expires_at > ${payment.now}::timestamptz`,
+  )
+
+/** The end of a registered credit, with the ledger's total where it is known. The new state, if it changed. */
+export const recordLocalCredit = (
+  db: Db,
+  payment: { id: string; received?: bigint; now: Date },
+): Promise<IncomingPaymentState | undefined> => {
+  const received = sql`${payment.received ?? 0n}::numeric`
+  const reached = sql`p.incoming_amount <= ${received}`
+  const grace = sql`${ANNOUNCE_GRACE_MS}::float8 * interval '1 millisecond'`
+  const othersMayCredit = rawSql('p.paid_by_packets or p.local_credits > 1')
+  const announceAt = sql`${payment.now}::timestamptz + case when ${othersMayCredit} then ${grace} else interval '0' end`
+  const job = insertJobs(
+    QUEUE,
+    rawSql(`select id, tenant_id from moved where state = 'COMPLETED'`),
+    payment.now,
+  )
+  return db.maybe(
+    (row) => row.state as IncomingPaymentState,
+    sql`with moved as (
+        update incoming_payments p set local_credits = greatest(p.local_credits - 1, 0),
+          state = case when ${reached} then 'COMPLETED' when ${received} > 0 then 'PROCESSING' else p.state end,
+          process_at = case when ${reached} then ${announceAt} else p.process_at end, updated_at = ${payment.now}::timestamptz
+        where p.id = ${payment.id} and ${open}
+        returning p.id, p.tenant_id, p.state),
+      job as (${job})
+      select state, case when state = 'COMPLETED' then ${notifyJobs(QUEUE)} end from moved`,
+  )
+}
+
+/**
+ * The payment for a packet, registered as one that packets credit. The registration is an update of an open row, so a close that
+ * came first is seen: a row that was read open beside it, and not registered, was closed in between, and is read again.
+ */
+export async function selectForPackets(db: Db, id: string): Promise<ReceivingPayment | undefined> {
+  for (;;) {
+    const found = await db.maybe(
+      (row) => ({ payment: toReceivingPayment(row), registered: row.registered as boolean }),
+      sql`with registration as (
+          update incoming_payments p set paid_by_packets = true
+          where p.id = ${id} and ${open} and not p.paid_by_packets returning p.id)
+        select p.id, p.tenant_id, p.state, p.incoming_amount, p.expires_at,
+          a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger,
+          p.paid_by_packets or exists (select from registration) as registered
+        from incoming_payments p join assets a on a.id = p.asset_id where p.id = ${id} and p.deleted_at is null`,
+    )
+    if (!found) return undefined
+    const { state } = found.payment
+    if (found.registered || state === 'COMPLETED' || state === 'EXPIRED') return found.payment
+  }
+}
+
 /** Closes open payments; the announcement is due, and its job runs, at `processAt`. The ids that this call closed. */
 export const closePayments = (
   db: Db,

@@ -123,8 +123,11 @@ create table incoming_payments (
   expires_at timestamptz not null,
   -- When the next step is due: expiry while open, the announcement once closed.
   process_at timestamptz not null,
-  -- Payments of this node may credit it beside the connector: its end is announced after a grace always.
+  -- Who may credit it, registered before the first credit of each kind: packets, payments of this node, and how many of the latter
+  -- are at it. An end is announced at once only when nobody else can be at it.
+  paid_by_packets boolean not null default false,
   paid_locally boolean not null default false,
+  local_credits integer not null default 0 check (local_credits >= 0),
   -- When the completed or expired event was written: money that arrived is announced exactly once.
   announced_at timestamptz,
   approved_at timestamptz,

@@ -23,8 +23,6 @@ export interface Receiver {
   expiresAt?: Date
   metadata?: Record<string, unknown>
   createdAt: Date
-  /** When this was read: what was open then may be closed now. */
-  readAt: Date
   /** Empty once the incoming payment takes no more money. */
   methods: ReceiverMethod[]
 }

@@ -39,10 +39,9 @@ export async function getReceiver(ctx: ReceiverContext, input: ReceiverInput): P
     recent.delete(recentKey(input))
     return await recent.get(recentKey(input), () => readRemote(ctx, { tenantId, receiver }))
   }
-  const readAt = ctx.clock.now()
   const payment = await findLocal(ctx, receiver)
   if (!payment) throw unknownReceiver()
-  return { ...(await toLocalReceiver(ctx, payment, url)), readAt }
+  return await toLocalReceiver(ctx, payment, url)
 }
 
 /** As {@link getReceiver}, but what another node answered within the last two seconds will do. */
@@ -92,7 +91,6 @@ async function toLocalReceiver(
   payment: IncomingPayment,
   url: string,
 ): Promise<Receiver> {
-  const readAt = ctx.clock.now()
   return {
     url,
     local: payment,
@@ -102,7 +100,6 @@ async function toLocalReceiver(
     completed: payment.state === 'COMPLETED',
     expiresAt: payment.expiresAt,
     createdAt: payment.createdAt,
-    readAt,
     methods: await paymentMethodsOf(ctx, payment),
     ...(payment.incomingAmount && { incomingAmount: payment.incomingAmount }),
     ...(payment.metadata && { metadata: payment.metadata }),

@@ -92,7 +92,7 @@ export async function readRemote(
     })
     checkStatus(response, {})
     // The URL that was asked for is the one that is paid, whatever name the other node uses for itself.
-    return { ...parseReceiver(response.body, ctx.clock.now()), url: input.receiver.url }
+    return { ...parseReceiver(response.body), url: input.receiver.url }
   })
 }
 
@@ -109,7 +109,7 @@ export async function completeRemote(
       url: `${input.receiver.url}/complete`,
     })
     checkStatus(response, { 409: 'receiver_wrong_state' })
-    return { ...parseReceiver(response.body, ctx.clock.now()), url: input.receiver.url }
+    return { ...parseReceiver(response.body), url: input.receiver.url }
   })
 }
 
@@ -138,6 +138,6 @@ export async function createRemote(ctx: ReceiverContext, input: CreateRemoteInpu
       }),
     })
     checkStatus(response, { 404: 'unknown_wallet_address' })
-    return parseReceiver(response.body, ctx.clock.now())
+    return parseReceiver(response.body)
   })
 }

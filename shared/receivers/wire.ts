@@ -63,7 +63,7 @@ function toMethod(value: unknown): ReceiverMethod | undefined {
 }
 
 /** An incoming payment as another node shows it (Open Payments). Methods that we do not know are left out. */
-export function parseReceiver(body: Buffer, readAt: Date): Receiver {
+export function parseReceiver(body: Buffer): Receiver {
   const fields = parseObject(body)
   const url = textField(fields, 'id')
   try {
@@ -83,7 +83,6 @@ export function parseReceiver(body: Buffer, readAt: Date): Receiver {
     receivedAmount,
     completed: fields.completed,
     createdAt: dateField(fields, 'createdAt'),
-    readAt,
     methods: methods.flatMap((method) => toMethod(method) ?? []),
     ...(fields.incomingAmount != null && { incomingAmount: amountField(fields, 'incomingAmount') }),
     ...(fields.expiresAt != null && { expiresAt: dateField(fields, 'expiresAt') }),

@@ -1,17 +1,14 @@
 import type { ConnectorClient } from '../../connector-client/index.ts'
 import {
-  CREDIT_DECISION_AGE_MAX_MS,
-  canReceive,
-  findReceivingPayment,
+  beginLocalCredit,
+  endLocalCredit,
   type IncomingPayment,
   type IncomingPaymentContext,
   incomingPaymentAccount,
-  recordIncomingProgress,
 } from '../../incoming-payments/index.ts'
 import type { PostedTransfer } from '../../ledger/index.ts'
 import { convertCeil, minimum, rate, scaleRate } from '../../money/index.ts'
 import { assert, Fault, type Logger } from '../../platform/index.ts'
-import type { Receiver } from '../../receivers/index.ts'
 import type {
   MethodQuote,
   MethodQuoteInput,
@@ -61,7 +58,7 @@ async function payLocal(ctx: LocalMethodContext, input: PayInput): Promise<PayRe
     sourceAmount: minimum(wantedSource, input.sourceAmount),
     deliverAmount: input.receiveAmount,
   }
-  if (!(await mayCredit(ctx, input.receiver, incoming)))
+  if (!(await beginLocalCredit(ctx, incoming.id)))
     return { status: 'failed', failure: closedMeanwhile, sentAmount: 0n, ...delivered(0n) }
   // A repeat would find it; but an account that is known to be missing must not cost the transfer its id.
   if (incoming.receivedAmount.value === 0n)
@@ -73,6 +70,7 @@ async function payLocal(ctx: LocalMethodContext, input: PayInput): Promise<PayRe
     return { status: 'done', sentAmount: sentBy(transfers), ...delivered(amounts.deliverAmount) }
   }
   if (!wasAppliedBefore(statuses)) {
+    await endLocalCredit(ctx, { incomingPaymentId: incoming.id })
     const failure = refusalOf(transfers, statuses, input.outgoingPaymentId)
     return { status: 'failed', failure, sentAmount: 0n, ...delivered(0n) }
   }
@@ -86,19 +84,6 @@ const closedMeanwhile: PayFailure = {
   code: 'receiver_completed',
   message: 'the receiver was closed before anything was sent',
   retryable: false,
-}
-
-/** Whether the receiver is open by a reading that is young enough to credit it (see `CREDIT_DECISION_AGE_MAX_MS`). */
-async function mayCredit(
-  ctx: LocalMethodContext,
-  receiver: Receiver,
-  incoming: IncomingPayment,
-): Promise<boolean> {
-  const now = ctx.clock.now()
-  const ageMs = now.getTime() - receiver.readAt.getTime()
-  if (ageMs < CREDIT_DECISION_AGE_MAX_MS) return canReceive(incoming, now)
-  const current = await findReceivingPayment(ctx, incoming.id)
-  return current !== undefined && canReceive(current, ctx.clock.now())
 }
 
 const delivered = (deliveredAmount: bigint) => ({
@@ -125,7 +110,7 @@ async function tellReceiver(ctx: LocalMethodContext, incomingPaymentId: string):
   try {
     const [account] = await ctx.ledger.lookupAccounts([incomingPaymentId])
     const receivedAmount = account?.creditsPosted ?? 0n
-    await recordIncomingProgress(ctx, { incomingPaymentId, receivedAmount })
+    await endLocalCredit(ctx, { incomingPaymentId, receivedAmount })
   } catch (error) {
     if (error instanceof Fault && error.retryable) throw error
     ctx.log.error({ err: error, incomingPaymentId }, 'a local payment arrived and its receiver was not told')

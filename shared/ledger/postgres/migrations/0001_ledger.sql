@@ -89,7 +89,7 @@ create table ledger.holds (
 );
 -- Random ids do not compress; kept out of line they are not copied when a bit changes.
 alter table ledger.holds alter column transfer_ids set storage external;
-create index holds_open on ledger.holds (ledger, expires_at) where not closed;
+create index holds_open on ledger.holds (expires_at) where not closed;
 
 -- Which transfers of a batch an account (debits, credits) or a user_data_128 (tagged) took part in: ids of 16 bytes each, in
 -- order of creation.
@@ -319,19 +319,21 @@ end $$;
 
 -- The sweep: releases what expired on any ledger, at most p_limit holds. Returns how many there were.
 create function ledger.sweep(p_now timestamptz, p_limit integer) returns integer
-language plpgsql set enable_seqscan = off set jit = off as $$
+language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
 declare
+  v_now timestamptz := coalesce(p_now, clock_timestamp());
   v_ledgers integer[];
 begin
   select array_agg(distinct due.ledger) into v_ledgers from (
-    select h.ledger from ledger.holds h
-    where not h.closed and h.expires_at <= coalesce(p_now, clock_timestamp()) limit p_limit
+    select h.ledger from ledger.holds h where not h.closed and h.expires_at <= v_now
+    order by h.expires_at limit p_limit
   ) due;
   if v_ledgers is null then
     return 0;
   end if;
   perform ledger.take_locks(ledger.locks_of(v_ledgers));
-  return ledger.expire_holds(v_ledgers, coalesce(p_now, clock_timestamp()), p_limit);
+  return ledger.expire_holds(v_ledgers, v_now, p_limit);
 end $$;
 
 -- Applies a batch event by event, chain by chain, exactly as TigerBeetle would. The answer has one status per event, joined by

@@ -1,0 +1,39 @@
+import type { Clock, Db } from '../platform/index.ts'
+import type { IncomingPaymentState, ReceivingPayment } from './model.ts'
+import { markPaidLocally, recordLocalCredit, registerLocalCredit, selectForPackets } from './store.ts'
+
+/**
+ * Says, before it sends anything, that a payment of this node is going to credit an incoming payment. Such credits do not pass the
+ * connector, so a packet that reaches the amount no longer is the last credit; see `ANNOUNCE_GRACE_MS`.
+ */
+export async function expectLocalCredits(ctx: { db: Db }, incomingPaymentId: string): Promise<void> {
+  await markPaidLocally(ctx.db, incomingPaymentId)
+}
+
+/**
+ * Right before a local credit: false when the payment takes no more money. From true on its end waits for
+ * {@link endLocalCredit}, or for the grace when that never comes.
+ */
+export const beginLocalCredit = async (
+  ctx: { db: Db; clock: Clock },
+  incomingPaymentId: string,
+): Promise<boolean> =>
+  (await registerLocalCredit(ctx.db, { id: incomingPaymentId, now: ctx.clock.now() })) === 1
+
+/** Right after it, with the ledger's total when something was credited. The last of all credits closes the payment at once. */
+export async function endLocalCredit(
+  ctx: { db: Db; clock: Clock },
+  input: { incomingPaymentId: string; receivedAmount?: bigint },
+): Promise<{ changedTo?: IncomingPaymentState }> {
+  const { incomingPaymentId: id, receivedAmount } = input
+  const changedTo = await recordLocalCredit(ctx.db, {
+    id,
+    now: ctx.clock.now(),
+    ...(receivedAmount !== undefined && { received: receivedAmount }),
+  })
+  return changedTo === undefined ? {} : { changedTo }
+}
+
+/** The payment as packets need it, and from now on registered as one that they may credit. `undefined`: unknown, or deleted. */
+export const findForPackets = (ctx: { db: Db }, id: string): Promise<ReceivingPayment | undefined> =>
+  selectForPackets(ctx.db, id)

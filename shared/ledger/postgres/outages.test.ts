@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { silentLogger } from '../../platform/index.ts'
+import { createTestDatabase, type TestDatabase, waitFor } from '../../testing/index.ts'
+import { auditLedger } from '../audit.ts'
+import { accountCode, isSuccess, type LedgerId, settlementAccountId, type TransferEvent } from '../port.ts'
+import { createPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './ledger.ts'
+
+/** Stands between the ledger and the server, and fails as networks do. */
+interface Proxy {
+  connectionString: string
+  /** pass; lose: requests arrive and answers do not, and the connection ends; hold: nothing passes; refuse: nobody is there. */
+  mode: 'pass' | 'lose' | 'hold' | 'refuse'
+  /** How many requests reached the server whose answer was lost. */
+  lost: number
+  close(): Promise<void>
+}
+
+async function startProxy(connectionString: string): Promise<Proxy> {
+  const target = new pg.Client(connectionString)
+  const to = target.host.startsWith('/')
+    ? { path: `${target.host}/.s.PGSQL.${target.port}` }
+    : { host: target.host, port: target.port }
+  const sockets = new Set<Socket>()
+  const proxy: Proxy = { connectionString: '', mode: 'pass', lost: 0, close: async () => undefined }
+  const server: Server = createServer((client) => {
+    if (proxy.mode === 'refuse') {
+      client.destroy()
+      return
+    }
+    const upstream = connect(to)
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.on('error', () => undefined)
+    }
+    client.on('close', () => upstream.end())
+    upstream.on('close', () => client.destroy())
+    client.on('data', (bytes) => {
+      if (proxy.mode !== 'hold') upstream.write(bytes)
+    })
+    upstream.on('data', (bytes) => {
+      if (proxy.mode === 'pass') client.write(bytes)
+      else if (proxy.mode === 'lose') {
+        proxy.lost++
+        proxy.mode = 'pass'
+        client.destroy()
+      }
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address)
+  proxy.connectionString = `postgresql://${target.user}:${encodeURIComponent(target.password ?? '')}@127.0.0.1:${address.port}/${target.database}`
+  proxy.close = async () => {
+    for (const socket of sockets) socket.destroy()
+    await new Promise((resolve) => server.close(resolve))
+  }
+  return proxy
+}
+
+let database: TestDatabase
+let proxy: Proxy
+let ledger: PostgresLedger
+let nextLedger = 1
+
+const open = (options: Partial<PostgresLedgerOptions> = {}): PostgresLedger =>
+  createPostgresLedger({
+    connectionString: proxy.connectionString,
+    log: silentLogger,
+    outcomeTimeoutMs: 2_000,
+    sweepIntervalMs: 0,
+    ...options,
+  })
+
+before(async () => {
+  database = await createTestDatabase('ledger')
+})
+beforeEach(async () => {
+  proxy = await startProxy(database.connectionString)
+  ledger = open()
+})
+afterEach(async () => {
+  proxy.mode = 'pass'
+  await ledger.close()
+  await proxy.close()
+})
+after(async () => {
+  assert.deepEqual(await auditLedger(database.connectionString), [])
+  await database.drop()
+})
+
+async function openAccounts(): Promise<{ from: LedgerId; to: LedgerId; number: number }> {
+  const number = nextLedger++
+  const [from, to] = [randomUUID(), randomUUID()]
+  const limited = { ledger: number, code: accountCode.peer, debitsMustNotExceedCredits: true }
+  const settlement = settlementAccountId(number)
+  const created = await ledger.createAccounts([
+    { id: settlement, ledger: number, code: accountCode.settlement },
+    { id: from, ...limited },
+    { id: to, ...limited },
+  ])
+  const funded = await ledger.createTransfers([
+    { ...movement({ from: settlement, to: from, number }, 100n), kind: 'posted' },
+  ])
+  assert.ok([...created, ...funded].every(isSuccess))
+  return { from, to, number }
+}
+
+const movement = (parties: { from: LedgerId; to: LedgerId; number: number }, amount: bigint) => ({
+  id: randomUUID(),
+  debitAccountId: parties.from,
+  creditAccountId: parties.to,
+  ledger: parties.number,
+  code: 1,
+  amount,
+})
+
+const received = async (id: LedgerId) => (await ledger.lookupAccounts([id]))[0]?.creditsPosted
+
+test('an answer that is lost is asked for again, and the money moves once', async () => {
+  const parties = await openAccounts()
+  const hold: TransferEvent = { ...movement(parties, 10n), kind: 'pending', timeoutSeconds: 60 }
+  const steps: TransferEvent[][] = [
+    [{ ...movement(parties, 30n), kind: 'posted' }],
+    [hold],
+    [{ id: randomUUID(), kind: 'post', pendingId: hold.id }],
+  ]
+  for (const [index, events] of steps.entries()) {
+    proxy.mode = 'lose'
+    const statuses = await ledger.createTransfers(events)
+    assert.deepEqual(statuses, ['exists'])
+    assert.equal(proxy.lost, index + 1)
+  }
+  assert.equal(await received(parties.to), 40n)
+})
+
+test('a server that stays away makes the outcome unknown, and the same events settle it', async () => {
+  const parties = await openAccounts()
+  await ledger.close()
+  ledger = open({ outcomeTimeoutMs: 150 })
+  const events: TransferEvent[] = [{ ...movement(parties, 30n), kind: 'posted' }]
+  for (const mode of ['hold', 'refuse'] as const) {
+    proxy.mode = mode
+    const start = performance.now()
+    await assert.rejects(ledger.createTransfers(events), { code: 'ledger_outcome_unknown', retryable: true })
+    assert.ok(performance.now() - start < 1_500, 'within the deadline and a little')
+    await assert.rejects(ledger.lookupAccounts([parties.to]), { code: 'ledger_unavailable', retryable: true })
+    await assert.rejects(ledger.createAccounts([{ id: randomUUID(), ledger: parties.number, code: 1 }]), {
+      code: 'ledger_outcome_unknown',
+      retryable: true,
+    })
+  }
+  proxy.mode = 'pass'
+  assert.ok((await ledger.createTransfers(events)).every(isSuccess))
+  assert.deepEqual(await ledger.createTransfers(events), ['exists'])
+  assert.equal(await received(parties.to), 30n)
+})
+
+test('while the server hangs, waiting calls are bounded and refused, and it recovers without a restart', async () => {
+  const parties = await openAccounts()
+  await ledger.close()
+  ledger = open({ outcomeTimeoutMs: 200, queueSizeMax: 50 })
+  proxy.mode = 'hold'
+  const pay = () => ledger.createTransfers([{ ...movement(parties, 1n), kind: 'posted' }])
+  const first = pay()
+  await sleep(20)
+  const results = await Promise.allSettled([first, ...Array.from({ length: 100 }, pay)])
+  const codes = results.map((result) => (result.status === 'rejected' ? result.reason.code : 'answered'))
+  assert.equal(codes.filter((code) => code === 'ledger_overloaded').length >= 50, true)
+  assert.ok(codes.every((code) => code === 'ledger_overloaded' || code === 'ledger_outcome_unknown'))
+  proxy.mode = 'pass'
+  assert.deepEqual(await pay(), ['created'])
+})
+
+test('connections that the server ends cost nothing but a repeat', async () => {
+  const parties = await openAccounts()
+  const direct = new pg.Client(database.connectionString)
+  await direct.connect()
+  const terminate = () =>
+    direct.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where application_name = 'upesi-ledger' and datname = current_database()`,
+    )
+  try {
+    for (let count = 0; count < 40; count++) {
+      const hold: TransferEvent = { ...movement(parties, 1n), kind: 'pending', timeoutSeconds: 60 }
+      const [reserved] = await Promise.all([ledger.createTransfers([hold]), terminate()])
+      assert.ok(reserved.every(isSuccess))
+      const common = { id: randomUUID(), pendingId: hold.id }
+      const end: TransferEvent = { ...common, kind: count % 2 ? 'post' : 'void' }
+      const [ended] = await Promise.all([ledger.createTransfers([end]), terminate()])
+      assert.ok(ended.every(isSuccess))
+    }
+  } finally {
+    await direct.end()
+  }
+  assert.equal(await received(parties.to), 20n)
+})
+
+test('the sweep comes by itself and gives reserved money back', async () => {
+  const parties = await openAccounts()
+  await ledger.close()
+  ledger = open({ sweepIntervalMs: 50 })
+  const hold: TransferEvent = { ...movement(parties, 100n), kind: 'pending', timeoutSeconds: 1 }
+  assert.deepEqual(await ledger.createTransfers([hold]), ['created'])
+  await waitFor(async () => (await ledger.lookupAccounts([parties.from]))[0]?.debitsPending === 0n)
+  assert.equal((await ledger.lookupTransfers([hold.id]))[0]?.state, 'expired')
+})
