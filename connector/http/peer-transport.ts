@@ -84,6 +84,9 @@ function toTarget(peer: Peer): Target {
 const answered = (status: number) =>
   new Fault('peer_refused', { retryable: true, message: `the peer answered HTTP ${status}` })
 
+const connectionFailed = (error: unknown) =>
+  new Fault('connection_failed', { retryable: true, message: messageOf(error), cause: error })
+
 function dispatch(agent: Agent, target: Target, body: Buffer, timeoutMs: number): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const chunks: Buffer[] = []
@@ -98,31 +101,32 @@ function dispatch(agent: Agent, target: Target, body: Buffer, timeoutMs: number)
     fail(new Fault('request_timeout', { retryable: true, message: `no answer within ${timeoutMs} ms` }))
   }, timeoutMs)
 
-  agent.dispatch(
-    { ...target, method: 'POST', body },
-    {
-      onRequestStart(controller) {
-        running = controller
-      },
-      onResponseStart(_controller, status) {
-        if (status < 200 || status > 299) fail(answered(status))
-      },
-      onResponseData(_controller, chunk) {
-        size += chunk.length
-        if (size > ANSWER_SIZE_MAX)
-          fail(new Fault('response_too_large', { retryable: false, message: 'the peer answered too much' }))
-        else chunks.push(chunk)
-      },
-      onResponseEnd() {
-        clearTimeout(timer)
-        const [first] = chunks
-        resolve(chunks.length === 1 && first ? first : Buffer.concat(chunks))
-      },
-      onResponseError(_controller, error) {
-        clearTimeout(timer)
-        reject(new Fault('connection_failed', { retryable: true, message: messageOf(error), cause: error }))
-      },
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart(controller) {
+      running = controller
     },
-  )
+    onResponseStart(_controller, status) {
+      if (status < 200 || status > 299) fail(answered(status))
+    },
+    onResponseData(_controller, chunk) {
+      size += chunk.length
+      if (size > ANSWER_SIZE_MAX)
+        fail(new Fault('response_too_large', { retryable: false, message: 'the peer answered too much' }))
+      else chunks.push(chunk)
+    },
+    onResponseEnd() {
+      clearTimeout(timer)
+      const [first] = chunks
+      resolve(chunks.length === 1 && first ? first : Buffer.concat(chunks))
+    },
+    onResponseError(_controller, error) {
+      fail(connectionFailed(error))
+    },
+  }
+  try {
+    agent.dispatch({ ...target, method: 'POST', body }, handler)
+  } catch (error) {
+    fail(connectionFailed(error))
+  }
   return promise
 }

@@ -27,14 +27,14 @@ import { startTestHop } from '../testing/test-hop.ts'
 import { startTestNode, type TestNode, type TestReceiver } from '../testing/test-node.ts'
 
 interface Faults {
-  before?: (events: readonly TransferEvent[]) => void
+  before?: (events: readonly TransferEvent[]) => void | Promise<void>
   after?: (events: readonly TransferEvent[]) => void
 }
 let faults: Faults = {}
 const faulty = (ledger: Ledger): Ledger => ({
   ...ledger,
   async createTransfers(events) {
-    faults.before?.(events)
+    await faults.before?.(events)
     const statuses = await ledger.createTransfers(events)
     faults.after?.(events)
     return statuses
@@ -238,6 +238,28 @@ test('a slice ends with its budget and the next one goes on', async (t) => {
   assert.ok(second.packets.sent > first.packets.sent)
   // A packet may still be under way.
   await waitFor(async () => (await a.balance(id)) === 1000n)
+})
+
+test('settling waits for what is under way, so that its totals are final and recorded', async () => {
+  const receiver = await b.incomingPayment(usdB)
+  const id = await a.fundedPayment(usdA, 1000n)
+  const settle = (budgetMs: number) => a.client.settle({ outgoingPaymentId: id, budgetMs })
+  assert.deepEqual(await settle(1_000), { status: 'unknown' })
+  faults = {
+    before: async (events) => {
+      if (events[0]?.kind === 'post') await sleep(600)
+    },
+  }
+  const slice = await a.client.send(sendInput(id, receiver, { budgetMs: 150 }))
+  assert.deepEqual([slice.status, slice.sentAmount], ['progress', 0n])
+  const early = await settle(50)
+  assert.equal(early.status, 'pending')
+  const settled = await settle(5_000)
+  assert.ok(settled.status === 'settled')
+  assert.deepEqual([settled.sentAmount, settled.deliveredAmount], [1000n, 1000n])
+  assert.equal(a.sent.get(id)?.deliveredAmount, 1000n)
+  assert.equal((await a.client.send(sendInput(id, receiver, {}))).status, 'done')
+  assert.deepEqual(await stateOf(receiver), ['PROCESSING', 1000n])
 })
 
 test('hundreds of payments at once', async () => {
