@@ -85,8 +85,6 @@ async function measure(
   inFlight: number,
 ): Promise<Measurement> {
   await load(banks, kind, inFlight, WARM_UP_MS)
-  const read = () =>
-    Object.fromEntries(Object.entries(processes).map(([name, pid]) => [name, cpuMs(pid) ?? 0]))
   const before = readCpu(processes)
   const startedAt = performance.now()
   const { latencies, failures } = await load(banks, kind, inFlight, MEASURED_MS)
