@@ -76,7 +76,8 @@ const contradictoryHolds = sql`
   from ledger.holds
   where closed = (position(B'1' in open) > 0)
     or position(B'1' in (open & posted) | (open & voided) | (posted & voided)) > 0
-    or octet_length(transfer_ids) <> 16 * bit_length(open)`
+    or octet_length(transfer_ids) <> 16 * bit_length(open)
+    or ledger.id_at(transfer_ids, 0) <> id`
 
 const resolutions = sql`
   with resolved as (

@@ -16,10 +16,8 @@ import {
 import { placeholders } from './ordered-batch.ts'
 import type { Hold, Reservation, Reservations } from './reservations.ts'
 
-export const APPLY_CLEAN = `select ledger.apply_clean(${placeholders(32)}) as batch`
+export const APPLY_CLEAN = `select ledger.apply_clean(${placeholders(33)}) as applied`
 
-/** Numbers of batches and places in one share a bigint (`sequence`, `holds.id`). */
-const PLACES_PER_BATCH = 1024
 /** Ledgers share so many locks. */
 const LOCKS = 128
 const KIND = { posted: 0, pending: 1, post: 2, void: 3 } as const
@@ -260,6 +258,10 @@ function addResolution(
   return true
 }
 
+/** A hold goes by the id of its first transfer. */
+const holdId = (batch: CleanBatch, hold: NewHold): LedgerId =>
+  (batch.events[hold.members[0] as number] as TransferEvent).id
+
 const locksOf = (accounts: readonly Subject[]): number[] =>
   [...new Set(accounts.map((account) => account.ledger % LOCKS))].sort((a, b) => a - b)
 
@@ -331,6 +333,10 @@ export function encodeClean(arena: Arena, batch: CleanBatch, now: Date | undefin
     integerArray(arena, batch.hold),
     integerArray(arena, batch.bit),
     uuidArray(arena, batch.pendingId),
+    uuidArray(
+      arena,
+      batch.newHolds.map((hold) => holdId(batch, hold)),
+    ),
     integerArray(
       arena,
       batch.newHolds.map((hold) => hold.ledger),
@@ -348,9 +354,9 @@ export function encodeClean(arena: Arena, batch: CleanBatch, now: Date | undefin
       ids,
       batch.newHolds.map((hold) => hold.members),
     ),
-    bigintArray(
+    uuidArray(
       arena,
-      [...batch.resolutions.keys()].map((hold) => BigInt(hold.id)),
+      [...batch.resolutions.keys()].map((hold) => hold.id),
     ),
     bitsArray(
       arena,
@@ -364,9 +370,9 @@ export function encodeClean(arena: Arena, batch: CleanBatch, now: Date | undefin
 }
 
 /** After the batch was applied: remembers what it reserved, forgets what it posted and voided. */
-export function noteApplied(batch: CleanBatch, number: number, reservations: Reservations): void {
-  for (const [index, newHold] of batch.newHolds.entries()) {
-    const hold: Hold = { id: number * PLACES_PER_BATCH + index + 1, size: newHold.members.length }
+export function noteApplied(batch: CleanBatch, reservations: Reservations): void {
+  for (const newHold of batch.newHolds) {
+    const hold: Hold = { id: holdId(batch, newHold), size: newHold.members.length }
     for (const [bit, place] of newHold.members.entries())
       reservations.add(batch.events[place] as PendingTransfer, hold, bit)
   }

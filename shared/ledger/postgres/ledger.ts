@@ -24,7 +24,7 @@ import {
   parseStatuses,
 } from './ordered-batch.ts'
 import { readAccounts, readTransfers, searchTransfers } from './reads.ts'
-import { createReservations, type Reservations } from './reservations.ts'
+import { createReservations, type Hold, type Reservations } from './reservations.ts'
 
 export interface PostgresLedgerOptions {
   connectionString: string
@@ -166,10 +166,10 @@ function transferApplier(ctx: Context, path: 'auto' | 'clean' | 'ordered') {
       UNKNOWN,
     )
     if (row && 'statuses' in row) return noteOrdered(ctx, events, row.statuses as string)
-    const isClean = row?.batch != null
+    const isClean = row?.applied === true
     failingShare = failingShare * 0.9 + (isClean ? 0 : 0.1)
     if (!isClean) return applyInOrder(ctx, arena, events)
-    noteApplied(plan, Number(row.batch), ctx.reservations)
+    noteApplied(plan, ctx.reservations)
     ctx.onBatch({ path: 'clean', events: events.length })
     return events.map(() => 'created')
   }
@@ -199,7 +199,7 @@ async function applyInOrder(
 
 function noteOrdered(ctx: Context, events: readonly TransferEvent[], text: string): CreateTransferStatus[] {
   ctx.onBatch({ path: 'ordered', events: events.length })
-  const holds = new Map<number, { id: number; size: number }>()
+  const holds = new Map<string, Hold>()
   const results = parseStatuses(text)
   for (const [index, { status, hold }] of results.entries()) {
     const event = events[index]

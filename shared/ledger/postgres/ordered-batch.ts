@@ -175,7 +175,7 @@ export const parseAccountStatuses = (text: string): CreateAccountStatus[] =>
 export interface OrderedResult {
   status: CreateTransferStatus
   /** Of pending transfers that were created: `hold id:bit:size`. */
-  hold?: { id: number; bit: number; size: number }
+  hold?: { id: LedgerId; bit: number; size: number }
 }
 
 export function parseStatuses(text: string): OrderedResult[] {
@@ -184,7 +184,7 @@ export function parseStatuses(text: string): OrderedResult[] {
     if (id === undefined) return { status: status as CreateTransferStatus }
     return {
       status: status as CreateTransferStatus,
-      hold: { id: Number(id), bit: Number(bit), size: Number(size) },
+      hold: { id, bit: Number(bit), size: Number(size) },
     }
   })
 }

@@ -2,7 +2,8 @@ import type { LedgerId, PendingTransfer } from '../port.ts'
 
 /** A row of `ledger.holds`: pending transfers that were made together. */
 export interface Hold {
-  id: number
+  /** Of its first transfer. */
+  id: LedgerId
   /** Number of its bits. */
   size: number
 }

@@ -85,7 +85,7 @@ async function grow(): Promise<void> {
       gen_random_uuid(), 1 ${series}`)
   await db.execute(sql`
     insert into ledger.holds (id, expires_at, ledger, closed, open, posted, voided, transfer_ids)
-    select -n, '2100-01-01', 2, false, B'1', B'0', B'0', uuid_send(gen_random_uuid()) ${series}`)
+    select gen_random_uuid(), '2100-01-01', 2, false, B'1', B'0', B'0', uuid_send(gen_random_uuid()) ${series}`)
   await db.execute(sql`
     insert into ledger.transfer_index (subject, batch, debits, credits, tagged)
     select gen_random_uuid(), n, '', '', uuid_send(gen_random_uuid()) ${series}`)

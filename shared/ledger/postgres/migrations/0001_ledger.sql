@@ -62,7 +62,7 @@ create table ledger.transfers (
   amount numeric(20, 0) not null check (amount > 0),
   -- Of pending transfers: seconds, and where its state is: the row of `holds` and the bit in it.
   timeout integer,
-  hold_id bigint,
+  hold_id uuid,
   hold_bit smallint,
   -- Of posts and voids.
   pending_id uuid
@@ -71,8 +71,8 @@ create table ledger.transfers (
 -- Pending transfers of one batch, ledger and expiry: bit n is the n-th of transfer_ids (16 bytes each). Open: the money is
 -- reserved. Neither open, posted nor voided: expired.
 create table ledger.holds (
-  -- batch × 1024 + number in the batch
-  id bigint primary key,
+  -- Of its first transfer.
+  id uuid primary key,
   expires_at timestamptz not null,
   ledger integer not null,
   -- No bit is open.
@@ -143,8 +143,8 @@ begin
   end loop;
 end $$;
 
--- Applies a batch of which every event is expected to succeed, all of it or nothing: the batch's number, or null when an event
--- would not succeed (then apply_in_order says which and why). The caller sums up what the batch does to each account; here it
+-- Applies a batch of which every event is expected to succeed, all of it or nothing: false when an event would
+-- not succeed (then apply_in_order says which and why). The caller sums up what the batch does to each account; here it
 -- is checked against the truth and written.
 --
 -- Every table is reached by subscripts, by "limit 1" lookups or by ctid, never by a join that a plan made for small tables
@@ -165,7 +165,7 @@ create function ledger.apply_clean(
   p_index_debits bytea[],
   p_index_credits bytea[],
   p_index_tagged bytea[],
-  -- Per transfer. Debit, credit and tag (or 0) are places in p_subjects, hold is one in p_hold_ledgers.
+  -- Per transfer. Debit, credit and tag (or 0) are places in p_subjects, hold is one in p_new_holds.
   p_ids uuid[],
   p_meta integer[], -- kind + 4 × linked + 8 × code
   p_debits integer[],
@@ -179,21 +179,21 @@ create function ledger.apply_clean(
   p_hold_bits integer[],
   p_pending_ids uuid[], -- of posts and voids
   -- Per new hold.
+  p_new_holds uuid[],
   p_hold_ledgers integer[],
   p_hold_timeouts integer[],
   p_hold_open bit varying[],
   p_hold_ids bytea[],
   -- Per hold that the batch posts or voids transfers of.
-  p_resolved bigint[],
+  p_resolved uuid[],
   p_posted bit varying[],
   p_voided bit varying[]
-) returns bigint
+) returns boolean
 language plpgsql
 set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_memoize = off set jit = off as $$
 declare
   v_now timestamptz;
   v_batch bigint;
-  v_base bigint;
   v_accounts integer := cardinality(p_ledgers);
   v_rows bigint;
 begin
@@ -201,7 +201,6 @@ begin
   -- After the locks: times within a ledger follow the order of commits.
   v_now := coalesce(p_now, clock_timestamp());
   v_batch := nextval('ledger.batches');
-  v_base := v_batch * 1024;
   begin
     if cardinality(p_resolved) > 0 then
       update ledger.holds h
@@ -240,10 +239,10 @@ begin
     insert into ledger.transfers (
       sequence, created_at, user_data_64, ledger, user_data_32, code, kind, linked, id, debit_account_id,
       credit_account_id, user_data_128, amount, timeout, hold_id, hold_bit, pending_id)
-    select v_base + i, v_now, p_user_data_64[i], p_ledgers[p_debits[i]], p_user_data_32[i], p_meta[i] >> 3,
+    select v_batch * 1024 + i, v_now, p_user_data_64[i], p_ledgers[p_debits[i]], p_user_data_32[i], p_meta[i] >> 3,
       p_meta[i] & 3, p_meta[i] & 4 <> 0, p_ids[i], p_subjects[p_debits[i]], p_subjects[p_credits[i]],
       coalesce(p_subjects[p_tags[i]], '00000000-0000-0000-0000-000000000000'),
-      p_amounts[i], p_timeouts[i], v_base + p_holds[i], p_hold_bits[i], p_pending_ids[i]
+      p_amounts[i], p_timeouts[i], p_new_holds[p_holds[i]], p_hold_bits[i], p_pending_ids[i]
     from generate_series(1, cardinality(p_ids)) i;
 
     insert into ledger.transfer_index (subject, batch, debits, credits, tagged)
@@ -252,13 +251,13 @@ begin
 
     if cardinality(p_hold_ledgers) > 0 then
       insert into ledger.holds (id, expires_at, ledger, closed, open, posted, voided, transfer_ids)
-      select v_base + n, v_now + make_interval(secs => p_hold_timeouts[n]), p_hold_ledgers[n], false,
+      select p_new_holds[n], v_now + make_interval(secs => p_hold_timeouts[n]), p_hold_ledgers[n], false,
         p_hold_open[n], p_hold_open[n] & ~p_hold_open[n], p_hold_open[n] & ~p_hold_open[n], p_hold_ids[n]
       from generate_series(1, cardinality(p_hold_ledgers)) n;
     end if;
-    return v_batch;
+    return true;
   exception when sqlstate 'UL001' or unique_violation or check_violation then
-    return null;
+    return false;
   end;
 end $$;
 
@@ -268,7 +267,7 @@ create function ledger.expire_holds(p_ledgers integer[], p_now timestamptz, p_li
 language plpgsql
 set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_mergejoin = off set jit = off as $$
 declare
-  v_holds bigint[];
+  v_holds uuid[];
   v_rows bigint;
 begin
   select array_agg(due.id) into v_holds from (
@@ -369,11 +368,11 @@ declare
   r record;
   v_locked integer[];
   v_now timestamptz;
-  v_base bigint;
+  v_batch bigint;
   v_accounts uuid[]; -- p_accounts and those of the pending transfers
   v_status text[] := array_fill(null::text, array[n]);
   v_created boolean := false;
-  v_hold integer[]; -- per event that created a pending transfer: number of its hold in the batch,
+  v_hold uuid[]; -- per event that created a pending transfer: its hold,
   v_bit integer[]; -- its bit there,
   v_size integer[]; -- and how many bits there are
   v_texts text[] := array_fill(null::text, array[cardinality(p_keys)]);
@@ -401,7 +400,7 @@ declare
   k_user_data_32 integer[] := v_integers;
   k_pending integer[] := v_integers;
   k_state text[] := v_texts; -- of pending transfers: open, posted, voided, expired
-  k_hold bigint[] := v_integers::bigint[];
+  k_hold uuid[] := v_texts::uuid[];
   k_bit integer[] := v_integers;
   -- The chain at hand.
   v_first integer := 1;
@@ -657,7 +656,7 @@ begin
     return array_to_string(v_status, ',');
   end if;
 
-  v_base := nextval('ledger.batches') * 1024;
+  v_batch := nextval('ledger.batches');
 
   update ledger.holds h
   set open = h.open & ~(m.posted | m.voided),
@@ -692,7 +691,8 @@ begin
   into v_hold, v_bit, v_size
   from (
     select g.n, g.is_new,
-      case when g.is_new then dense_rank() over (partition by g.is_new order by p_ledger[g.n], p_timeout[g.n]) end as hold,
+      case when g.is_new then first_value(p_keys[p_key[g.n]]) over (
+        partition by g.is_new, p_ledger[g.n], p_timeout[g.n] order by g.n) end as hold,
       case when g.is_new then row_number() over (
         partition by g.is_new, p_ledger[g.n], p_timeout[g.n] order by g.n) - 1 end as bit,
       case when g.is_new then count(*) over (partition by g.is_new, p_ledger[g.n], p_timeout[g.n]) end as size
@@ -705,13 +705,13 @@ begin
     insert into ledger.transfers (
       sequence, created_at, user_data_64, ledger, user_data_32, code, kind, linked, id, debit_account_id,
       credit_account_id, user_data_128, amount, timeout, hold_id, hold_bit, pending_id)
-    select v_base + e.n, v_now, k_user_data_64[e.k], k_ledger[e.k], k_user_data_32[e.k], k_code[e.k], k_kind[e.k],
+    select v_batch * 1024 + e.n, v_now, k_user_data_64[e.k], k_ledger[e.k], k_user_data_32[e.k], k_code[e.k], k_kind[e.k],
       k_linked[e.k], e.id, v_accounts[k_debit[e.k]], v_accounts[k_credit[e.k]], k_user_data_128[e.k], k_amount[e.k],
-      k_timeout[e.k], v_base + v_hold[e.n], v_bit[e.n], p_keys[k_pending[e.k]]
+      k_timeout[e.k], v_hold[e.n], v_bit[e.n], p_keys[k_pending[e.k]]
     from created e
   ), held as (
     insert into ledger.holds (id, expires_at, ledger, closed, open, posted, voided, transfer_ids)
-    select v_base + v_hold[e.n], v_now + make_interval(secs => k_timeout[min(e.k)]), k_ledger[min(e.k)],
+    select v_hold[e.n], v_now + make_interval(secs => k_timeout[min(e.k)]), k_ledger[min(e.k)],
       bool_and(k_state[e.k] <> 'open'),
       string_agg(case when k_state[e.k] = 'open' then '1' else '0' end, '' order by e.n)::bit varying,
       string_agg(case when k_state[e.k] = 'posted' then '1' else '0' end, '' order by e.n)::bit varying,
@@ -721,7 +721,7 @@ begin
     group by v_hold[e.n]
   )
   insert into ledger.transfer_index (subject, batch, debits, credits, tagged)
-  select side.subject, v_base / 1024,
+  select side.subject, v_batch,
     coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 'debit'), ''),
     coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 'credit'), ''),
     coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 'tag'), '')
@@ -734,7 +734,7 @@ begin
 
   return (
     select string_agg(
-      v_status[x] || coalesce(':' || v_base + v_hold[x] || ':' || v_bit[x] || ':' || v_size[x], ''), ',' order by x)
+      v_status[x] || coalesce(':' || v_hold[x] || ':' || v_bit[x] || ':' || v_size[x], ''), ',' order by x)
     from generate_series(1, n) x
   );
 end $$;
