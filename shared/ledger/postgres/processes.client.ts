@@ -1,0 +1,17 @@
+/** What `processes.test.ts` runs in processes of their own: all chains at once, then the statuses are reported. */
+import { silentLogger } from '../../platform/index.ts'
+import type { TransferEvent } from '../port.ts'
+import { createPostgresLedger } from './ledger.ts'
+
+interface Order {
+  connectionString: string
+  chains: TransferEvent[][]
+}
+
+process.once('message', async ({ connectionString, chains }: Order) => {
+  const ledger = createPostgresLedger({ connectionString, log: silentLogger })
+  const results = await Promise.all(chains.map((chain) => ledger.createTransfers(chain)))
+  await ledger.close()
+  process.send?.(results, () => process.disconnect())
+})
+process.send?.('ready')

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { silentLogger } from '../../platform/index.ts'
+import { createTestDatabase, type TestDatabase } from '../../testing/index.ts'
+import { auditLedger } from '../audit.ts'
+import {
+  accountCode,
+  availableCredit,
+  type CreateTransferStatus,
+  isSuccess,
+  type LedgerId,
+  settlementAccountId,
+  type TransferEvent,
+} from '../port.ts'
+import { createPostgresLedger, type PostgresLedger } from './ledger.ts'
+
+const PROCESSES = 3
+const USD = 1
+const EUR = 2
+const client = fileURLToPath(new URL('./processes.client.ts', import.meta.url))
+
+let database: TestDatabase
+let ledger: PostgresLedger
+
+before(async () => {
+  database = await createTestDatabase('ledger')
+  ledger = createPostgresLedger({ connectionString: database.connectionString, log: silentLogger })
+  const settlements = [USD, EUR].map((number) => ({
+    id: settlementAccountId(number),
+    ledger: number,
+    code: accountCode.settlement,
+  }))
+  assert.ok((await ledger.createAccounts(settlements)).every(isSuccess))
+})
+
+after(async () => {
+  await ledger.close()
+  assert.deepEqual(await auditLedger(database.connectionString), [])
+  await database.drop()
+})
+
+async function open(number: number, balance: bigint): Promise<LedgerId> {
+  const id = randomUUID()
+  const account = { id, ledger: number, code: accountCode.peer, debitsMustNotExceedCredits: true }
+  assert.deepEqual(await ledger.createAccounts([account]), ['created'])
+  if (balance > 0n) {
+    const deposit = posted(number, settlementAccountId(number), id, balance)
+    assert.deepEqual(await ledger.createTransfers([deposit]), ['created'])
+  }
+  return id
+}
+
+const posted = (
+  number: number,
+  debitAccountId: LedgerId,
+  creditAccountId: LedgerId,
+  amount: bigint,
+): TransferEvent => ({
+  kind: 'posted',
+  id: randomUUID(),
+  debitAccountId,
+  creditAccountId,
+  ledger: number,
+  code: 1,
+  amount,
+})
+
+/** Each process gets its chains, and all begin once all are up. */
+async function runProcesses(
+  chainsOf: (process: number) => TransferEvent[][],
+): Promise<CreateTransferStatus[][][]> {
+  const children = Array.from({ length: PROCESSES }, () => fork(client, { serialization: 'advanced' }))
+  try {
+    await Promise.all(children.map((child) => once(child, 'message')))
+    return await Promise.all(
+      children.map(async (child, index) => {
+        child.send({ connectionString: database.connectionString, chains: chainsOf(index) })
+        const [results] = await once(child, 'message')
+        return results as CreateTransferStatus[][]
+      }),
+    )
+  } finally {
+    for (const child of children) child.kill()
+  }
+}
+
+const available = async (id: LedgerId) => {
+  const [account] = await ledger.lookupAccounts([id])
+  assert.ok(account)
+  return availableCredit(account)
+}
+
+test('processes that drain an account together never overdraw it', async () => {
+  const [from, to] = [await open(USD, 100n), await open(USD, 0n)]
+  const results = await runProcesses(() => Array.from({ length: 64 }, () => [posted(USD, from, to, 10n)]))
+  const statuses = results.flat(2)
+  assert.equal(statuses.filter((status) => status === 'created').length, 10)
+  assert.equal(statuses.filter((status) => status === 'exceeds_credits').length, 64 * PROCESSES - 10)
+  assert.equal(await available(from), 0n)
+  assert.equal(await available(to), 100n)
+})
+
+test('chains over two ledgers in opposite orders from several processes do not deadlock', async () => {
+  const [a, b] = [await open(USD, 1000n), await open(USD, 1000n)]
+  const [x, y] = [await open(EUR, 1000n), await open(EUR, 1000n)]
+  const results = await runProcesses((process) =>
+    Array.from({ length: 100 }, (_, index) => {
+      const [usd, eur] =
+        (process + index) % 2
+          ? [posted(USD, a, b, 1n), posted(EUR, x, y, 1n)]
+          : [posted(USD, b, a, 1n), posted(EUR, y, x, 1n)]
+      return index % 3 ? [{ ...usd, linked: true }, eur] : [{ ...eur, linked: true }, usd]
+    }),
+  )
+  assert.ok(results.flat(2).every((status) => status === 'created'))
+  assert.equal((await available(a)) + (await available(b)), 2000n)
+})
+
+test('the same chains sent by every process are applied once', async () => {
+  const [from, to] = [await open(USD, 1000n), await open(USD, 0n)]
+  const chains = Array.from({ length: 50 }, (): TransferEvent[] => {
+    const first = posted(USD, from, to, 3n)
+    return [{ ...first, linked: true }, posted(USD, to, from, 1n)]
+  })
+  const results = await runProcesses(() => chains)
+  assert.ok(results.flat(2).every(isSuccess))
+  for (const index of chains.keys()) {
+    const created = results.filter((statuses) => statuses[index]?.every((status) => status === 'created'))
+    assert.equal(created.length, 1, `chain ${index}`)
+  }
+  assert.equal(await available(to), 100n)
+})
+
+test('an id that two processes use on different ledgers at once belongs to one of them', async () => {
+  const [a, b] = [await open(USD, 1000n), await open(USD, 0n)]
+  const [x, y] = [await open(EUR, 1000n), await open(EUR, 0n)]
+  const ids = Array.from({ length: 60 }, () => randomUUID())
+  const results = await runProcesses((process) =>
+    ids.map((id) => [{ ...(process % 2 ? posted(USD, a, b, 1n) : posted(EUR, x, y, 1n)), id }]),
+  )
+  for (const index of ids.keys()) {
+    const statuses = results.map((result) => result[index]?.[0])
+    assert.equal(statuses.filter((status) => status === 'created').length, 1, statuses.join(' '))
+    assert.ok(statuses.includes('exists_with_different_fields'), statuses.join(' '))
+  }
+  assert.equal((await available(b)) + (await available(y)), BigInt(ids.length))
+})
