@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createAsset } from '../../shared/assets/index.ts'
 import { completeIncomingPayment, getIncomingPayment } from '../../shared/incoming-payments/index.ts'
 import type { Ledger, TransferEvent } from '../../shared/ledger/index.ts'
@@ -311,6 +312,27 @@ test('the same condition with another amount is answered by nobody: it was deliv
   })
   assert.equal(other.status, 500)
   assert.deepEqual(await state(receiver), ['PROCESSING', 30n])
+})
+
+test('what others credit to the same payment counts: only the rest is taken', async () => {
+  const receiver = await node.incomingPayment(usd, 500n)
+  assert.ok(isFulfill((await send(receiver, 100n)).reply))
+  // As a payment within this node does it, from another process.
+  const [status] = await node.node.ledger.createTransfers([
+    {
+      kind: 'posted',
+      id: uuidv7(),
+      debitAccountId: from.id,
+      creditAccountId: receiver.payment.id,
+      ledger: usd.ledger,
+      code: 1,
+      amount: 300n,
+    },
+  ])
+  assert.equal(status, 'created')
+  await sleep(510)
+  assert.ok(isFulfill((await send(receiver, 100n)).reply))
+  assert.deepEqual(await state(receiver), ['COMPLETED', 500n])
 })
 
 test('no money for it is T04', async () => {

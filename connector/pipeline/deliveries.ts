@@ -1,10 +1,4 @@
-import {
-  type Account,
-  accountCode,
-  isSuccess,
-  type Ledger,
-  tenantSurrogate,
-} from '../../shared/ledger/index.ts'
+import { accountCode, isSuccess, type Ledger, tenantSurrogate } from '../../shared/ledger/index.ts'
 import { assert, type Clock, isUuid } from '../../shared/platform/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
 
@@ -66,9 +60,13 @@ interface Entry extends Delivery {
   readAtMs: number
   received: bigint
   reserved: bigint
-  opening: Promise<void> | undefined
+  /** How often something was reserved: tells a reading of the ledger that it may be out of date. */
+  reservations: number
+  hasAccount: boolean
+  /** The total in memory may be too low. It is read again when nothing is on its way. */
+  needsReading: boolean
+  reading: Promise<void> | undefined
   reported: boolean
-  uncertain: boolean
 }
 
 export function createDeliveries(ctx: DeliveriesContext): Deliveries {
@@ -98,6 +96,8 @@ export function createDeliveries(ctx: DeliveriesContext): Deliveries {
     const entry = entries.get(id) ?? createEntry(ctx, payment)
     entry.payment = payment
     entry.readAtMs = readAtMs
+    // Payments within this node credit the same account from other processes: the total is read again with the state.
+    entry.needsReading = true
     remember(id, entry)
     return entry
   }
@@ -125,35 +125,34 @@ export function createDeliveries(ctx: DeliveriesContext): Deliveries {
 function createEntry(ctx: DeliveriesContext, payment: ReceivingPayment): Entry {
   const entry: Entry = {
     payment,
+    readAtMs: Number.NEGATIVE_INFINITY,
     received: 0n,
     reserved: 0n,
-    readAtMs: Number.NEGATIVE_INFINITY,
-    opening: undefined,
+    reservations: 0,
+    hasAccount: false,
+    needsReading: true,
+    reading: undefined,
     reported: false,
-    uncertain: false,
-    open() {
-      entry.opening ??= openAccount(ctx, entry).catch((error) => {
-        entry.opening = undefined
-        throw error
-      })
-      return entry.opening
+    async open() {
+      if (!entry.reading && entry.needsReading && entry.reserved === 0n)
+        entry.reading = readTotal(ctx, entry).finally(() => {
+          entry.reading = undefined
+        })
+      await entry.reading
     },
     reserve(amount) {
+      assert(entry.hasAccount, 'a payment is opened before money is reserved', entry.payment.id)
       const { incomingAmount } = entry.payment
       if (incomingAmount !== undefined && entry.received + entry.reserved >= incomingAmount) return false
       entry.reserved += amount
+      entry.reservations++
       return true
     },
     settle(amount, outcome) {
       entry.reserved -= amount
       assert(entry.reserved >= 0n, 'what is settled was reserved', { reserved: entry.reserved, amount })
       if (outcome === 'credited') entry.received += amount
-      if (outcome === 'uncertain') entry.uncertain = true
-      if (entry.uncertain && entry.reserved === 0n) {
-        // Nothing is on its way now, so the ledger's figure is complete.
-        entry.uncertain = false
-        entry.opening = undefined
-      }
+      if (outcome === 'uncertain') entry.needsReading = true
     },
     takeReport() {
       const { state, incomingAmount } = entry.payment
@@ -168,29 +167,37 @@ function createEntry(ctx: DeliveriesContext, payment: ReceivingPayment): Entry {
   return entry
 }
 
-/** The account is made with the first packet; that it exists already is as good. The total is read in the same moment. */
-async function openAccount(ctx: DeliveriesContext, entry: Entry): Promise<void> {
-  const { id, tenantId, asset } = entry.payment
-  const [[status], [account]] = await Promise.all([
-    ctx.ledger.createAccounts([
-      {
-        id,
-        ledger: asset.ledger,
-        code: accountCode.incomingPayment,
-        debitsMustNotExceedCredits: true,
-        userData128: asset.id,
-        userData64: tenantSurrogate(tenantId),
-      },
-    ]),
-    ctx.ledger.lookupAccounts([id]),
+/**
+ * The ledger's total. The account is made with the first packet; that it exists already is as good. What is on its way may or may
+ * not be in the figure, so a reading counts only if nothing was from its beginning to its end; otherwise the next one will.
+ */
+async function readTotal(ctx: DeliveriesContext, entry: Entry): Promise<void> {
+  const { reservations, hasAccount } = entry
+  const [account] = await Promise.all([
+    ctx.ledger.lookupAccounts([entry.payment.id]).then(([found]) => found),
+    hasAccount || createAccount(ctx, entry.payment),
   ])
-  assert(
-    status !== undefined && (isSuccess(status) || status === 'exists_with_different_fields'),
-    'an incoming payment gets its account',
-    { id, status },
-  )
-  entry.received = receivedOf(account)
+  entry.hasAccount = true
+  if (entry.reservations !== reservations) return
+  // All that was ever credited: withdrawals do not make room for more.
+  entry.received = account?.creditsPosted ?? 0n
+  entry.needsReading = false
 }
 
-/** All that was ever credited: withdrawals do not make room for more. */
-const receivedOf = (account: Account | undefined): bigint => account?.creditsPosted ?? 0n
+async function createAccount(
+  ctx: DeliveriesContext,
+  { id, tenantId, asset }: ReceivingPayment,
+): Promise<void> {
+  const [status] = await ctx.ledger.createAccounts([
+    {
+      id,
+      ledger: asset.ledger,
+      code: accountCode.incomingPayment,
+      debitsMustNotExceedCredits: true,
+      userData128: asset.id,
+      userData64: tenantSurrogate(tenantId),
+    },
+  ])
+  const exists = status !== undefined && (isSuccess(status) || status === 'exists_with_different_fields')
+  assert(exists, 'an incoming payment gets its account', { id, status })
+}
