@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, randomInt } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
@@ -39,18 +39,26 @@ export interface BankSettings {
 
 const secret = () => randomBytes(32).toString('base64')
 
-/** A free port of the loopback interface. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** Below the range that systems give to outgoing connections, so that a bank finds its ports free at the next start. */
+const PORT_MIN = 20_000
+const PORT_MAX = 32_000
+const PORT_ATTEMPTS = 100
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
-      )
-    })
+    server.once('error', () => resolve(false))
+    server.listen(port, () => server.close(() => resolve(true)))
   })
+}
+
+/** A port that nobody listens on now and that is not in `taken`. */
+async function freePort(taken: ReadonlySet<number>): Promise<number> {
+  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+    const port = randomInt(PORT_MIN, PORT_MAX)
+    if (!taken.has(port) && (await isFree(port))) return port
+  }
+  throw new Error(`no free port between ${PORT_MIN} and ${PORT_MAX} found`)
 }
 
 export async function createBankSettings(
@@ -60,8 +68,7 @@ export async function createBankSettings(
   const ports = {} as Record<BankListener, number>
   const taken = new Set<number>()
   for (const listener of listeners) {
-    let port = await freePort()
-    while (taken.has(port)) port = await freePort()
+    const port = await freePort(taken)
     taken.add(port)
     ports[listener] = port
   }

@@ -3,7 +3,10 @@ import { messageOf } from './errors.ts'
 import type { Logger } from './log.ts'
 
 export interface Listener {
-  /** Calls `handler` with each payload that arrives on `channel`, and once with `undefined` after a lost connection came back: whatever happened meanwhile was missed. */
+  /**
+   * Calls `handler` with each payload that arrives on `channel`, and with `undefined` whenever listening begins, at first and after a
+   * lost connection came back: whatever happened before was missed.
+   */
   listen(channel: string, handler: (payload: string | undefined) => void): void
   close(): Promise<void>
 }
@@ -44,8 +47,8 @@ export function createListener(options: { connectionString: string; log: Logger 
     }
     client = next
     for (const channel of handlers.keys()) await next.query(`listen ${channel}`)
-    if (attempt > 0) for (const set of handlers.values()) for (const handler of set) handler(undefined)
     attempt = 0
+    for (const set of handlers.values()) for (const handler of set) handler(undefined)
   }
 
   const start = () => {
@@ -72,14 +75,13 @@ export function createListener(options: { connectionString: string; log: Logger 
   return {
     listen(channel, handler) {
       if (!CHANNEL.test(channel)) throw new TypeError(`not a channel name: ${channel}`)
-      const known = handlers.get(channel)
-      if (known) known.add(handler)
-      else {
-        handlers.set(channel, new Set([handler]))
-        client?.query(`listen ${channel}`).catch((error: unknown) => {
-          options.log.warn({ reason: messageOf(error), channel }, 'listen failed')
-        })
-      }
+      const known = handlers.get(channel) ?? new Set()
+      handlers.set(channel, known.add(handler))
+      // Asking twice for one channel is harmless; while there is no connection, the next one asks for all.
+      client?.query(`listen ${channel}`).then(
+        () => handler(undefined),
+        (error: unknown) => options.log.warn({ reason: messageOf(error), channel }, 'listen failed'),
+      )
     },
     async close() {
       closed = true

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -34,6 +34,8 @@ const migrationSets: Record<TestDatabaseKind, readonly MigrationSet[]> = {
   empty: [],
 }
 
+// Not the process id: the server may outlive it, and the next process may get the same one.
+const run = randomBytes(5).toString('hex')
 let created = 0
 
 /**
@@ -42,7 +44,7 @@ let created = 0
  */
 export async function createTestDatabase(kind: TestDatabaseKind): Promise<TestDatabase> {
   const server = await testServer()
-  const name = `test_${kind}_${process.pid}_${++created}`
+  const name = `test_${kind}_${run}_${++created}`
   await withClient(withDatabase(server, 'postgres'), async (client) => {
     const template = kind === 'empty' ? 'template0' : await ensureTemplate(client, server, kind)
     await client.query(`create database ${name} template ${template} strategy ${CLONE_STRATEGY}`)
