@@ -10,8 +10,8 @@ import {
   accountCode,
   isSuccess,
   type Ledger,
-  type LedgerId,
   type NewAccount,
+  type PendingTransfer,
   type TransferEvent,
   ZERO_ID,
 } from './port.ts'
@@ -107,56 +107,94 @@ function createWorld() {
     }
   })
   const made: TransferEvent[] = []
+  /** Pending transfers of this round, and those of earlier ones that nobody posted or voided yet. */
+  let fresh: PendingTransfer[] = []
+  let open: PendingTransfer[] = []
   const ledgerAt = (place: number) => ledgers[place < ACCOUNTS_PER_LEDGER ? 0 : 1]
+  const at = <T>(items: readonly T[], place: number): T | undefined =>
+    items[place % Math.max(1, items.length)]
 
-  const eventOf = (draft: Draft, faults: boolean): TransferEvent => {
-    const earlier = (place: number): LedgerId => made[place % made.length]?.id ?? randomUUID()
-    const pendings = faults ? made : made.filter((event) => event.kind === 'pending')
-    const common = {
-      id: draft.repeats === undefined ? randomUUID() : earlier(draft.repeats),
-      ...(draft.linked && { linked: true }),
-      ...(tags[draft.tag] !== undefined && { userData128: tags[draft.tag] as string }),
-      ...(draft.userData32 > 0 && { userData32: draft.userData32, userData64: 2n ** 64n - 1n }),
-    }
-    if (draft.kind === 'post' || draft.kind === 'void') {
-      const pendingId = pendings[draft.pending % Math.max(1, pendings.length)]?.id ?? randomUUID()
-      if (draft.kind === 'void') return { ...common, kind: 'void', pendingId }
-      return {
-        ...common,
-        kind: 'post',
-        pendingId,
-        ...(draft.amount !== undefined && { amount: draft.amount }),
-      }
-    }
-    // Mostly within one ledger, otherwise nothing would pass.
-    const debit = draft.debit
-    const inLedger =
-      (debit < ACCOUNTS_PER_LEDGER ? 0 : ACCOUNTS_PER_LEDGER) + (draft.credit % ACCOUNTS_PER_LEDGER)
-    const movement = {
-      ...common,
-      debitAccountId: ids[debit] as string,
-      creditAccountId: ids[faults && draft.tag === 3 ? draft.credit : inLedger] as string,
-      ledger: draft.ledger === undefined ? ledgerAt(debit) : (ledgers[draft.ledger] as number),
-      code: faults && draft.credit === 7 ? 0 : 1 + (draft.tag % 2),
+  const common = (draft: Draft) => ({
+    id: draft.repeats === undefined ? randomUUID() : (at(made, draft.repeats)?.id ?? randomUUID()),
+    ...(draft.linked && { linked: true }),
+    ...(tags[draft.tag] !== undefined && { userData128: tags[draft.tag] as string }),
+    ...(draft.userData32 > 0 && { userData32: draft.userData32, userData64: 2n ** 64n - 1n }),
+  })
+
+  /** Any two accounts, mostly of one ledger: otherwise nothing would pass. */
+  const wildMovement = (draft: Draft) => {
+    const first = draft.debit < ACCOUNTS_PER_LEDGER ? 0 : ACCOUNTS_PER_LEDGER
+    const neighbour = first + (draft.credit % ACCOUNTS_PER_LEDGER)
+    return {
+      ...common(draft),
+      debitAccountId: ids[draft.debit] as string,
+      creditAccountId: ids[draft.tag === 3 ? draft.credit : neighbour] as string,
+      ledger: draft.ledger === undefined ? ledgerAt(draft.debit) : (ledgers[draft.ledger] as number),
+      code: draft.credit === 7 ? 0 : 1 + (draft.tag % 2),
       amount: draft.amount ?? 3n,
     }
-    return draft.kind === 'posted'
-      ? { ...movement, kind: 'posted' }
-      : { ...movement, kind: 'pending', timeoutSeconds: draft.timeoutSeconds }
+  }
+
+  const wildEvent = (draft: Draft): TransferEvent => {
+    const pendingId = at(made, draft.pending)?.id ?? randomUUID()
+    const amount = draft.amount === undefined ? {} : { amount: draft.amount }
+    switch (draft.kind) {
+      case 'post':
+        return { ...common(draft), kind: 'post', pendingId, ...amount }
+      case 'void':
+        return { ...common(draft), kind: 'void', pendingId }
+      case 'posted':
+        return { ...wildMovement(draft), kind: 'posted' }
+      case 'pending':
+        return { ...wildMovement(draft), kind: 'pending', timeoutSeconds: draft.timeoutSeconds }
+    }
+  }
+
+  /** An event that passes, unless money is short. */
+  const tameEvent = (draft: Draft): TransferEvent => {
+    const reserved = at(open, draft.pending)
+    if (reserved && (draft.kind === 'post' || draft.kind === 'void')) {
+      open = open.filter((other) => other !== reserved)
+      const resolution = { ...common(draft), pendingId: reserved.id }
+      if (draft.kind === 'void') return { ...resolution, kind: 'void' }
+      const part =
+        draft.amount !== undefined && draft.amount <= reserved.amount ? { amount: draft.amount } : {}
+      return { ...resolution, kind: 'post', ...part }
+    }
+    const first = draft.debit < ACCOUNTS_PER_LEDGER ? 0 : ACCOUNTS_PER_LEDGER
+    const step = 1 + (draft.credit % (ACCOUNTS_PER_LEDGER - 1))
+    const movement = {
+      ...common(draft),
+      debitAccountId: ids[draft.debit] as string,
+      creditAccountId: ids[first + ((draft.debit - first + step) % ACCOUNTS_PER_LEDGER)] as string,
+      ledger: ledgerAt(draft.debit),
+      code: 1 + (draft.tag % 2),
+      amount: draft.amount ?? 3n,
+    }
+    if (draft.kind === 'posted' || draft.kind === 'void') return { ...movement, kind: 'posted' }
+    const pending: PendingTransfer = { ...movement, kind: 'pending', timeoutSeconds: draft.timeoutSeconds }
+    fresh.push(pending)
+    return pending
   }
 
   return {
     accounts,
     made,
-    /** A repeat is now and then exact, so that `exists` comes up. */
-    event(draft: Draft, faults: boolean): TransferEvent {
-      const original =
-        draft.repeats === undefined ? undefined : made[draft.repeats % Math.max(1, made.length)]
-      const event = original && draft.amount === undefined ? original : eventOf(draft, faults)
-      made.push(event)
-      return event
+    calls(drafts: readonly Draft[][], faults: boolean): TransferEvent[][] {
+      const calls = drafts.map((call) =>
+        call.map((draft, index) => {
+          if (!faults) return tameEvent(index === call.length - 1 ? { ...draft, linked: false } : draft)
+          // A repeat is now and then exact, so that `exists` comes up.
+          const original = draft.repeats === undefined ? undefined : at(made, draft.repeats)
+          return original && draft.amount === undefined ? original : wildEvent(draft)
+        }),
+      )
+      made.push(...calls.flat())
+      open.push(...fresh)
+      fresh = []
+      return calls
     },
-    deposits: (): TransferEvent[] =>
+    deposits: (faults: boolean): TransferEvent[] =>
       accounts.flatMap((account, index) =>
         index % ACCOUNTS_PER_LEDGER === 0
           ? []
@@ -167,7 +205,7 @@ function createWorld() {
               creditAccountId: account.id,
               ledger: account.ledger,
               code: 2,
-              amount: 200n,
+              amount: faults ? 200n : 2000n,
             },
       ),
   }
@@ -208,14 +246,14 @@ describe('both paths of the Postgres ledger and the model agree', () => {
     const model = createModelLedger(clock)
     const ledgers: Ledger[] = [model, ...paths]
     const world = createWorld()
-    const deposits = world.deposits()
+    const deposits = world.deposits(faults)
     for (const ledger of ledgers) {
       assert.ok((await ledger.createAccounts(world.accounts)).every(isSuccess))
       assert.ok((await ledger.createTransfers(deposits)).every(isSuccess))
     }
     for (const { seconds, calls } of rounds) {
       clock.advance(seconds * 1000)
-      const events = calls.map((call) => call.map((draft) => world.event(draft, faults)))
+      const events = world.calls(calls, faults)
       // Submitted together, so that the batcher puts them into one batch; the model takes them one after the other.
       const [expected, ...answers] = await Promise.all(
         ledgers.map((ledger) => Promise.all(events.map((call) => ledger.createTransfers(call)))),
@@ -257,7 +295,7 @@ describe('both paths of the Postgres ledger and the model agree', () => {
   test('mostly clean, so that the fast path is taken', async () => {
     const before = { ...taken }
     await fc.assert(property(false), { ...options, numRuns: 20 })
-    assert.ok(taken.clean > before.clean + 20, `the fast path was taken ${taken.clean - before.clean} times`)
-    assert.ok(taken.ordered > before.ordered, 'and the other one too')
+    const share = (taken.clean - before.clean) / (taken.clean + taken.ordered - before.clean - before.ordered)
+    assert.ok(share > 0.5, `the fast path took ${share} of the batches`)
   })
 })

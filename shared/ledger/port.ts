@@ -169,6 +169,7 @@ export interface Transfer {
   createdAt: Date
 }
 
+/** What a query looks for: an account, user data, or both at once; one of them must be named. */
 export interface TransferFilter {
   accountId?: LedgerId
   userData128?: LedgerId
@@ -180,8 +181,14 @@ export interface TransferFilter {
 }
 
 /**
- * One result per event, in order. A lost connection or a missed deadline throws a retryable Fault with code
- * `ledger_outcome_unknown`: repeat the same events under the same ids, never assume that they failed.
+ * One result per event, in order. Faults, all retryable with the same events under the same ids:
+ * - `ledger_outcome_unknown`: a lost connection or a missed deadline. Never assume that the events failed;
+ * - `ledger_overloaded`: too much waits, or waited too long. Nothing of the call was or will be applied;
+ * - `ledger_unavailable`: a read found nobody to answer.
+ *
+ * Repeats: a chain that is sent again whole gives `exists` for each of its events. A chain of which only a part exists fails
+ * as a whole: the first event that exists says so, the others are `linked_event_failed`. Whether an event is linked is one
+ * of its fields, so a link sent again alone is `exists_with_different_fields`.
  */
 export interface Ledger {
   createAccounts(accounts: readonly NewAccount[]): Promise<CreateAccountStatus[]>
@@ -190,7 +197,9 @@ export interface Ledger {
   /** In the order of `ids`; `undefined` where there is none. */
   lookupAccounts(ids: readonly LedgerId[]): Promise<(Account | undefined)[]>
   lookupTransfers(ids: readonly LedgerId[]): Promise<(Transfer | undefined)[]>
+  /** In the order of creation. */
   queryTransfers(filter: TransferFilter): Promise<Transfer[]>
+  /** Finishes what was accepted, and refuses what comes after with a Fault `ledger_closed`. */
   close(): Promise<void>
 }
 

@@ -30,7 +30,7 @@ export interface ConnectionOptions {
 }
 
 /** SQLSTATEs after which nothing was applied and the same statement may succeed. */
-const PASSING = /^(08|57P0|53|40001|40P01|55P03|25006)/
+const PASSING = /^(08|53|57P0|57014|40001|40P01|55P03|25006)/
 const BACK_OFF_MS = [10, 50, 200, 500, 1000]
 
 const isDatabaseError = (error: unknown): error is pg.DatabaseError => error instanceof pg.DatabaseError
