@@ -12,6 +12,7 @@ import {
   type WriteProgress,
 } from './pipeline/index.ts'
 import { createRates, type RatesSource } from './rates/index.ts'
+import type { StreamTotals } from './receipts/stream-totals.ts'
 import { createPeerDirectory, type Peer, type PeerDirectory } from './routing/index.ts'
 import { createRpcServer, createSessions, type SendRecords } from './rpc/index.ts'
 import type { StreamRejects } from './stream/index.ts'
@@ -32,6 +33,8 @@ export interface ConnectorContext {
   payments: ReceivingPayments
   writeProgress: WriteProgress
   records: SendRecords
+  /** For receipts. */
+  streamTotals: StreamTotals
   /** Throws when a dependency is away. */
   ready: () => Promise<void>
 }
@@ -87,6 +90,7 @@ export async function buildConnectorApp(
     transport,
     rates,
     progress,
+    streamTotals: ctx.streamTotals,
     deliveries: createDeliveries({ payments: ctx.payments, ledger, clock }),
     reader: createCredentialReader(settings),
     ilpAddressOf: ctx.ilpAddressOf,
@@ -111,6 +115,7 @@ export async function buildConnectorApp(
     await progress.close(RECORD_MS)
     await directory.close()
     await transport.close()
+    await ctx.streamTotals.close()
   }
   try {
     const connector = await listen(packets.server, settings.connectorPort)

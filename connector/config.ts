@@ -1,4 +1,4 @@
-import { nodeConfig, nodeConfigChecks, resourceVariables } from '../shared/node-context/index.ts'
+import { nodeConfig, nodeConfigChecks, redisChecks, resourceVariables } from '../shared/node-context/index.ts'
 import { type ConfigOf, type Environment, loadConfig } from '../shared/platform/index.ts'
 
 const {
@@ -8,6 +8,10 @@ const {
   exchangeRatesLifetimeMs,
   peerPacketsPerMinute,
   streamRejects,
+  redisUrl,
+  redisCaFile,
+  redisKeyFile,
+  redisCertFile,
 } = resourceVariables
 
 /** The connector's variables: the node's, and its own. */
@@ -19,10 +23,14 @@ export const connectorConfig = {
   exchangeRatesLifetimeMs,
   peerPacketsPerMinute,
   streamRejects,
+  redisUrl,
+  redisCaFile,
+  redisKeyFile,
+  redisCertFile,
 }
 
 export type ConnectorConfig = ConfigOf<typeof connectorConfig>
 
 /** Throws `ConfigError` with every problem at once. */
 export const loadConnectorConfig = (env: Environment): ConnectorConfig =>
-  loadConfig(connectorConfig, env, nodeConfigChecks)
+  loadConfig(connectorConfig, env, (config) => [...nodeConfigChecks(config), ...redisChecks(config)])

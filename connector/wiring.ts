@@ -7,10 +7,11 @@ import {
 import { createNodeContext, type NodeContext } from '../shared/node-context/index.ts'
 import { getSendProgress, recordSendProgress } from '../shared/outgoing-payments/index.ts'
 import { listRoutedPeers, PEERS_CHANNEL, type RoutedPeer } from '../shared/peers/index.ts'
-import { messageOf, type StartDeployable, sql } from '../shared/platform/index.ts'
+import { connectRedis, messageOf, present, type StartDeployable, sql } from '../shared/platform/index.ts'
 import { getTenantSettings, type TenantSettings } from '../shared/tenants/index.ts'
 import { buildConnectorApp, type ConnectorContext, type ConnectorSettings } from './app.ts'
 import { type ConnectorConfig, loadConnectorConfig } from './config.ts'
+import { createMemoryTotals, createRedisTotals, type StreamTotals } from './receipts/stream-totals.ts'
 import type { LedgerAsset, Peer } from './routing/index.ts'
 
 /** Starts the ILP connector: packets from peers on CONNECTOR_PORT, the functions' RPC on CONNECTOR_RPC_PORT. */
@@ -18,7 +19,10 @@ export const startConnector: StartDeployable = async (env) => {
   const config = loadConnectorConfig(env)
   const node = await createNodeContext(config, { name: 'connector', environment: env })
   try {
-    const connector = await buildConnectorApp(connectorContext(node, config), connectorSettings(config))
+    const connector = await buildConnectorApp(
+      { ...connectorContext(node, config), streamTotals: await openStreamTotals(node, config) },
+      connectorSettings(config),
+    )
     const repaired = repairIncomingPayments(node)
     return {
       name: 'connector',
@@ -49,7 +53,10 @@ export const connectorSettings = (config: ConnectorConfig): ConnectorSettings =>
 })
 
 /** The rooms of `shared` behind the connector's ports. */
-export function connectorContext(node: NodeContext, config: ConnectorConfig): ConnectorContext {
+export function connectorContext(
+  node: NodeContext,
+  config: ConnectorConfig,
+): Omit<ConnectorContext, 'streamTotals'> {
   const settingsOf = rememberSettings(node)
   return {
     ledger: node.ledger,
@@ -86,6 +93,14 @@ export function connectorContext(node: NodeContext, config: ConnectorConfig): Co
       await node.ledger.lookupAccounts([node.settings.operatorTenantId])
     },
   }
+}
+
+/** REDIS_URL shares the totals between connectors; `none` keeps them here, for a single one. */
+async function openStreamTotals(node: NodeContext, config: ConnectorConfig): Promise<StreamTotals> {
+  const { redisUrl: url, redisCaFile: caFile, redisKeyFile: keyFile, redisCertFile: certFile } = config
+  if (url === 'none') return createMemoryTotals(node.clock)
+  const redis = await connectRedis({ url, ...present({ caFile, keyFile, certFile }), log: node.log })
+  return createRedisTotals(redis, node.log)
 }
 
 const toLedgerAsset = (asset: RoutedPeer['asset']): LedgerAsset => ({

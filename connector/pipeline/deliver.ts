@@ -2,9 +2,10 @@ import type { Ledger } from '../../shared/ledger/index.ts'
 import { type Clock, type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { CredentialReader } from '../../shared/stream-credentials/index.ts'
 import type { Counters } from '../counters.ts'
+import type { StreamTotals } from '../receipts/stream-totals.ts'
 import { type IncomingMoney, receiveStreamPacket, type StreamRejects } from '../stream/index.ts'
 import type { Conversion } from './convert.ts'
-import { creditPayment } from './credit-payment.ts'
+import { type Credit, creditPayment } from './credit-payment.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import type { LocalPacket, Reply, Service } from './model.ts'
 import type { ProgressRecorder } from './record-progress.ts'
@@ -17,6 +18,7 @@ export interface DeliverContext {
   convert: Conversion
   deliveries: Deliveries
   progress: ProgressRecorder
+  streamTotals: StreamTotals
   ledger: Ledger
   clock: Clock
   log: Logger
@@ -74,23 +76,37 @@ async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: Incomi
   await delivery.open()
   if (isExpired(ctx, packet)) return ctx.rejects('R00', rejectMessages.expired)
   if (!delivery.reserve(money.amount)) return money.decline()
+  let outcome: Credit
   try {
-    const refusal = await credit(ctx, packet, delivery, money.amount)
-    if (refusal) return refusal
+    outcome = await credit(ctx, packet, delivery, money.amount)
   } finally {
     await reportProgress(ctx, delivery)
   }
+  if (outcome.kind === 'refused') return outcome.reject
   ctx.counters.count('packets_delivered')
-  return money.fulfill()
+  return money.fulfill(await receiptTotal(ctx, money, outcome))
 }
 
-/** A Reject when the ledger refused. What was reserved is settled either way. */
+/** A receipt states what arrived: a packet that was credited before counts once. */
+async function receiptTotal(
+  ctx: DeliverContext,
+  money: IncomingMoney,
+  outcome: Credit,
+): Promise<bigint | undefined> {
+  if (money.receiptConnectionId === undefined) return undefined
+  return await ctx.streamTotals.add(
+    money.receiptConnectionId,
+    outcome.kind === 'credited' ? money.amount : 0n,
+  )
+}
+
+/** What was reserved is settled either way. */
 async function credit(
   ctx: DeliverContext,
   packet: LocalPacket,
   delivery: Delivery,
   amount: bigint,
-): Promise<Reply | undefined> {
+): Promise<Credit> {
   const mayCredit = async () => {
     const current = await ctx.deliveries.find(delivery.payment.id)
     return current && !isClosed(ctx, current) ? current.readAtMs : undefined
@@ -98,7 +114,7 @@ async function credit(
   try {
     const outcome = await creditPayment(ctx, { packet, payment: delivery.payment, amount, mayCredit })
     delivery.settle(amount, outcome.kind === 'refused' ? 'unchanged' : outcome.kind)
-    return outcome.kind === 'refused' ? outcome.reject : undefined
+    return outcome
   } catch (error) {
     delivery.settle(amount, 'uncertain')
     throw error

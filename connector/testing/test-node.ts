@@ -2,6 +2,7 @@
  * For tests: a whole connector on a database of its own, with real sockets, and the few steps that make assets, peers and
  * payments on it. Imported by tests only.
  */
+
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAsset, depositAssetLiquidity } from '../../shared/assets/index.ts'
@@ -22,6 +23,7 @@ import { createTrustedHttp, uuidv7 } from '../../shared/platform/index.ts'
 import { createWalletAddress } from '../../shared/wallet-addresses/index.ts'
 import { buildConnectorApp, type Connector, type ConnectorContext } from '../app.ts'
 import { type ConnectorConfig, loadConnectorConfig } from '../config.ts'
+import { createMemoryTotals } from '../receipts/stream-totals.ts'
 import type { LedgerAsset } from '../routing/index.ts'
 import type { SendTotals } from '../rpc/index.ts'
 import { connectorContext, connectorSettings } from '../wiring.ts'
@@ -105,7 +107,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
   const config = loadConnectorConfig(testEnvironment(options))
   const node = await createNodeContext(config, { name: 'test-connector' })
   const sent = new Map<string, SendTotals>()
-  const real = connectorContext(node, config)
+  const real = { ...connectorContext(node, config), streamTotals: createMemoryTotals(node.clock) }
   const wired: ConnectorContext = options.recordInRows ? real : { ...real, records: recordsIn(sent) }
   const ctx = { ...wired, ...options.change?.(wired, node) }
   const connector = await buildConnectorApp(ctx, connectorSettings(config))

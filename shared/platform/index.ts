@@ -35,5 +35,6 @@ export {
   readPage,
 } from './paging.ts'
 export { present } from './present.ts'
+export { connectRedis, type Redis, type RedisOptions } from './redis.ts'
 export { createSecretBox, type SecretBox } from './secret-box.ts'
 export { joinSql, rawSql, type Sql, sql, sqlText } from './sql.ts'

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs'
+import type { Redis } from 'ioredis'
+import { messageOf } from './errors.ts'
+import type { Logger } from './log.ts'
+
+export type { Redis }
+
+export interface RedisOptions {
+  /** `redis://` or `rediss://`. */
+  url: string
+  /** PEM files; a CA or a client certificate turns TLS on. The server's certificate is verified always. */
+  caFile?: string
+  keyFile?: string
+  certFile?: string
+  log: Logger
+}
+
+const RECONNECT_MS_MAX = 5_000
+const COMMAND_MS = 500
+
+/**
+ * A Redis connection for what may be lost: commands fail at once while there is none, and after half a second without an answer.
+ * Throws when a file cannot be read.
+ */
+export async function connectRedis(options: RedisOptions): Promise<Redis> {
+  // Loaded when it is needed: most deployables never do, and it costs their cold start.
+  const { Redis: Client } = await import('ioredis')
+  const pem = (file: string | undefined) => (file === undefined ? undefined : readFileSync(file))
+  const files = { ca: pem(options.caFile), key: pem(options.keyFile), cert: pem(options.certFile) }
+  const usesTls = options.url.startsWith('rediss:') || Object.values(files).some((file) => file !== undefined)
+  const redis = new Client(options.url, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: COMMAND_MS,
+    retryStrategy: (attempt) => Math.min(100 * 2 ** Math.min(attempt, 6), RECONNECT_MS_MAX),
+    ...(usesTls && {
+      tls: {
+        rejectUnauthorized: true,
+        ...Object.fromEntries(Object.entries(files).filter(([, file]) => file !== undefined)),
+      },
+    }),
+  })
+  let isAway = false
+  redis.on('ready', () => {
+    if (isAway) options.log.info('redis is back')
+    isAway = false
+  })
+  redis.on('error', (error: unknown) => {
+    // Once per outage: every attempt to reconnect fails with the same words.
+    if (!isAway) options.log.warn({ reason: messageOf(error) }, 'redis is away')
+    isAway = true
+  })
+  return redis
+}
