@@ -1,9 +1,7 @@
 // `npm run bench:payments`: whole payments between two banks through Admin API and webhooks, at 1, 10 and 50 in flight. Each bank
 // runs in a process of its own; wallets, load and the clock are in this one. PostgreSQL is durable, as in production.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { startEmbeddedPostgres } from '../shared/embedded-postgres/index.ts'
+import { availableParallelism, cpus, loadavg } from 'node:os'
+import { startTemporaryPostgres } from '../shared/embedded-postgres/index.ts'
 import { createLogger } from '../shared/platform/index.ts'
 import { auditBanks, describeFindings } from './audit/audit-banks.ts'
 import { deployableNames } from './bank.ts'
@@ -116,8 +114,7 @@ function row(kind: Kind, inFlight: number, result: Measurement): string {
 }
 
 async function main(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'upesi-bench-'))
-  const postgres = await startEmbeddedPostgres({ folder, durable: true })
+  const postgres = await startTemporaryPostgres()
   const children: ChildBank[] = []
   let banks: TwoBanks | undefined
   try {
@@ -160,7 +157,6 @@ async function main(): Promise<void> {
     await banks?.close()
     for (const child of children) await child.close()
     await postgres.stop()
-    await rm(folder, { recursive: true, force: true })
   }
 }
 

@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import {
+  accessSync,
   chmodSync,
   chownSync,
+  constants,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,13 +17,16 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { Fault } from '../platform/index.ts'
 import { type Account, canReach } from './account.ts'
 import type { Binaries } from './binaries.ts'
 import { CannotRunHere } from './errors.ts'
 
 export const USER = 'upesi'
+
+/** For data that cannot be where it was asked for. */
+const HOMES = '/var/lib/upesi'
 
 /** A socket's path holds 107 bytes on Linux and 103 on macOS, so a long temp folder is passed over. */
 const TEMP_PATH_LENGTH_MAX = 60
@@ -32,25 +37,47 @@ export const serverEnvironment = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL
 export const asAccount = (account: Account | undefined) =>
   account ? { uid: account.uid, gid: account.gid } : {}
 
+const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)
+
 /**
  * Where the data lives: `folder` itself, unless the server runs as another user who cannot get there (a clone below a private
- * home folder, started by root). Then a system folder that is named after `folder`, so that the same data is found again.
+ * home folder, started by root). Then a system folder named after `folder` and its password, so that the same data is found
+ * again, and none of a folder that was deleted or copied: what nobody has the password to any more is removed.
  */
-export function chooseHome(folder: string, account: Account | undefined): string {
+export function chooseHome(input: {
+  folder: string
+  account: Account | undefined
+  password: string
+}): string {
+  const { folder, account } = input
   if (!account || canReach(account, folder)) return folder
-  const key = createHash('sha256').update(realpathSync(folder)).digest('hex').slice(0, 16)
-  const home = join('/var/lib/upesi', key)
-  mkdirSync(home, { recursive: true, mode: 0o755 })
+  const [ours, key] = [hash(realpathSync(folder)), hash(input.password)]
+  const home = join(HOMES, `${ours}-${key}`)
+  if (!existsSync(home)) {
+    mkdirSync(home, { recursive: true, mode: 0o755 })
+    for (const name of readdirSync(HOMES))
+      if (name.startsWith(`${ours}-`) && name !== basename(home))
+        rmSync(join(HOMES, name), { recursive: true, force: true })
+  }
   if (canReach(account, home)) return home
   throw new CannotRunHere(`user ${account.name} can reach neither ${folder} nor ${home}`)
 }
 
-/** A new private folder for the socket, with a name that nobody can occupy beforehand. */
-export function makeSocketFolder(account: Account | undefined): string {
-  const usable = tmpdir().length <= TEMP_PATH_LENGTH_MAX && (!account || canReach(account, tmpdir()))
-  const folder = mkdtempSync(join(usable ? tmpdir() : '/tmp', 'upesi-pg-'))
+/** A new private folder for the account, with a name that nobody can occupy beforehand, short enough to hold a socket. */
+export function makePrivateFolder(prefix: string, account: Account | undefined): string {
+  const folder = mkdtempSync(join(isUsable(tmpdir(), account) ? tmpdir() : '/tmp', prefix))
   if (account) chownSync(folder, account.uid, account.gid)
   return folder
+}
+
+function isUsable(folder: string, account: Account | undefined): boolean {
+  if (folder.length > TEMP_PATH_LENGTH_MAX) return false
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK)
+  } catch {
+    return false
+  }
+  return !account || canReach(account, folder)
 }
 
 /** The password of the database superuser: made once, readable by the folder's owner only. */
@@ -76,8 +103,8 @@ export function initialiseData(input: {
   removeDrafts(data)
   const draft = `${data}.${process.pid}.draft`
   mkdirSync(draft, { mode: 0o700 })
-  const secrets = mkdtempSync(join(tmpdir(), 'upesi-init-'))
-  const passwordFile = join(account ? makeReadable(secrets, account) : secrets, 'password')
+  const secrets = makePrivateFolder('upesi-init-', account)
+  const passwordFile = join(secrets, 'password')
   writeFileSync(passwordFile, input.password, { mode: 0o600 })
   if (account) for (const path of [draft, passwordFile]) chownSync(path, account.uid, account.gid)
   const result = spawnSync(
@@ -105,11 +132,6 @@ export function initialiseData(input: {
     throw new Fault('embedded_postgres_failed', { retryable: false, message: `initdb failed: ${output}` })
   }
   renameSync(draft, data)
-}
-
-function makeReadable(folder: string, account: Account): string {
-  chownSync(folder, account.uid, account.gid)
-  return folder
 }
 
 function removeDrafts(data: string): void {

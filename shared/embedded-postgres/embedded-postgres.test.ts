@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import pg from 'pg'
 import { Fault } from '../platform/index.ts'
-import { type EmbeddedPostgres, FolderInUse, startEmbeddedPostgres } from './index.ts'
+import { type EmbeddedPostgres, FolderInUse, startEmbeddedPostgres, startTemporaryPostgres } from './index.ts'
 import { isAlive } from './processes.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'upesi-embedded-test-'))
@@ -95,28 +95,62 @@ test('the first start makes a server of the right kind, reachable by its socket 
 
 const notRoot = process.getuid?.() !== 0 && 'only root lends the server another user'
 test(
-  'below a private folder of root the data lives elsewhere, and is found again',
+  'below a private folder of root the data lives elsewhere, is found again, and goes with the folder',
   { skip: notRoot },
   async () => {
     const hidden = join(root, 'private')
     mkdirSync(hidden, { mode: 0o700 })
-    const open = () => startEmbeddedPostgres({ folder: join(hidden, 'bank'), durable: false })
+    const open = async () => {
+      const server = await startEmbeddedPostgres({ folder: join(hidden, 'bank'), durable: false })
+      running.push(server)
+      return server
+    }
     const first = await open()
-    running.push(first)
+    assert.equal(first.dataFolder.startsWith(hidden), false)
+    await query(first, 'create table kept (n int)')
+    await first.stop()
+    const second = await open()
+    assert.equal(second.dataFolder, first.dataFolder)
+    assert.equal(await query(second, 'select count(*)::int from kept'), 0)
+    await second.stop()
+
+    rmSync(join(hidden, 'bank'), { recursive: true })
+    const third = await open()
     try {
-      assert.equal(first.dataFolder.startsWith(hidden), false)
-      await query(first, 'create table kept (n int)')
-      await first.stop()
-      const second = await open()
-      running.push(second)
-      assert.equal(second.dataFolder, first.dataFolder)
-      assert.equal(await query(second, 'select count(*)::int from kept'), 0)
-      await second.stop()
+      assert.equal(await query(third, "select to_regclass('kept')"), null)
+      assert.equal(existsSync(first.dataFolder), false)
     } finally {
-      rmSync(dirname(first.dataFolder), { recursive: true, force: true })
+      await third.stop()
+      rmSync(dirname(third.dataFolder), { recursive: true, force: true })
     }
   },
 )
+
+test('a temp folder that cannot be used is passed over', async () => {
+  const usual = process.env.TMPDIR
+  const narrow = join(root, 'narrow')
+  mkdirSync(narrow, { mode: 0o700 })
+  try {
+    for (const unusable of [join(root, 'absent'), ...(process.getuid?.() === 0 ? [narrow] : [])]) {
+      process.env.TMPDIR = unusable
+      const fresh = join(root, `temp-${unusable === narrow ? 'narrow' : 'absent'}`)
+      const server = await startEmbeddedPostgres({ folder: fresh, durable: false })
+      running.push(server)
+      assert.equal(await query(server, 'select 1'), 1)
+      await server.stop()
+    }
+  } finally {
+    if (usual === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = usual
+  }
+})
+
+test('a temporary server leaves nothing behind', async () => {
+  const server = await startTemporaryPostgres()
+  assert.equal(await query(server, 'show fsync'), 'on')
+  await server.stop()
+  assert.equal(existsSync(server.dataFolder), false)
+})
 
 test('data outlives a stop, and the socket folder does not', async () => {
   const first = await start()

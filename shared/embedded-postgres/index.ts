@@ -5,4 +5,9 @@
  * owner at a time.
  */
 export { CannotRunHere, FolderInUse } from './errors.ts'
-export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from './start.ts'
+export {
+  type EmbeddedPostgres,
+  type EmbeddedPostgresOptions,
+  startEmbeddedPostgres,
+  startTemporaryPostgres,
+} from './start.ts'

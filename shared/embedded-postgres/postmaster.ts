@@ -5,7 +5,7 @@ import pg from 'pg'
 import { Fault } from '../platform/index.ts'
 import type { Account } from './account.ts'
 import type { Binaries } from './binaries.ts'
-import { asAccount, makeSocketFolder, serverEnvironment, USER } from './data-folder.ts'
+import { asAccount, makePrivateFolder, serverEnvironment, USER } from './data-folder.ts'
 import { commandOf, isAlive, poll } from './processes.ts'
 
 /** A server that answers. */
@@ -20,6 +20,7 @@ const STOP_MS_MAX = 60_000
 const RETRY_MS_MAX = 10_000
 const LEFTOVERS = /pre-existing shared memory block|lock file ".*" already exists/
 const LOG_LINES_SHOWN = 15
+const SOCKET_PREFIX = 'upesi-pg-'
 
 /** What PostgreSQL says of itself in its pid file; `undefined` while the file is absent or half written. */
 function readPidFile(data: string): Postmaster | undefined {
@@ -123,7 +124,7 @@ interface StartInput {
 
 /** Starts it detached, so that a Ctrl-C meant for us does not reach it: it stops last, when we say so. */
 async function startOnce(input: StartInput): Promise<Postmaster | 'leftovers'> {
-  const socketFolder = makeSocketFolder(input.account)
+  const socketFolder = makePrivateFolder(SOCKET_PREFIX, input.account)
   if (existsSync(input.log)) renameSync(input.log, `${input.log}.1`)
   const log = openSync(input.log, 'a', 0o600)
   const child = spawn(
@@ -186,7 +187,7 @@ export async function stopPostmaster(data: string, server: Postmaster, log: stri
   removeSocketFolder(server.socketFolder)
 }
 
-/** Only what {@link makeSocketFolder} made: the name in a pid file is not proof enough to delete anything else. */
+/** Only what {@link startOnce} made: the name in a pid file is not proof enough to delete anything else. */
 function removeSocketFolder(folder: string): void {
-  if (basename(folder).startsWith('upesi-pg-')) rmSync(folder, { recursive: true, force: true })
+  if (basename(folder).startsWith(SOCKET_PREFIX)) rmSync(folder, { recursive: true, force: true })
 }

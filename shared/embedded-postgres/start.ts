@@ -1,5 +1,6 @@
-import { mkdirSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
 import pg from 'pg'
 import { serverAccount } from './account.ts'
 import { findBinaries } from './binaries.ts'
@@ -66,12 +67,24 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 }
 
+/** A server for as long as the caller needs it: its data goes when it stops. Durable like a real one, for measurements. */
+export async function startTemporaryPostgres(): Promise<EmbeddedPostgres> {
+  const folder = mkdtempSync(join(tmpdir(), 'upesi-temporary-'))
+  const server = await startEmbeddedPostgres({ folder, durable: true })
+  const stop = async () => {
+    await server.stop()
+    // The data's own folder is elsewhere when root made this one for itself alone.
+    for (const path of [dirname(server.dataFolder), folder]) rmSync(path, { recursive: true, force: true })
+  }
+  return { ...server, stop }
+}
+
 async function openServer(folder: string, durable: boolean): Promise<EmbeddedPostgres> {
   const account = serverAccount(join(folder, 'data'))
-  const home = chooseHome(folder, account)
+  const password = readOrMakePassword(folder)
+  const home = chooseHome({ folder, account, password })
   const data = join(home, 'data')
   const log = join(folder, 'postgres.log')
-  const password = readOrMakePassword(folder)
   const running = await findRunning({ data, password, log })
   if (running) return handle(running, { data, log, password, adopted: true })
   const binaries = findBinaries(home, account)

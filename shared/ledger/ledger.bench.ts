@@ -5,12 +5,11 @@
  * `--seconds=<per row>`, `--in-flight=<numbers>`, `--history=<transfers>` (0: none), `--path=clean|ordered`.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { cpus, loadavg, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
-import { startEmbeddedPostgres } from '../embedded-postgres/index.ts'
+import { startTemporaryPostgres } from '../embedded-postgres/index.ts'
 import { createLogger } from '../platform/index.ts'
 import {
   accountCode,
@@ -234,8 +233,7 @@ async function main(): Promise<void> {
   })
   const seconds = Number(values.seconds)
   const history = Number(values.history)
-  const folder = mkdtempSync(join(tmpdir(), 'upesi-bench-'))
-  const server = await startEmbeddedPostgres({ folder, durable: true })
+  const server = await startTemporaryPostgres()
   try {
     await server.createDatabase('ledger')
     const connectionString = server.connectionString('ledger')
@@ -264,7 +262,6 @@ async function main(): Promise<void> {
     if (findings.length > 0) process.exitCode = 1
   } finally {
     await server.stop()
-    rmSync(folder, { recursive: true, force: true })
   }
 }
 
