@@ -1,34 +1,59 @@
-// Installs the dependencies when they were not installed from this lockfile. The marker holds the lockfile's hash and is
-// written only after a successful install: modification times mislead, and a half-finished install must not count.
+// Installs the dependencies when they were not installed from this lockfile. npm writes its own record of an installation at
+// its very end, so what is half finished has none, and `npm ci` by hand counts as well.
 import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const marker = join(root, 'node_modules', '.upesi-lockfile')
-const lockHash = createHash('sha256')
-  .update(readFileSync(join(root, 'package-lock.json')))
-  .digest('hex')
+const modules = join(root, 'node_modules')
+const packagesIn = (file) => JSON.parse(readFileSync(file, 'utf8')).packages
 
-const installed = () => existsSync(marker) && readFileSync(marker, 'utf8').trim() === lockHash
+function isInstalled() {
+  // Made by an install script, which `--ignore-scripts` leaves out.
+  if (!existsSync(join(modules, '.bin', 'node'))) return false
+  const record = join(modules, '.package-lock.json')
+  if (!existsSync(record)) return false
+  const present = packagesIn(record)
+  return Object.entries(packagesIn(join(root, 'package-lock.json'))).every(
+    ([path, { integrity, optional }]) => {
+      if (path === '') return true
+      // What is for other platforms stays away.
+      return present[path] ? present[path].integrity === integrity : optional === true
+    },
+  )
+}
 
-if (!installed()) {
+/** A cache for this once, when the user has no home to keep one in. */
+function temporaryCache() {
+  const usual = process.env.npm_config_cache ?? join(homedir(), '.npm')
+  try {
+    mkdirSync(usual, { recursive: true })
+    accessSync(usual, constants.W_OK)
+    return undefined
+  } catch {
+    return mkdtempSync(join(tmpdir(), 'upesi-npm-'))
+  }
+}
+
+if (!isInstalled()) {
   console.error('Installing dependencies (once per lockfile) …')
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+  const windows = process.platform === 'win32'
+  const cache = temporaryCache()
   const result = spawnSync(
-    npm,
+    windows ? 'npm.cmd' : 'npm',
     ['ci', '--include=dev', '--no-ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
     {
       cwd: root,
       stdio: ['ignore', 2, 2],
-      shell: process.platform === 'win32',
+      shell: windows,
+      env: { ...process.env, ...(cache && { npm_config_cache: cache }) },
     },
   )
+  if (cache) rmSync(cache, { recursive: true, force: true })
   if (result.status !== 0) {
-    console.error('npm ci failed; run it by hand to see why.')
-    process.exit(result.status ?? 1)
+    console.error('The dependencies could not be installed; npm says why above.')
+    process.exit(result.status || 1)
   }
-  writeFileSync(marker, `${lockHash}\n`)
 }
