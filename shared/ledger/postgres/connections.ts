@@ -55,8 +55,11 @@ export function createConnections(options: ConnectionOptions): Connections {
   })
   // Idle or in use, a connection that ends by itself must not end the process.
   pool.on('error', () => undefined)
+  let closing = false
   pool.on('connect', (client) =>
     client.on('error', (error) => {
+      // The pool calls itself ended before its last goodbyes were read, and by then the server may be stopping too.
+      if (closing) return
       options.onLost()
       options.log.warn({ reason: error.message }, 'ledger connection lost')
     }),
@@ -99,6 +102,9 @@ export function createConnections(options: ConnectionOptions): Connections {
         }
       }
     },
-    close: () => pool.end(),
+    close() {
+      closing = true
+      return pool.end()
+    },
   }
 }
