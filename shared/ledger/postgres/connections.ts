@@ -55,11 +55,10 @@ export function createConnections(options: ConnectionOptions): Connections {
   })
   // Idle or in use, a connection that ends by itself must not end the process.
   pool.on('error', () => undefined)
-  let closing = false
   pool.on('connect', (client) =>
     client.on('error', (error) => {
-      // The pool calls itself ended before its last goodbyes were read, and by then the server may be stopping too.
-      if (closing) return
+      // While closing, the server may be quicker than the goodbye.
+      if (pool.ending) return
       options.onLost()
       options.log.warn({ reason: error.message }, 'ledger connection lost')
     }),
@@ -102,9 +101,6 @@ export function createConnections(options: ConnectionOptions): Connections {
         }
       }
     },
-    close() {
-      closing = true
-      return pool.end()
-    },
+    close: () => pool.end(),
   }
 }
