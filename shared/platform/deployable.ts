@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
 import type { Environment } from './config.ts'
 import { ConfigError } from './config.ts'
 import { messageOf } from './errors.ts'
@@ -14,11 +16,25 @@ export interface RunningDeployable {
 /** Reads the environment, connects, migrates, listens. Throws {@link ConfigError} with every problem at once. */
 export type StartDeployable = (env: Environment) => Promise<RunningDeployable>
 
+/**
+ * `env` with what the dotenv file adds: ENV_FILE, by default `.env` where there is one (environment.md: Parsing rules). A variable
+ * that is set already wins. Throws {@link ConfigError} when a file that was named cannot be read.
+ */
+export function withEnvironmentFile(env: Environment): Environment {
+  const file = env.ENV_FILE || '.env'
+  try {
+    return { ...parseEnv(readFileSync(file, 'utf8')), ...env }
+  } catch (error) {
+    if (!env.ENV_FILE && (error as { code?: string }).code === 'ENOENT') return env
+    throw new ConfigError([`ENV_FILE ${file} cannot be read: ${messageOf(error)}`])
+  }
+}
+
 /** The main of a `server.ts`: start, report, and drain on SIGTERM or SIGINT. The entry passes `process.env`; nothing below reads it. */
 export async function runDeployable(start: StartDeployable, env: Environment): Promise<void> {
   let running: RunningDeployable
   try {
-    running = await start(env)
+    running = await start(withEnvironmentFile(env))
   } catch (error) {
     console.error(error instanceof ConfigError ? error.message : error)
     process.exitCode = 1
