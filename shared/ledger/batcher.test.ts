@@ -83,6 +83,29 @@ test('a call with an open chain travels alone', async () => {
   assert.deepEqual(names(), ['a', 'b', 'cd'])
 })
 
+test('calls that are kept apart get batches of their own, in turn with the others', async () => {
+  const apart: boolean[] = []
+  const store = createStore()
+  const batcher = createBatcher<Event, string>({
+    apply: (events, isApart) => {
+      apart.push(isApart)
+      return store.apply(events)
+    },
+    isApart: (events) => events.some((event) => event.name === 'x'),
+    batchSizeMax: 4,
+    queueSizeMax: 100,
+    waitMsMax: 60_000,
+  })
+  const calls = ['a', 'x', 'b', 'xy', 'cdef'].map((names) =>
+    batcher.submit([...names].map((name) => ({ name }))),
+  )
+  for (const index of [0, 1, 2]) (await waitFor(() => store.batches[index])).end()
+  await Promise.all(calls)
+  assert.deepEqual(store.names(), ['ab', 'xxy', 'cdef'])
+  assert.deepEqual(apart, [false, true, false])
+  await batcher.close()
+})
+
 test('what waits is bounded, and the refusal says that it may be repeated', async () => {
   const { submit, batch } = setUp({ queueSizeMax: 3 })
   const sent = submit('ab')

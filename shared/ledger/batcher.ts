@@ -10,7 +10,9 @@ export interface Batcher<Event, Result> {
 
 export interface BatcherOptions<Event, Result> {
   /** Applies events as one batch; one result per event, in order. A Fault concerns all of them; any other error is one call's bug. */
-  apply: (events: readonly Event[]) => Promise<Result[]>
+  apply: (events: readonly Event[], isApart: boolean) => Promise<Result[]>
+  /** Calls that are better kept out of the others' batches: they get their own, in turn with those. */
+  isApart?: (events: readonly Event[]) => boolean
   batchSizeMax: number
   /** Events that wait at most; more is refused, so that a store that hangs does not fill the memory. */
   queueSizeMax: number
@@ -36,45 +38,19 @@ const overloaded = (message: string) => new Fault('ledger_overloaded', { retryab
  * nobody waits for company. No timer lingers.
  */
 export function createBatcher<Event, Result>(options: BatcherOptions<Event, Result>): Batcher<Event, Result> {
-  let queue: Call<Event, Result>[] = []
-  let queued = 0
+  const lanes = [createLane<Event, Result>(options), createLane<Event, Result>(options)] as const
+  const isBusy = () => lanes.some((lane) => lane.size() > 0)
   let running: Promise<void> | undefined
   let closed = false
 
-  /** The calls of the next batch, oldest first. */
-  const take = (): Call<Event, Result>[] => {
-    let size = 0
-    let count = 0
-    for (const call of queue) {
-      const alone = isOpenChain(call.events)
-      if (count > 0 && (alone || size + call.events.length > options.batchSizeMax)) break
-      size += call.events.length
-      count++
-      if (alone) break
-    }
-    const calls = queue.slice(0, count)
-    queue = queue.slice(count)
-    queued -= size
-    return calls
-  }
-
-  const refuseStale = () => {
-    const before = performance.now() - options.waitMsMax
-    while (queue[0] && queue[0].since < before) {
-      const call = queue.shift()
-      if (!call) return
-      queued -= call.events.length
-      call.reject(overloaded(`not sent within ${options.waitMsMax} ms`))
-    }
-  }
-
   const run = async () => {
     // What becomes ready in this turn of the event loop goes with the same batch.
-    await new Promise((resolve) => setImmediate(resolve))
-    for (refuseStale(); queue.length > 0; refuseStale()) {
-      await applyCalls(options.apply, take())
+    await nextTurn()
+    while (isBusy()) {
+      for (const [index, lane] of lanes.entries())
+        await applyCalls((events) => options.apply(events, index === 1), lane.take())
       // Callers that were just answered come back at once, most of them.
-      await new Promise((resolve) => setImmediate(resolve))
+      await nextTurn()
     }
     running = undefined
   }
@@ -87,11 +63,12 @@ export function createBatcher<Event, Result>(options: BatcherOptions<Event, Resu
         )
       if (events.length === 0) return Promise.resolve([])
       assert(events.length <= options.batchSizeMax, 'a call fits into a batch', events.length)
-      if (queued + events.length > options.queueSizeMax)
-        return Promise.reject(overloaded(`${queued} events are waiting already`))
-      queued += events.length
+      const waiting = lanes[0].size() + lanes[1].size()
+      if (waiting + events.length > options.queueSizeMax)
+        return Promise.reject(overloaded(`${waiting} events are waiting already`))
       return new Promise((resolve, reject) => {
-        queue.push({ events, since: performance.now(), resolve, reject })
+        const lane = lanes[options.isApart?.(events) ? 1 : 0]
+        lane.add({ events, since: performance.now(), resolve, reject })
         running ??= run()
       })
     },
@@ -102,10 +79,56 @@ export function createBatcher<Event, Result>(options: BatcherOptions<Event, Resu
   }
 }
 
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
+
+/** Calls that wait, oldest first. */
+function createLane<Event, Result>(options: { batchSizeMax: number; waitMsMax: number }) {
+  let queue: Call<Event, Result>[] = []
+  let size = 0
+
+  const refuseStale = () => {
+    const before = performance.now() - options.waitMsMax
+    const fresh = queue.findIndex((call) => call.since >= before)
+    const stale = fresh < 0 ? queue : queue.slice(0, fresh)
+    if (stale.length === 0) return
+    queue = queue.slice(stale.length)
+    for (const call of stale) {
+      size -= call.events.length
+      call.reject(overloaded(`not sent within ${options.waitMsMax} ms`))
+    }
+  }
+
+  return {
+    size: () => size,
+    add(call: Call<Event, Result>): void {
+      queue.push(call)
+      size += call.events.length
+    },
+    /** The calls of the next batch. */
+    take(): Call<Event, Result>[] {
+      refuseStale()
+      let events = 0
+      let count = 0
+      for (const call of queue) {
+        const alone = isOpenChain(call.events)
+        if (count > 0 && (alone || events + call.events.length > options.batchSizeMax)) break
+        events += call.events.length
+        count++
+        if (alone) break
+      }
+      const calls = queue.slice(0, count)
+      queue = queue.slice(count)
+      size -= events
+      return calls
+    },
+  }
+}
+
 async function applyCalls<Event, Result>(
   apply: (events: readonly Event[]) => Promise<Result[]>,
   calls: Call<Event, Result>[],
 ): Promise<void> {
+  if (calls.length === 0) return
   const only = calls.length === 1 ? calls[0] : undefined
   try {
     const results = await apply(only ? only.events : calls.flatMap((call) => call.events))

@@ -25,6 +25,7 @@ import {
 } from './ordered-batch.ts'
 import { readAccounts, readTransfers, searchTransfers } from './reads.ts'
 import { createReservations, type Hold, type Reservations } from './reservations.ts'
+import { createShortages } from './shortages.ts'
 
 export interface PostgresLedgerOptions {
   connectionString: string
@@ -89,7 +90,7 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
   }
   // Each kind of batch has one in flight at a time, and memory of its own for it.
   const [accountArena, accountReadArena, transferReadArena] = [createArena(), createArena(), createArena()]
-  const transfers = createBatcher({ ...limits, apply: transferApplier(ctx, options.path ?? 'auto') })
+  const transfers = createBatcher({ ...limits, ...transferApplier(ctx, options.path ?? 'auto') })
   const accounts = createBatcher({
     ...limits,
     apply: (events: readonly NewAccount[]) => applyAccounts(ctx, accountArena, events),
@@ -138,24 +139,32 @@ async function applyAccounts(
   return parseAccountStatuses(row?.statuses as string)
 }
 
-/** When this share of recent clean attempts failed, batches go straight to the ordered path. */
-const FAILING_SHARE_MAX = 0.25
-/** Then every so often one is tried again. */
-const RETRY_EVERY = 16
+/** After attempts that failed one after the other, so many batches at most go straight to the ordered path. */
+const SKIPPED_MAX = 15
 
 function transferApplier(ctx: Context, path: 'auto' | 'clean' | 'ordered') {
   const arena = createArena()
-  let failingShare = 0
-  let skipped = 0
+  const shortages = createShortages()
+  let skipping = 0
+  let failures = 0
   const shouldTry = (): boolean => {
     if (path !== 'auto') return path === 'clean'
-    if (failingShare <= FAILING_SHARE_MAX) return true
-    skipped = (skipped + 1) % RETRY_EVERY
-    return skipped === 0
+    if (skipping === 0) return true
+    skipping--
+    return false
   }
-  return async (events: readonly TransferEvent[]): Promise<CreateTransferStatus[]> => {
-    const plan = shouldTry() ? planClean(events, ctx.reservations) : undefined
-    if (!plan) return applyInOrder(ctx, arena, events)
+  const noteAttempt = (succeeded: boolean) => {
+    failures = succeeded ? 0 : failures + 1
+    skipping = Math.min(2 ** Math.max(0, failures - 1) - 1, SKIPPED_MAX)
+  }
+  const inOrder = async (events: readonly TransferEvent[]): Promise<CreateTransferStatus[]> => {
+    const statuses = await applyInOrder(ctx, arena, events)
+    shortages.note(events, statuses)
+    return statuses
+  }
+  const apply = async (events: readonly TransferEvent[], isApart: boolean) => {
+    const plan = !isApart && shouldTry() ? planClean(events, ctx.reservations) : undefined
+    if (!plan) return inOrder(events)
     const now = ctx.now()
     // Repeats go in order: the first attempt may have been applied, and what it reserved is no longer known here.
     const [row] = await ctx.connections.run(
@@ -167,12 +176,13 @@ function transferApplier(ctx: Context, path: 'auto' | 'clean' | 'ordered') {
     )
     if (row && 'statuses' in row) return noteOrdered(ctx, events, row.statuses as string)
     const isClean = row?.applied === true
-    failingShare = failingShare * 0.9 + (isClean ? 0 : 0.1)
-    if (!isClean) return applyInOrder(ctx, arena, events)
+    noteAttempt(isClean)
+    if (!isClean) return inOrder(events)
     noteApplied(plan, ctx.reservations)
     ctx.onBatch({ path: 'clean', events: events.length })
-    return events.map(() => 'created')
+    return events.map((): CreateTransferStatus => 'created')
   }
+  return { apply, ...(path === 'auto' && { isApart: shortages.concern }) }
 }
 
 /** Another process created a transfer under one of the ids, on other ledgers, while this batch was decided. */

@@ -289,8 +289,9 @@ begin
   ), released as materialized (
     select side.account_id, sum(side.debit) as debit, sum(side.credit) as credit
     from expired e
-    cross join lateral (values (e.debit_account_id, e.amount, 0), (e.credit_account_id, 0, e.amount))
-      side(account_id, debit, credit)
+    cross join lateral unnest(
+      array[e.debit_account_id, e.credit_account_id], array[e.amount, 0], array[0, e.amount]
+    ) side(account_id, debit, credit)
     group by side.account_id
   )
   update ledger.accounts a
@@ -402,6 +403,7 @@ declare
   k_state text[] := v_texts; -- of pending transfers: open, posted, voided, expired
   k_hold uuid[] := v_texts::uuid[];
   k_bit integer[] := v_integers;
+  k_zero bit varying[] := v_texts::bit varying[]; -- as many bits as its hold has
   -- The chain at hand.
   v_first integer := 1;
   v_last integer;
@@ -418,21 +420,21 @@ declare
   x_user_data_64 bigint;
   x_user_data_32 integer;
 begin
-  v_locked := p_ledgers || array(
-    select t.ledger from unnest(p_pending) p(at)
-    cross join lateral (select x.ledger from ledger.transfers x where x.id = p_keys[p.at] limit 1) t
-    where p.at > 0
-  );
+  -- Transfers never change, so what pending transfers are about may be read before the locks; what became of them may not.
+  select array_agg(distinct t.ledger), array_agg(distinct side.id)
+  into v_locked, v_accounts
+  from unnest(p_pending) p(at)
+  cross join lateral (select * from ledger.transfers x where x.id = p_keys[p.at] limit 1) t
+  cross join lateral unnest(array[t.debit_account_id, t.credit_account_id]) side(id)
+  where p.at > 0;
+  v_locked := p_ledgers || coalesce(v_locked, '{}');
   perform ledger.take_locks(ledger.locks_of(v_locked));
   v_now := coalesce(p_now, clock_timestamp());
   -- An expired reservation blocks nobody, even before the sweep came by.
   perform ledger.expire_holds(v_locked, v_now, 500);
 
   v_accounts := p_accounts || array(
-    select distinct side.id from unnest(p_pending) p(at)
-    cross join lateral (select * from ledger.transfers x where x.id = p_keys[p.at] limit 1) t
-    cross join lateral (values (t.debit_account_id), (t.credit_account_id)) side(id)
-    where p.at > 0 and side.id not in (select unnest(p_accounts))
+    select u.id from unnest(v_accounts) u(id) where u.id not in (select unnest(p_accounts))
   );
   a_ledger := array_fill(null::integer, array[cardinality(v_accounts)]);
   a_debits_limited := a_ledger::boolean[];
@@ -464,7 +466,8 @@ begin
         when get_bit(h.voided, t.hold_bit) = 1 then 'voided'
         when get_bit(h.open, t.hold_bit) = 0 or h.expires_at <= v_now then 'expired'
         else 'open'
-      end as state
+      end as state,
+      h.open & ~h.open as zero
     from unnest(p_keys) with ordinality u(id, at)
     cross join lateral (select * from ledger.transfers x where x.id = u.id limit 1) t
     left join lateral (select * from ledger.holds x where x.id = t.hold_id limit 1) h on true
@@ -487,6 +490,7 @@ begin
     k_state[r.at] := r.state;
     k_hold[r.at] := r.hold_id;
     k_bit[r.at] := r.hold_bit;
+    k_zero[r.at] := r.zero;
   end loop;
 
   while v_first <= n loop
@@ -664,16 +668,17 @@ begin
     voided = h.voided | m.voided,
     closed = position(B'1' in h.open & ~(m.posted | m.voided)) = 0
   from (
-    select f.at,
-      bit_or(case when k_state[u.k] = 'posted' then set_bit(f.zero, k_bit[u.k], 1) else f.zero end) as posted,
-      bit_or(case when k_state[u.k] = 'voided' then set_bit(f.zero, k_bit[u.k], 1) else f.zero end) as voided
-    from (
-      select p_pending[e] as k from generate_series(1, n) e where v_status[e] = 'created' and p_pending[e] > 0
-    ) u
-    cross join lateral (
-      select x.ctid as at, x.open & ~x.open as zero from ledger.holds x where x.id = k_hold[u.k] limit 1
-    ) f
-    group by f.at
+    select f.at, d.posted, d.voided from (
+      select k_hold[u.k] as id,
+        bit_or(case when k_state[u.k] = 'posted' then set_bit(k_zero[u.k], k_bit[u.k], 1) else k_zero[u.k] end) as posted,
+        bit_or(case when k_state[u.k] = 'voided' then set_bit(k_zero[u.k], k_bit[u.k], 1) else k_zero[u.k] end) as voided
+      from (
+        select p_pending[e] as k from generate_series(1, n) e where v_status[e] = 'created' and p_pending[e] > 0
+      ) u
+      where k_hold[u.k] is not null
+      group by 1
+    ) d
+    cross join lateral (select x.ctid as at from ledger.holds x where x.id = d.id limit 1) f
   ) m
   where h.ctid = m.at;
 
@@ -722,12 +727,12 @@ begin
   )
   insert into ledger.transfer_index (subject, batch, debits, credits, tagged)
   select side.subject, v_batch,
-    coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 'debit'), ''),
-    coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 'credit'), ''),
-    coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 'tag'), '')
+    coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 1), ''),
+    coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 2), ''),
+    coalesce(string_agg(uuid_send(e.id), '' order by e.n) filter (where side.role = 3), '')
   from created e
-  cross join lateral (values
-    (v_accounts[k_debit[e.k]], 'debit'), (v_accounts[k_credit[e.k]], 'credit'), (k_user_data_128[e.k], 'tag')
+  cross join lateral unnest(
+    array[v_accounts[k_debit[e.k]], v_accounts[k_credit[e.k]], k_user_data_128[e.k]], array[1, 2, 3]
   ) side(subject, role)
   where side.subject <> c_zero
   group by side.subject;
