@@ -34,8 +34,10 @@ export interface OutgoingAnswer {
   error?: string | null
 }
 
-/** Called as each step ends, with its name and its time in milliseconds. */
-export type Observe = (step: string, durationMs: number, detail: string) => void
+/** Does one step of something longer; `describe` says what came out of it. */
+export type Step = <T>(name: string, work: () => Promise<T>, describe?: (result: T) => string) => Promise<T>
+
+const quietly: Step = (_name, work) => work()
 
 export interface PaymentOutcome {
   receiverUrl: string
@@ -47,12 +49,12 @@ export interface PaymentOutcome {
   received?: WireAmount
 }
 
-const text = (amount: WireAmount): string => {
+/** `5.00 EUR` */
+export function formatAmount(amount: WireAmount): string {
   const digits = amount.value.padStart(amount.assetScale + 1, '0')
   const whole = digits.slice(0, digits.length - amount.assetScale)
   return `${whole}${amount.assetScale > 0 ? `.${digits.slice(-amount.assetScale)}` : ''} ${amount.assetCode}`
 }
-export const formatAmount = text
 
 const RECEIVER = `mutation CreateReceiver($input: CreateReceiverInput!) {
   createReceiver(input: $input) { receiver { id walletAddressUrl incomingAmount { value assetCode assetScale } } } }`
@@ -128,47 +130,68 @@ export async function getOutgoing(bank: Bank, id: string): Promise<OutgoingAnswe
   return outgoingPayment
 }
 
-/** Runs a payment from receiver to completed webhooks, by the public interfaces alone. The wallets deposit and withdraw. */
-export async function pay(plan: PaymentPlan, observe: Observe = () => undefined): Promise<PaymentOutcome> {
+/** What the node still holds of a payment, in smallest units: nothing, once the wallet has withdrawn it. */
+async function liquidityOf(bank: Bank, kind: 'outgoingPayment' | 'incomingPayment', id: string) {
+  const answer = await bank.admin.graphql<Record<string, { liquidity: string | null }>>(
+    `query Liquidity($id: String!) { ${kind}(id: $id) { liquidity } }`,
+    { id },
+  )
+  return BigInt(answer[kind]?.liquidity ?? 0)
+}
+
+/** Waits for both wallets' withdrawals and says what was withdrawn. Throws when money stayed behind. */
+export async function awaitWithdrawals(
+  plan: PaymentPlan,
+  outcome: PaymentOutcome,
+): Promise<{ payer: WireAmount; payee: WireAmount }> {
   const { payer, payee } = plan
-  const timed = async <T>(
-    step: string,
-    work: () => Promise<T>,
-    detail: (result: T) => string,
-  ): Promise<T> => {
-    const startedAt = performance.now()
-    const result = await work()
-    observe(step, performance.now() - startedAt, detail(result))
-    return result
-  }
-  const receiverUrl = await timed(
-    'createReceiver',
+  await Promise.all([payer.bank.wallet.settled(), payee.bank.wallet.settled()])
+  const refunded = { ...outcome.outgoing.debitAmount, value: outcome.refundable.toString() }
+  const received = outcome.received ?? { ...outcome.quote.receiveAmount, value: '0' }
+  const left = await Promise.all([
+    liquidityOf(payer.bank, 'outgoingPayment', outcome.outgoing.id),
+    liquidityOf(payee.bank, 'incomingPayment', outcome.incomingPaymentId),
+  ])
+  if (left.some((value) => value !== 0n))
+    throw new Error(`not withdrawn: ${left[0]} of the payer's, ${left[1]} of the payee's`)
+  return { payer: refunded, payee: received }
+}
+
+/** Runs a payment from receiver to completed webhooks, by the public interfaces alone. The wallets deposit and withdraw. */
+export async function pay(plan: PaymentPlan, step: Step = quietly): Promise<PaymentOutcome> {
+  const { payer, payee } = plan
+  const receiverUrl = await step(
+    "createReceiver: the payer's bank asks the payee's for a grant, and for an incoming payment",
     () => createReceiver(plan),
     (url) => url,
   )
-  const quote = await timed(
-    'createQuote',
+  const quote = await step(
+    'createQuote: packets that nobody can fulfil measure the path; nothing moves',
     () => createQuote(plan, receiverUrl),
-    (result) => `debit ${text(result.debitAmount)}, deliver ${text(result.receiveAmount)}`,
+    ({ debitAmount, receiveAmount }) =>
+      `debits ${formatAmount(debitAmount)} at most, delivers ${formatAmount(receiveAmount)}`,
   )
-  const id = await timed(
-    'createOutgoingPayment',
+  const id = await step(
+    'createOutgoingPayment: the quote is accepted',
     () => createOutgoingPayment(plan, quote.id),
     (paymentId) => paymentId,
   )
-  await timed(
-    'outgoing_payment.created → wallet deposits',
+  await step(
+    "webhook outgoing_payment.created: the payer's wallet reserves the money, then deposits it",
     () => payer.journal.wait('outgoing_payment.created', id, plan.timeoutMs),
-    (event) => `event ${event.id}`,
+    (event) => `${formatAmount(event.data.debitAmount as WireAmount)}, event ${event.id}`,
   )
-  const ended = await timed(
-    'STREAM → outgoing_payment.completed',
+  const ended = await step(
+    "ILP packets from the payer's connector to the payee's; webhook outgoing_payment.completed",
     () =>
       Promise.race([
         payer.journal.wait('outgoing_payment.completed', id, plan.timeoutMs),
         payer.journal.wait('outgoing_payment.failed', id, plan.timeoutMs),
       ]),
-    (event) => `sent ${text(event.data.sentAmount as WireAmount)}, refundable ${String(event.data.balance)}`,
+    ({ data }) => {
+      const sent = data.sentAmount as WireAmount
+      return `sent ${formatAmount(sent)}; ${formatAmount({ ...sent, value: String(data.balance) })} left over`
+    },
   )
   const incomingPaymentId = receiverUrl.split('/').at(-1) ?? ''
   const outcome: PaymentOutcome = {
@@ -180,10 +203,10 @@ export async function pay(plan: PaymentPlan, observe: Observe = () => undefined)
   }
   if (ended.type === 'outgoing_payment.failed') return outcome
   if (plan.receiveValue === undefined) return outcome
-  const completed = await timed(
-    'incoming_payment.completed at the payee',
+  const completed = await step(
+    "webhook incoming_payment.completed at the payee's wallet",
     () => payee.journal.wait('incoming_payment.completed', incomingPaymentId, plan.timeoutMs),
-    (event) => `received ${text(event.data.receivedAmount as WireAmount)}`,
+    (event) => `received ${formatAmount(event.data.receivedAmount as WireAmount)}`,
   )
   return { ...outcome, received: completed.data.receivedAmount as WireAmount }
 }

@@ -1,5 +1,42 @@
+import { FolderInUse } from '../shared/embedded-postgres/index.ts'
+import { messageOf } from '../shared/platform/index.ts'
 import type { Bank } from './bank.ts'
+import { formatAmount, type PaymentOutcome, type Step } from './payment.ts'
 import type { TwoBanks } from './two-banks.ts'
+
+export const line = (text = '') => process.stdout.write(`${text}\n`)
+
+/** Prints each step as it ends; a step that fails says which it was. */
+export const step: Step = async (name, work, describe) => {
+  const startedAt = performance.now()
+  try {
+    const result = await work()
+    line(`  ${(performance.now() - startedAt).toFixed(0).padStart(6)} ms  ${name}`)
+    const detail = describe?.(result)
+    if (detail) line(`             ${detail}`)
+    return result
+  } catch (error) {
+    throw new Error(`${name}\n  ${explain(error)}`, { cause: error })
+  }
+}
+
+/** The reason, and what to do about it where that is known. */
+function explain(error: unknown): string {
+  const { code, port } = error as { code?: unknown; port?: unknown }
+  if (error instanceof FolderInUse)
+    return `${error.message}: it is in use by another npm start or npm run audit. Stop that one first (Ctrl-C)`
+  if (code === 'EADDRINUSE')
+    return `${messageOf(error)}. The banks keep their ports, which are part of their URLs: free port ${String(port)}, or delete .data to start afresh on others`
+  return messageOf(error)
+}
+
+/** What the payment did to both customers. */
+export const summaryOf = ({ outgoing, refundable, received }: PaymentOutcome): string =>
+  [
+    `  Alice  agreed to ${formatAmount(outgoing.debitAmount)} at most: ${formatAmount(outgoing.sentAmount)} went to bank B,`,
+    `         ${formatAmount({ ...outgoing.debitAmount, value: refundable.toString() })} (fee and unused slippage) back to her wallet`,
+    `  Bob    received ${received ? formatAmount(received) : 'nothing yet'}`,
+  ].join('\n')
 
 const bankAddresses = (bank: Bank): string => {
   const { ports, operatorTenantId } = bank.settings
@@ -17,14 +54,21 @@ const bankAddresses = (bank: Bank): string => {
 export const addressesOf = (banks: TwoBanks): string =>
   [bankAddresses(banks.a), '', bankAddresses(banks.b), ''].join('\n')
 
-/** Something to type next; plain http on the same host and port serves the https ids in development. */
-export function nextThingsToTry(banks: TwoBanks): string {
-  const bob = banks.side('b', 'bob').walletAddress.address.replace('https://', 'http://')
+/** Something to paste; plain http on the same host and port serves the https ids in development. */
+export function nextThingsToTry(banks: TwoBanks, outcome: PaymentOutcome): string {
+  const overHttp = (id: string) => id.replace('https://', 'http://')
+  const bob = overHttp(banks.side('b', 'bob').walletAddress.address)
   return [
-    'Try next:',
-    `  curl -H 'accept: application/json' ${bob}`,
-    `  curl ${bob}/jwks.json`,
-    '  npm start -- --once     in another terminal, after Ctrl-C: the same payment again, then the end',
+    'Try next, in another terminal:',
     '',
+    '  # what the public sees of the payment to Bob: the amount that arrived',
+    `  curl -s ${overHttp(outcome.receiverUrl)}`,
+    "  # Bob's wallet address, and the keys his clients sign with",
+    `  curl -s -H 'accept: application/json' ${bob}`,
+    `  curl -s ${bob}/jwks.json`,
+    "  # both banks' books, checked while they run",
+    '  npm run audit',
+    '',
+    'Ctrl-C stops everything, PostgreSQL included. The next npm start goes on with the same data.',
   ].join('\n')
 }

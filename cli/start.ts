@@ -6,15 +6,17 @@ import { auditBanks, describeFindings } from './audit/audit-banks.ts'
 import { type BankName, keyFile, loadBankSettings } from './bank-settings.ts'
 import { writeConnections } from './connections.ts'
 import { dataFolder, parseStartOptions } from './options.ts'
-import { formatAmount, pay } from './payment.ts'
-import { addressesOf, nextThingsToTry } from './screen.ts'
+import { awaitWithdrawals, formatAmount, type PaymentPlan, pay } from './payment.ts'
+import { addressesOf, line, nextThingsToTry, step, summaryOf } from './screen.ts'
 import { demoPlan } from './seed.ts'
-import { startTwoBanks } from './two-banks.ts'
+import { startTwoBanks, type TwoBanks } from './two-banks.ts'
 
-const line = (text = '') => process.stdout.write(`${text}\n`)
-const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(2)} s`
-const step = (name: string, durationMs: number, detail = '') =>
-  line(`  ${durationMs.toFixed(0).padStart(6)} ms  ${name}${detail ? `\n             ${detail}` : ''}`)
+const NAMES = ['a', 'b'] as const satisfies readonly BankName[]
+
+const forBoth = async <T>(make: (name: BankName) => Promise<T>): Promise<Record<BankName, T>> => {
+  const [a, b] = await Promise.all([make('a'), make('b')])
+  return { a, b }
+}
 
 const parts: { close(): Promise<void> }[] = []
 let stopping: Promise<void> | undefined
@@ -22,127 +24,146 @@ let stopping: Promise<void> | undefined
 /** Newest first: the banks, then PostgreSQL. A second signal does not interrupt the first one's work. */
 function stop(): Promise<void> {
   stopping ??= (async () => {
-    for (const part of parts.reverse()) await part.close()
+    for (const part of parts.toReversed()) await part.close()
   })()
   return stopping
 }
 
-async function timed<T>(name: string, work: () => Promise<T>, detail?: (result: T) => string): Promise<T> {
-  const startedAt = performance.now()
-  const result = await work()
-  step(name, performance.now() - startedAt, detail?.(result))
-  return result
+/** Starts a part and has it closed at the end, even when the signal to stop comes before it has started. */
+function startPart<T>(start: () => Promise<T>, close: (part: T) => Promise<void>): Promise<T> {
+  if (stopping) throw new Error('stopping')
+  const started = start()
+  parts.push({
+    async close() {
+      const part = await started.catch(() => undefined)
+      if (part) await close(part)
+    },
+  })
+  return started
 }
+
+async function startBanks(): Promise<{
+  banks: TwoBanks
+  databases: Record<BankName, { resources: string; auth: string }>
+}> {
+  const postgres = await step(
+    'PostgreSQL, from an npm package',
+    () =>
+      startPart(
+        () => startEmbeddedPostgres({ folder: join(dataFolder, 'postgres'), durable: true }),
+        (server) => server.stop(),
+      ),
+    (server) => (server.adopted ? 'adopted: an earlier start was killed and left it running' : ''),
+  )
+  const settings = await forBoth((name) =>
+    loadBankSettings(
+      join(dataFolder, `bank-${name}.json`),
+      name,
+      demoPlan[name].assets.map((asset) => asset.code),
+    ),
+  )
+  const databases = await forBoth(async (name) => ({
+    resources: postgres.connectionString(`bank_${name}`),
+    auth: postgres.connectionString(`bank_${name}_auth`),
+  }))
+  const areNew = await step(
+    'databases: for each bank one for resources and ledger, one for its authorization server',
+    async () => {
+      const made: boolean[] = []
+      for (const name of NAMES)
+        for (const suffix of ['', '_auth']) made.push(await postgres.createDatabase(`bank_${name}${suffix}`))
+      return made.some(Boolean)
+    },
+    (made) => (made ? 'new' : 'kept from an earlier start'),
+  )
+  await writeConnections(databases)
+  const environments = await forBoth(async (name) => ({
+    PRIVATE_KEY_FILE: await keyFile(join(dataFolder, `bank-${name}.pem`)),
+  }))
+  const log = createLogger({ level: 'warn', name: 'upesi' })
+  const banks = await step(
+    areNew
+      ? 'banks A and B: migrated, started, peered, seeded with liquidity, fees and customers'
+      : 'banks A and B: started; peers, liquidity, fees and customers as they were',
+    () => startPart(() => startTwoBanks({ settings, databases, environments, log }), closeBanks),
+  )
+  return { banks, databases }
+}
+
+const closeBanks = (banks: TwoBanks) => banks.close()
 
 async function run(): Promise<void> {
   const options = parseStartOptions(process.argv.slice(2))
-  const log = createLogger({ level: 'warn', name: 'upesi' })
   const startedAt = performance.now()
   line('Upesi: two banks, one payment')
-
-  const postgres = await timed(
-    'PostgreSQL',
-    () => startEmbeddedPostgres({ folder: join(dataFolder, 'postgres'), durable: true }),
-    (server) => (server.adopted ? 'adopted from an earlier start' : ''),
-  )
-  parts.push({ close: () => postgres.stop() })
-
-  const names: readonly BankName[] = ['a', 'b']
-  const codes = demoPlan.a.assets.map((asset) => asset.code)
-  const [a, b] = await Promise.all(
-    names.map((name) => loadBankSettings(join(dataFolder, `bank-${name}.json`), name, codes)),
-  )
-  if (!a || !b) throw new Error('settings of both banks')
-  const databases = Object.fromEntries(
-    names.map((name) => [
-      name,
-      {
-        resources: postgres.connectionString(`bank_${name}`),
-        auth: postgres.connectionString(`bank_${name}_auth`),
-      },
-    ]),
-  ) as Record<BankName, { resources: string; auth: string }>
-  await timed('databases', async () => {
-    for (const name of names)
-      for (const suffix of ['', '_auth']) await postgres.createDatabase(`bank_${name}${suffix}`)
-  })
-
-  await writeConnections(databases)
-  const environments = Object.fromEntries(
-    await Promise.all(
-      names.map(async (name) => [
-        name,
-        { PRIVATE_KEY_FILE: await keyFile(join(dataFolder, `bank-${name}.pem`)) },
-      ]),
-    ),
-  ) as Record<BankName, Record<string, string>>
-  const banks = await timed('banks A and B, peered and seeded', () =>
-    startTwoBanks({ settings: { a, b }, databases, environments, log }),
-  )
-  parts.push(banks)
+  line()
+  const { banks, databases } = await startBanks()
 
   line()
-  line('Alice at bank A (USD) pays Bob at bank B exactly 5.00 EUR:')
-  const outcome = await pay(
-    { payer: banks.side('a', 'alice'), payee: banks.side('b', 'bob'), receiveValue: 500n, timeoutMs: 30_000 },
-    step,
-  )
+  line('Alice at bank A (USD) pays Bob at bank B (EUR): exactly 5.00 EUR shall arrive.')
+  line()
+  const plan: PaymentPlan = {
+    payer: banks.side('a', 'alice'),
+    payee: banks.side('b', 'bob'),
+    receiveValue: 500n,
+    timeoutMs: 30_000,
+  }
+  const outcome = await pay(plan, step)
   if (outcome.outgoing.state !== 'COMPLETED')
     throw new Error(
       `the payment ended as ${outcome.outgoing.state}: ${outcome.outgoing.error ?? 'no reason given'}`,
     )
-  await timed('withdrawals by both wallets', () =>
-    Promise.all([banks.a.wallet.settled(), banks.b.wallet.settled()]),
+  await step(
+    'withdrawals: each wallet takes out of its node what is its own',
+    () => awaitWithdrawals(plan, outcome),
+    ({ payer, payee }) =>
+      `${formatAmount(payer)} at bank A, ${formatAmount(payee)} at bank B; nothing is left`,
   )
   line()
-  line(
-    `  Alice paid    ${formatAmount(outcome.outgoing.debitAmount)} at most, sent ${formatAmount(outcome.outgoing.sentAmount)},`,
-  )
-  line(
-    `                ${formatAmount({ ...outcome.outgoing.debitAmount, value: outcome.refundable.toString() })} stayed at bank A (fee and unused slippage)`,
-  )
-  line(`  Bob received  ${outcome.received ? formatAmount(outcome.received) : 'nothing yet'}`)
+  line(summaryOf(outcome))
   line()
 
-  const findings = await timed('audit of both banks', () => auditBanks(databases))
+  const findings = await step("audit: both banks' books, alone and against each other", () =>
+    auditBanks(databases),
+  )
   line(describeFindings(findings))
   if (findings.some((finding) => finding.problem)) throw new Error('the audit found problems')
   line()
-  line(`From start to paid and audited: ${seconds(performance.now() - startedAt)}`)
+  line(`From start to paid and audited: ${((performance.now() - startedAt) / 1000).toFixed(2)} s`)
 
-  if (options.once) return
+  if (options.once) return stop()
   line()
   line(addressesOf(banks))
-  line(nextThingsToTry(banks))
-  line('Ctrl-C stops everything.')
+  line(nextThingsToTry(banks, outcome))
 }
 
 async function main(): Promise<void> {
-  const onSignal = () => {
-    line('\nStopping …')
+  const exitWhenStopped = (code: number) =>
     stop().then(
-      () => process.exit(0),
+      () => process.exit(code),
       (error: unknown) => {
-        line(messageOf(error))
+        process.stderr.write(`while stopping: ${messageOf(error)}\n`)
         process.exit(1)
       },
     )
-  }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  let interrupted = false
+  let paid = false
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      if (!interrupted) line('\nStopping …')
+      interrupted = true
+      void exitWhenStopped(paid ? 0 : 130)
+    })
   try {
     await run()
-    if (process.argv.includes('--once')) {
-      await stop()
-      process.exit(0)
-    }
+    paid = true
+    if (stopping) await exitWhenStopped(0)
   } catch (error) {
+    // What fails because everything is being stopped is no news.
+    if (interrupted) return
     process.stderr.write(`\nFailed: ${messageOf(error)}\n`)
     if (process.env.DEBUG) console.error(error)
-    await stop().catch((stopError: unknown) =>
-      process.stderr.write(`while stopping: ${messageOf(stopError)}\n`),
-    )
-    process.exit(1)
+    await exitWhenStopped(1)
   }
 }
 
