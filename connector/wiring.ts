@@ -7,7 +7,14 @@ import {
 import { createNodeContext, type NodeContext } from '../shared/node-context/index.ts'
 import { getSendProgress, recordSendProgress } from '../shared/outgoing-payments/index.ts'
 import { listRoutedPeers, PEERS_CHANNEL, type RoutedPeer } from '../shared/peers/index.ts'
-import { connectRedis, messageOf, present, type StartDeployable, sql } from '../shared/platform/index.ts'
+import {
+  connectRedis,
+  messageOf,
+  present,
+  type StartDeployable,
+  sql,
+  uuidv7,
+} from '../shared/platform/index.ts'
 import { getTenantSettings, type TenantSettings } from '../shared/tenants/index.ts'
 import { buildConnectorApp, type ConnectorContext, type ConnectorSettings } from './app.ts'
 import { type ConnectorConfig, loadConnectorConfig } from './config.ts'
@@ -58,6 +65,7 @@ export function connectorContext(
   config: ConnectorConfig,
 ): Omit<ConnectorContext, 'streamTotals'> {
   const settingsOf = rememberSettings(node)
+  const connectorId = uuidv7()
   return {
     ledger: node.ledger,
     clock: node.clock,
@@ -76,7 +84,7 @@ export function connectorContext(
     },
     payments: {
       async findReceivingPayment(id) {
-        const payment = await findForPackets(node, id)
+        const payment = await findForPackets(node, id, connectorId)
         return payment && { ...payment, asset: toLedgerAsset(payment.asset) }
       },
     },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Asset } from '../assets/index.ts'
 import { settlementAccountId, transferCode } from '../ledger/index.ts'
 import { type Db, deriveId, sql, uuidv7 } from '../platform/index.ts'
@@ -19,8 +20,8 @@ import {
   createIncomingPayment,
 } from './create-incoming-payment.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
-import { expectLocalCredits } from './local-credits.ts'
-import { ANNOUNCE_GRACE_MS, type IncomingPayment, incomingPaymentAccount } from './model.ts'
+import { expectLocalCredits, findForPackets } from './local-credits.ts'
+import { ANNOUNCE_GRACE_MS, type IncomingPayment, incomingPaymentAccount, LATE_CREDIT_MS } from './model.ts'
 import { paymentMethodsOf } from './payment-methods.ts'
 import {
   findIncomingPaymentsToProcess,
@@ -33,11 +34,13 @@ import {
   getIncomingPayment,
   listIncomingPayments,
 } from './read-incoming-payments.ts'
+import { withdrawIncomingPayment } from './withdraw-incoming-payment.ts'
 
 let node: TestNode
 let asset: Asset
 let walletAddress: WalletAddress
 let mine: { tenantId: string }
+const connectorId = uuidv7()
 const theirs = { tenantId: deriveId('stranger') }
 
 before(async () => {
@@ -61,6 +64,7 @@ const create = (more: Partial<CreateIncomingPaymentInput> = {}) =>
 
 /** What a packet does: a posted transfer from the asset's liquidity. */
 async function credit(payment: IncomingPayment, amount: bigint): Promise<void> {
+  await findForPackets(node, payment.id, connectorId)
   await node.ledger.createAccounts([incomingPaymentAccount(payment)])
   const statuses = await node.ledger.createTransfers([
     {
@@ -224,7 +228,7 @@ test('a payment that is paid locally too is announced after the grace, with what
   // The connector had decided on this packet before it could know.
   await credit(payment, 30n)
   node.clock.advance(ANNOUNCE_GRACE_MS)
-  assert.deepEqual(await process(payment), { status: 'done' })
+  assert.deepEqual(await process(payment), { status: 'retry', at: node.clock.fromNow(LATE_CREDIT_MS) })
   const [, event] = await eventsOf(payment)
   assert.deepEqual([event?.type, event?.withdrawal], ['incoming_payment.completed', 130n])
 })
@@ -240,6 +244,31 @@ test('eight workers announce once', async () => {
   }
 })
 
+test('a packet that completes the payment while a worker looks at it is in the announcement', async () => {
+  const payment = await create()
+  await credit(payment, 60n)
+  await record(payment, 60n)
+  let isLast = true
+  const db: Db = {
+    ...node.db,
+    async maybe(map, query) {
+      if (isLast) {
+        isLast = false
+        // The row comes late: time enough for the ledger's answer.
+        await sleep(50)
+        await credit(payment, 40n)
+        await record(payment, 100n)
+      }
+      return await node.db.maybe(map, query)
+    },
+  }
+  await processIncomingPayment({ ...node, db }, { key: payment.id })
+  await process(payment)
+  const [, event, ...more] = await eventsOf(payment)
+  assert.deepEqual(more, [])
+  assert.deepEqual([event?.type, event?.withdrawal], ['incoming_payment.completed', 100n])
+})
+
 test('a completion by order waits, so that a packet in flight is counted', async () => {
   const payment = await create()
   await credit(payment, 10n)
@@ -253,7 +282,7 @@ test('a completion by order waits, so that a packet in flight is counted', async
   await credit(payment, 7n)
   assert.deepEqual(await record(payment, 17n), {})
   node.clock.advance(ANNOUNCE_GRACE_MS)
-  assert.deepEqual(await process(payment), { status: 'done' })
+  assert.deepEqual(await process(payment), { status: 'retry', at: node.clock.fromNow(LATE_CREDIT_MS) })
   const [, event] = await eventsOf(payment)
   assert.deepEqual([event?.type, event?.withdrawal], ['incoming_payment.completed', 17n])
   await assert.rejects(completeIncomingPayment(node, mine, payment.id), refused('wrong_state'))
@@ -290,12 +319,59 @@ test('an expired payment with money is announced after the grace, with everythin
   await credit(payment, 5n)
   assert.deepEqual(await record(payment, 35n), {})
   node.clock.advance(ANNOUNCE_GRACE_MS)
-  assert.deepEqual(await process(payment), { status: 'done' })
+  assert.deepEqual(await process(payment), { status: 'retry', at: node.clock.fromNow(LATE_CREDIT_MS) })
   const [, event] = await eventsOf(payment)
   assert.deepEqual(
     [event?.type, event?.withdrawal, event?.data.completed],
     ['incoming_payment.expired', 35n, false],
   )
+})
+
+test('money that comes behind the announcement is announced too, and can be withdrawn', async () => {
+  const payment = await create()
+  await credit(payment, 10n)
+  await record(payment, 10n)
+  await completeIncomingPayment(node, mine, payment.id)
+  node.clock.advance(ANNOUNCE_GRACE_MS)
+  assert.deepEqual(await process(payment), { status: 'retry', at: node.clock.fromNow(LATE_CREDIT_MS) })
+  // Decided before the close; the ledger was slow for longer than the grace.
+  await credit(payment, 7n)
+  node.clock.advance(LATE_CREDIT_MS)
+  await Promise.all([process(payment), process(payment)])
+  assert.deepEqual(await process(payment), { status: 'done' })
+  const [, ...ends] = await eventsOf(payment)
+  assert.deepEqual(
+    ends.map(({ type, withdrawal, data }) => [type, withdrawal, data.receivedAmount]),
+    [10n, 7n].map((amount) => [
+      'incoming_payment.completed',
+      amount,
+      { value: amount.toString(), assetCode: 'USD', assetScale: 2 },
+    ]),
+  )
+  const withdraw = () =>
+    withdrawIncomingPayment(node, mine, { incomingPaymentId: payment.id, timeoutSeconds: 0 })
+  await withdraw()
+  await withdraw()
+  const [account] = await node.ledger.lookupAccounts([payment.id])
+  assert.equal(account?.debitsPosted, 17n)
+})
+
+test('money that comes after an empty payment disappeared brings it back', async () => {
+  const payment = await create({ expiresAt: node.clock.fromNow(1_000) })
+  // A packet was on its way.
+  await findForPackets(node, payment.id, connectorId)
+  node.clock.advance(1_000)
+  await process(payment)
+  node.clock.advance(ANNOUNCE_GRACE_MS)
+  await process(payment)
+  assert.equal(await findIncomingPayment(node, mine, payment.id), undefined)
+  await credit(payment, 4n)
+  node.clock.advance(LATE_CREDIT_MS)
+  assert.deepEqual(await process(payment), { status: 'done' })
+  const [, event, ...more] = await eventsOf(payment)
+  assert.deepEqual(more, [])
+  assert.deepEqual([event?.type, event?.withdrawal], ['incoming_payment.expired', 4n])
+  assert.equal((await get(payment)).deletedAt, undefined)
 })
 
 test('an expired payment of which nothing came disappears without an event', async () => {

@@ -34,6 +34,12 @@ export async function endLocalCredit(
   return changedTo === undefined ? {} : { changedTo }
 }
 
-/** The payment as packets need it, and from now on registered as one that they may credit. `undefined`: unknown, or deleted. */
-export const findForPackets = (ctx: { db: Db }, id: string): Promise<ReceivingPayment | undefined> =>
-  selectForPackets(ctx.db, id)
+/**
+ * The payment as packets need it, and from now on registered as one that this connector's may credit. `undefined`: unknown, or
+ * deleted. `connectorId`: new with every start, because packets of the last run may still be on their way.
+ */
+export const findForPackets = (
+  ctx: { db: Db },
+  id: string,
+  connectorId: string,
+): Promise<ReceivingPayment | undefined> => selectForPackets(ctx.db, id, connectorId)

@@ -10,6 +10,7 @@ import {
   expiryOf,
   type IncomingPayment,
   incomingPaymentUrl,
+  mayBeCredited,
   nextStep,
   type OpenOrClosed,
   parseIncomingPaymentUrl,
@@ -55,6 +56,8 @@ const open: OpenOrClosed = {
   incomingAmount: usd(100n),
   expiresAt: at(1000),
   processAt: at(1000),
+  hasCreditors: true,
+  hasOneCreditor: true,
 }
 const closed: OpenOrClosed = { ...open, state: 'COMPLETED', processAt: at(500) }
 
@@ -90,13 +93,29 @@ test('the next step follows from row, ledger and time', () => {
       500,
       { kind: 'finish', hide: true },
     ],
-    ['announced is over', { ...closed, announcedAt: at(500) }, 100n, 600, { kind: 'none' }],
-    ['gone is over', { ...open, deletedAt: at(500) }, 100n, 5000, { kind: 'none' }],
+    ['announced is looked at again', { ...closed, announcedAt: at(500) }, 100n, 600, { kind: 'look_again' }],
+    ['gone is looked at again', { ...open, deletedAt: at(500) }, 100n, 5000, { kind: 'look_again' }],
   ]
   for (const [name, payment, received, now, step] of cases)
     assert.deepEqual(nextStep(payment, received, at(now)), step, name)
   const { incomingAmount: _none, ...anyAmount } = open
   assert.deepEqual(nextStep(anyAmount, 10n ** 30n, at(0)), { kind: 'wait', until: at(1000) })
+})
+
+test('only an end that the only creditor brought about is certain to have all its money', () => {
+  const { incomingAmount: _none, ...anyAmount } = closed
+  const several = { ...closed, hasOneCreditor: false }
+  const cases: [string, OpenOrClosed, bigint, boolean][] = [
+    ['the only creditor reached the amount', closed, 100n, false],
+    ['and passed it', closed, 130n, false],
+    ['somebody else may be at it', several, 100n, true],
+    ['closed by order before the amount was reached', closed, 99n, true],
+    ['it had no amount', anyAmount, 100n, true],
+    ['nothing has come yet', closed, 0n, true],
+    ['nobody ever tried', { ...several, hasCreditors: false }, 0n, false],
+  ]
+  for (const [name, payment, received, expected] of cases)
+    assert.equal(mayBeCredited(payment, received), expected, name)
 })
 
 const id = deriveId('payment')

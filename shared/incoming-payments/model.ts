@@ -59,11 +59,17 @@ export const canReceive = (payment: Pick<ReceivingPayment, 'state' | 'expiresAt'
  * before the close has reached the ledger before its total is read, and no money arrives behind the event's back. A credit that
  * reaches the amount closes the payment by itself and the event goes out at once, when nobody else can be crediting: creditors of
  * either kind are registered on the row before their first credit. A packet's connector refuses all later ones, so it waits only
- * where payments of this node are registered (`expectLocalCredits`); a local payment waits only where packets or other local
- * credits are.
+ * where payments of this node (`expectLocalCredits`) or another connector are registered; a local payment waits only where packets
+ * or other local credits are.
+ *
+ * The grace is short because a ledger call mostly takes milliseconds. One that hangs, a process that was stopped between decision
+ * and call, or clocks that disagree can carry a credit past it all the same. So an end that others may have been crediting is
+ * looked at once more, {@link LATE_CREDIT_MS} after it was announced, which is longer than any call to the ledger lives; what came
+ * behind the announcement is then announced by an event of its own, with an amount of its own.
  */
 export const CREDIT_DECISION_AGE_MAX_MS = 1_000
 export const ANNOUNCE_GRACE_MS = 2_000
+export const LATE_CREDIT_MS = 30_000
 
 /** The payment's account; made when the first money comes. */
 export const incomingPaymentAccount = (
@@ -107,10 +113,15 @@ export interface OpenOrClosed {
   processAt: Date
   announcedAt?: Date
   deletedAt?: Date
+  /** Packets or local payments were about to credit it at some time. */
+  hasCreditors: boolean
+  /** All its credits are decided in one place, and none is under way there. */
+  hasOneCreditor: boolean
 }
 
 export type Step =
-  | { kind: 'none' }
+  /** The end was told. Money that has come since is told as well. */
+  | { kind: 'look_again' }
   | { kind: 'wait'; until: Date }
   | { kind: 'close'; state: 'COMPLETED' | 'EXPIRED' }
   /** Tell the wallet and say what it may withdraw. */
@@ -120,7 +131,7 @@ export type Step =
 
 /** What to do next, from the row, the ledger's total and the time. */
 export function nextStep(payment: OpenOrClosed, received: bigint, now: Date): Step {
-  if (payment.announcedAt || payment.deletedAt) return { kind: 'none' }
+  if (payment.announcedAt || payment.deletedAt) return { kind: 'look_again' }
   if (!isFinal(payment.state)) {
     if (payment.incomingAmount && received >= payment.incomingAmount.value)
       return { kind: 'close', state: 'COMPLETED' }
@@ -134,6 +145,13 @@ export function nextStep(payment: OpenOrClosed, received: bigint, now: Date): St
     kind: 'announce',
     type: payment.state === 'COMPLETED' ? 'incoming_payment.completed' : 'incoming_payment.expired',
   }
+}
+
+/** Whether a credit that was decided before the end may still be on its way when the end is announced. */
+export function mayBeCredited(payment: OpenOrClosed, received: bigint): boolean {
+  const { incomingAmount, hasCreditors, hasOneCreditor } = payment
+  if (received === 0n) return hasCreditors
+  return !(hasOneCreditor && incomingAmount !== undefined && received >= incomingAmount.value)
 }
 
 /** `data` of the `incoming_payment.*` events (webhooks.md §3). */

@@ -1,16 +1,31 @@
 import type { Ledger } from '../ledger/index.ts'
-import type { Clock, Db } from '../platform/index.ts'
+import type { Clock, Db, Logger } from '../platform/index.ts'
 import type { Job, JobOutcome } from '../queue/index.ts'
 import { eventRecipients, type TenantDefaults } from '../tenants/index.ts'
-import { recordEvent } from '../webhooks/index.ts'
-import { ANNOUNCE_GRACE_MS, type IncomingPayment, nextStep, toWebhookData } from './model.ts'
+import { findPaymentEvents, recordEvent } from '../webhooks/index.ts'
+import {
+  ANNOUNCE_GRACE_MS,
+  type IncomingPayment,
+  LATE_CREDIT_MS,
+  mayBeCredited,
+  nextStep,
+  toWebhookData,
+} from './model.ts'
 import { receivedTotals, withReceived } from './received.ts'
-import { closePayments, enqueueDue, markAnnounced, selectOpenWithAmount, selectPayment } from './store.ts'
+import {
+  closePayments,
+  enqueueDue,
+  markAnnounced,
+  selectOpenWithAmount,
+  selectPayment,
+  showAgain,
+} from './store.ts'
 
 type Context = {
   db: Db
   clock: Clock
   ledger: Ledger
+  log: Logger
   settings: Pick<TenantDefaults, 'operatorTenantId' | 'sendTenantWebhooksToOperator'>
 }
 
@@ -18,19 +33,22 @@ type Context = {
  * The next step of one payment: close it when it expired or has its amount, and once it is closed and the grace is over, announce
  * the ledger's total with what the wallet may withdraw, exactly once. Safe to repeat and to run twice at the same time: every
  * step is a guarded update, so no lease needs to be held. The total can be read before the transaction because nothing is
- * credited any more when it is read (see `ANNOUNCE_GRACE_MS`).
+ * credited any more when it is read (see `ANNOUNCE_GRACE_MS`); but it is read after the row, because a payment that was still open
+ * when its total was read may have got its last money since.
  */
 export async function processIncomingPayment(ctx: Context, job: Pick<Job, 'key'>): Promise<JobOutcome> {
-  const [row, [received]] = await Promise.all([
-    selectPayment(ctx.db, 'all', job.key, { evenDeleted: true }),
-    receivedTotals(ctx.ledger, [job.key]),
-  ])
+  const row = await selectPayment(ctx.db, 'all', job.key, { evenDeleted: true })
   if (!row) return { status: 'done' }
   const now = ctx.clock.now()
-  const payment = withReceived(row, received ?? 0n)
-  const step = nextStep(row, payment.receivedAmount.value, now)
+  const [received = 0n] = await receivedTotals(ctx.ledger, [job.key])
+  const payment = withReceived(row, received)
+  const step = nextStep(row, received, now)
+  const afterEnd: JobOutcome = mayBeCredited(row, received)
+    ? { status: 'retry', at: new Date(now.getTime() + LATE_CREDIT_MS) }
+    : { status: 'done' }
   switch (step.kind) {
-    case 'none':
+    case 'look_again':
+      await announceLate(ctx, payment, now)
       return { status: 'done' }
     case 'wait':
       return { status: 'retry', at: step.until }
@@ -42,34 +60,55 @@ export async function processIncomingPayment(ctx: Context, job: Pick<Job, 'key'>
     }
     case 'finish':
       await markAnnounced(ctx.db, { id: payment.id, hide: step.hide, now })
-      return { status: 'done' }
+      return afterEnd
     case 'announce':
       await announce(ctx, payment, step.type, now)
-      return { status: 'done' }
+      return afterEnd
   }
 }
 
-async function announce(
-  ctx: Context,
-  payment: IncomingPayment,
-  type: 'incoming_payment.completed' | 'incoming_payment.expired',
-  now: Date,
-): Promise<void> {
+const endTypes = ['incoming_payment.completed', 'incoming_payment.expired'] as const
+type EndType = (typeof endTypes)[number]
+
+async function announce(ctx: Context, payment: IncomingPayment, type: EndType, now: Date): Promise<void> {
   await ctx.db.tx(async (db) => {
     // The update locks the row: of several announcers one goes on, the others find it done.
-    if (!(await markAnnounced(db, { id: payment.id, hide: false, now }))) return
-    await recordEvent(db, {
-      tenantId: payment.tenantId,
-      type,
-      data: toWebhookData(payment),
-      incomingPaymentId: payment.id,
-      recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
-      withdrawal: {
-        accountId: payment.id,
-        assetId: payment.asset.id,
-        amount: payment.receivedAmount.value,
-      },
-    })
+    if (await markAnnounced(db, { id: payment.id, hide: false, now })) await recordEnd(ctx, db, payment, type)
+  })
+}
+
+/** What `receivedAmount` says has arrived and can be withdrawn. */
+async function recordEnd(ctx: Context, db: Db, payment: IncomingPayment, type: EndType): Promise<void> {
+  await recordEvent(db, {
+    tenantId: payment.tenantId,
+    type,
+    data: toWebhookData(payment),
+    incomingPaymentId: payment.id,
+    recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
+    withdrawal: { accountId: payment.id, assetId: payment.asset.id, amount: payment.receivedAmount.value },
+  })
+}
+
+/** Money that no event has told of yet: wallets credit what an event says, so the event says this money only. */
+async function announceLate(ctx: Context, payment: IncomingPayment, now: Date): Promise<void> {
+  const lateAmount = async (db: Db) => {
+    const events = await findPaymentEvents(db, { incomingPaymentId: payment.id, types: endTypes })
+    const announced = events.reduce((sum, { withdrawal }) => sum + (withdrawal?.amount ?? 0n), 0n)
+    return payment.receivedAmount.value - announced
+  }
+  if ((await lateAmount(ctx.db)) <= 0n) return
+  await ctx.db.tx(async (db) => {
+    await showAgain(db, { id: payment.id, now })
+    const value = await lateAmount(db)
+    if (value <= 0n) return
+    const { deletedAt: _deletedAt, ...shown } = payment
+    const late = { ...shown, receivedAmount: { ...payment.receivedAmount, value } }
+    const type = payment.state === 'COMPLETED' ? 'incoming_payment.completed' : 'incoming_payment.expired'
+    await recordEnd(ctx, db, late, type)
+    ctx.log.error(
+      { incomingPaymentId: payment.id, tenantId: payment.tenantId, amount: value.toString() },
+      'money came behind the announcement of its payment: it is announced now',
+    )
   })
 }
 

@@ -12,6 +12,12 @@ export async function receivedTotals(ledger: Ledger, ids: readonly string[]): Pr
 
 export function withReceived(row: IncomingPaymentRow, received: bigint): IncomingPayment {
   // The worker's own fields stay inside this room.
-  const { processAt: _processAt, announcedAt: _announcedAt, ...payment } = row
+  const {
+    processAt: _processAt,
+    announcedAt: _announcedAt,
+    hasCreditors: _any,
+    hasOneCreditor: _one,
+    ...payment
+  } = row
   return { ...payment, receivedAmount: { value: received, ...toMoneyAsset(row.asset) } }
 }

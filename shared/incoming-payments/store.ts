@@ -14,13 +14,17 @@ import {
 } from './model.ts'
 
 const QUEUE = 'incoming-payments'
+/** In place of a connector's id: more than one connector has delivered packets. */
+const SEVERAL = '00000000-0000-0000-0000-000000000000'
 
 /** The row without what only the ledger knows. */
 export type IncomingPaymentRow = Omit<IncomingPayment, 'receivedAmount'> & OpenOrClosed
 
 const columns = sql`p.id, p.tenant_id, p.client, p.state, p.incoming_amount, p.metadata, p.initiated_by, p.sender_wallet_address,
   p.expires_at, p.process_at, p.announced_at, p.approved_at, p.cancelled_at, p.cancellation_reason, p.created_at, p.deleted_at,
-  ${walletAddressColumns}`
+  p.paid_by_connector is not null or p.paid_locally as has_creditors,
+  (p.paid_by_connector is null) = p.paid_locally and p.paid_by_connector is distinct from ${SEVERAL}::uuid and p.local_credits = 0
+    as has_one_creditor, ${walletAddressColumns}`
 const joins = 'join wallet_addresses w on w.id = p.wallet_address_id join assets a on a.id = w.asset_id'
 const from = rawSql(`incoming_payments p ${joins}`)
 const tenantColumn = rawSql('p.tenant_id')
@@ -41,6 +45,8 @@ const toRow = (row: Row): IncomingPaymentRow => {
     initiatedBy: row.initiated_by as Initiator,
     expiresAt: row.expires_at,
     processAt: row.process_at,
+    hasCreditors: row.has_creditors,
+    hasOneCreditor: row.has_one_creditor,
     createdAt: row.created_at,
     ...present({
       client: row.client as string | null,
@@ -170,7 +176,8 @@ export const recordReceived = (
 ): Promise<IncomingPaymentState | undefined> => {
   const reached = sql`p.incoming_amount <= ${payment.received}::numeric`
   const grace = sql`${ANNOUNCE_GRACE_MS}::float8 * interval '1 millisecond'`
-  const announceAt = sql`${payment.now}::timestamptz + case when p.paid_locally then ${grace} else interval '0' end`
+  const othersMayCredit = sql`p.paid_locally or p.paid_by_connector = ${SEVERAL}::uuid`
+  const announceAt = sql`${payment.now}::timestamptz + case when ${othersMayCredit} then ${grace} else interval '0' end`
   const job = insertJobs(
     QUEUE,
     rawSql(`select id, tenant_id from moved where state = 'COMPLETED'`),
@@ -209,7 +216,7 @@ export const recordLocalCredit = (
   const received = sql`${payment.received ?? 0n}::numeric`
   const reached = sql`p.incoming_amount <= ${received}`
   const grace = sql`${ANNOUNCE_GRACE_MS}::float8 * interval '1 millisecond'`
-  const othersMayCredit = rawSql('p.paid_by_packets or p.local_credits > 1')
+  const othersMayCredit = rawSql('p.paid_by_connector is not null or p.local_credits > 1')
   const announceAt = sql`${payment.now}::timestamptz + case when ${othersMayCredit} then ${grace} else interval '0' end`
   const job = insertJobs(
     QUEUE,
@@ -230,19 +237,25 @@ export const recordLocalCredit = (
 }
 
 /**
- * The payment for a packet, registered as one that packets credit. The registration is an update of an open row, so a close that
- * came first is seen: a row that was read open beside it, and not registered, was closed in between, and is read again.
+ * The payment for a packet, registered as one that this connector's packets credit. The registration is an update of an open row,
+ * so a close that came first is seen: a row that was read open beside it, and not registered, was closed in between, and is read again.
  */
-export async function selectForPackets(db: Db, id: string): Promise<ReceivingPayment | undefined> {
+export async function selectForPackets(
+  db: Db,
+  id: string,
+  connectorId: string,
+): Promise<ReceivingPayment | undefined> {
+  const known = sql`p.paid_by_connector in (${connectorId}::uuid, ${SEVERAL}::uuid)`
   for (;;) {
     const found = await db.maybe(
       (row) => ({ payment: toReceivingPayment(row), registered: row.registered as boolean }),
       sql`with registration as (
-          update incoming_payments p set paid_by_packets = true
-          where p.id = ${id} and ${open} and not p.paid_by_packets returning p.id)
+          update incoming_payments p
+          set paid_by_connector = case when p.paid_by_connector is null then ${connectorId}::uuid else ${SEVERAL}::uuid end
+          where p.id = ${id} and ${open} and (p.paid_by_connector is null or not ${known}) returning p.id)
         select p.id, p.tenant_id, p.state, p.incoming_amount, p.expires_at,
           a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger,
-          p.paid_by_packets or exists (select from registration) as registered
+          coalesce(${known}, false) or exists (select from registration) as registered
         from incoming_payments p join assets a on a.id = p.asset_id where p.id = ${id} and p.deleted_at is null`,
     )
     if (!found) return undefined
@@ -288,6 +301,12 @@ export async function markAnnounced(
     where p.id = ${payment.id} and p.announced_at is null and p.state in ('COMPLETED', 'EXPIRED')`)
   return marked === 1
 }
+
+/** A payment that disappeared and has money after all. Locks the row: what is announced late is announced by one worker. */
+export const showAgain = (db: Db, payment: { id: string; now: Date }): Promise<number> =>
+  db.execute(
+    sql`update incoming_payments p set deleted_at = null, updated_at = ${payment.now} where p.id = ${payment.id}`,
+  )
 
 /** Stamps the wallet's decision once, on a pending payment that has no other decision. */
 export async function stampDecision(

@@ -1,8 +1,8 @@
 import { LiquidityRefusal, type Withdrawal, withdrawLiquidity } from '../assets/index.ts'
 import type { Ledger } from '../ledger/index.ts'
-import { type Db, deriveId, isUuid } from '../platform/index.ts'
+import { assert, type Db, deriveId, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
-import { findPaymentEvent } from '../webhooks/index.ts'
+import { findPaymentEvents } from '../webhooks/index.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
 import { unknownIncomingPayment } from './read-incoming-payments.ts'
 import { selectPayment } from './store.ts'
@@ -16,8 +16,8 @@ export interface WithdrawIncomingPaymentInput {
 }
 
 /**
- * Takes out what the completed or expired event announced. The transfer's id is the event's, so an exact repeat is success and
- * nothing is withdrawn twice; post and void name it by that id. Throws {@link IncomingPaymentRefusal} `unknown_incoming_payment`,
+ * Takes out what the completed or expired event announced, and what a later one did for money that came behind the first. The
+ * transfer's id is the event's, so an exact repeat is success and nothing is withdrawn twice; post and void name it by that id. Throws {@link IncomingPaymentRefusal} `unknown_incoming_payment`,
  * `nothing_to_withdraw` or `withdrawal_released`; LiquidityRefusal.
  */
 export async function withdrawIncomingPayment(
@@ -27,28 +27,37 @@ export async function withdrawIncomingPayment(
 ): Promise<{ transferId: string; amount: bigint }> {
   const { incomingPaymentId, timeoutSeconds } = input
   if (!isUuid(incomingPaymentId)) throw unknownIncomingPayment()
-  const [payment, event] = await Promise.all([
+  const [payment, events] = await Promise.all([
     selectPayment(ctx.db, scope, incomingPaymentId),
-    findPaymentEvent(ctx.db, {
+    findPaymentEvents(ctx.db, {
       incomingPaymentId,
       types: ['incoming_payment.completed', 'incoming_payment.expired'],
     }),
   ])
   if (!payment) throw unknownIncomingPayment()
-  if (!event?.withdrawal)
+  const withdrawals = events.flatMap(({ id, withdrawal }) => (withdrawal ? [{ id, ...withdrawal }] : []))
+  if (withdrawals.length === 0)
     throw new IncomingPaymentRefusal('nothing_to_withdraw', {
       message: 'the incoming payment has no completed or expired event',
     })
-  const { amount } = event.withdrawal
-  const withdrawal = {
-    accountId: payment.id,
-    tenantId: payment.tenantId,
-    ledger: payment.asset.ledger,
-    amount,
-    timeoutSeconds,
-    acceptRepeat: true,
-  }
-  return { transferId: await withdraw(ctx, { ...withdrawal, transferId: event.id }), amount }
+  // What came late must not be stuck behind a first withdrawal that was made in another way.
+  const outcomes = await Promise.allSettled(
+    withdrawals.map(({ id, amount }) =>
+      withdraw(ctx, {
+        accountId: payment.id,
+        tenantId: payment.tenantId,
+        ledger: payment.asset.ledger,
+        transferId: id,
+        amount,
+        timeoutSeconds,
+        acceptRepeat: true,
+      }),
+    ),
+  )
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  const last = outcomes.at(-1)
+  assert(last?.status === 'fulfilled', 'every withdrawal was made')
+  return { transferId: last.value, amount: withdrawals.reduce((sum, { amount }) => sum + amount, 0n) }
 }
 
 /** The id of the transfer that holds or took the money. */

@@ -123,12 +123,12 @@ create table incoming_payments (
   expires_at timestamptz not null,
   -- When the next step is due: expiry while open, the announcement once closed.
   process_at timestamptz not null,
-  -- Who may credit it, registered before the first credit of each kind: packets, payments of this node, and how many of the latter
-  -- are at it. An end is announced at once only when nobody else can be at it.
-  paid_by_packets boolean not null default false,
+  -- Who may credit it, registered before the first credit of each kind: the connector whose packets do (all zeros: several), payments
+  -- of this node, and how many of the latter are at it. An end is announced at once only when nobody else can be at it.
+  paid_by_connector uuid,
   paid_locally boolean not null default false,
   local_credits integer not null default 0 check (local_credits >= 0),
-  -- When the completed or expired event was written: money that arrived is announced exactly once.
+  -- When the completed or expired event was written. Money is announced exactly once; what comes behind the event has one of its own.
   announced_at timestamptz,
   approved_at timestamptz,
   cancelled_at timestamptz,

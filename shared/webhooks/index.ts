@@ -12,4 +12,11 @@ export type {
   WebhookEventType,
   WebhookRecipient,
 } from './model.ts'
-export { type EventFilter, findEvent, findPaymentEvent, listEvents, recordEvent } from './store.ts'
+export {
+  type EventFilter,
+  findEvent,
+  findPaymentEvent,
+  findPaymentEvents,
+  listEvents,
+  recordEvent,
+} from './store.ts'

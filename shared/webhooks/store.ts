@@ -98,6 +98,18 @@ export const findPaymentEvent = (
         order by e.created_at desc, e.id desc limit 1`,
   )
 
+/** All events of these types about an incoming payment, oldest first. */
+export const findPaymentEvents = (
+  db: Db,
+  filter: { incomingPaymentId: string; types: readonly WebhookEventType[] },
+): Promise<WebhookEvent[]> =>
+  db.many(
+    toEvent,
+    sql`select ${columns} from webhook_events e
+        where e.incoming_payment_id = ${filter.incomingPaymentId} and e.type = any(${filter.types}::text[])
+        order by e.created_at, e.id`,
+  )
+
 export interface EventFilter {
   /** Absent: events of every tenant. */
   tenantId?: string
