@@ -756,6 +756,9 @@ function readTests(ledgerOf: () => Ledger, bookOf: () => Book): void {
     assert.deepEqual(await ledger.lookupAccounts([]), [])
     const many = await Promise.all(times(100).map(() => ledger.lookupAccounts([a])))
     assert.ok(many.every((answer) => answer[0]?.id === a))
+    const long = await ledger.lookupAccounts([...times(2 * EVENTS_PER_CALL_MAX).map(() => b), a])
+    assert.equal(long.length, 2 * EVENTS_PER_CALL_MAX + 1)
+    assert.equal(long.at(-1)?.id, a)
   })
 
   test('queries find by account, side and user data, in either order', async () => {

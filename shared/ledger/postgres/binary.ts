@@ -186,3 +186,7 @@ export function setBit(bits: Bits, index: number): void {
 /** `{1,NULL,3}`: for the few parameters that have no cheap binary form (numeric) or are rare (text without special characters). */
 export const textArray = (values: readonly (bigint | string | undefined)[]): string =>
   `{${values.map((value) => (value === undefined ? 'NULL' : value.toString())).join(',')}}`
+
+/** `$1, $2, …` */
+export const placeholders = (count: number): string =>
+  Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ')

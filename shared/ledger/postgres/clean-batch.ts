@@ -1,33 +1,16 @@
 import { transferRefusal } from '../checks.ts'
 import { type LedgerId, type PendingTransfer, type TransferEvent, ZERO_ID } from '../port.ts'
-import {
-  type Arena,
-  type Bits,
-  bigintArray,
-  bitsArray,
-  hasBit,
-  idListArray,
-  integerArray,
-  oneBits,
-  setBit,
-  uuidArray,
-  zeroBits,
-} from './binary.ts'
-import { placeholders } from './ordered-batch.ts'
+import { type Bits, hasBit, setBit, zeroBits } from './binary.ts'
 import type { Hold, Reservation, Reservations } from './reservations.ts'
 
-export const APPLY_CLEAN = `select ledger.apply_clean(${placeholders(33)}) as applied`
-
-/** Ledgers share so many locks. */
-const LOCKS = 128
-const KIND = { posted: 0, pending: 1, post: 2, void: 3 } as const
 /** Sums beyond do not fit the parameters; such a batch takes the other path. */
 const BIGINT_MAX = 2n ** 63n - 1n
+const KIND = { posted: 0, pending: 1, post: 2, void: 3 } as const
 const LINKED = 4
 const CODE_SHIFT = 3
 
 /** What a batch does to one account, and which of its transfers an account or tag takes part in. */
-interface Subject {
+export interface Subject {
   id: LedgerId
   /** 0: not an account. */
   ledger: number
@@ -49,7 +32,7 @@ interface Subject {
   tagged: number[]
 }
 
-interface NewHold {
+export interface NewHold {
   ledger: number
   timeoutSeconds: number
   /** Places of its transfers in the batch, from 0. */
@@ -259,115 +242,8 @@ function addResolution(
 }
 
 /** A hold goes by the id of its first transfer. */
-const holdId = (batch: CleanBatch, hold: NewHold): LedgerId =>
+export const holdId = (batch: CleanBatch, hold: NewHold): LedgerId =>
   (batch.events[hold.members[0] as number] as TransferEvent).id
-
-const locksOf = (accounts: readonly Subject[]): number[] =>
-  [...new Set(accounts.map((account) => account.ledger % LOCKS))].sort((a, b) => a - b)
-
-const placesOf = (subjects: readonly (Subject | undefined)[]): number[] =>
-  subjects.map((subject) => subject?.place ?? 0)
-
-/** The parameters of {@link APPLY_CLEAN}. */
-export function encodeClean(arena: Arena, batch: CleanBatch, now: Date | undefined): unknown[] {
-  arena.reset()
-  const accounts: Subject[] = []
-  const tags: Subject[] = []
-  for (const subject of batch.subjects.values()) (subject.ledger === 0 ? tags : accounts).push(subject)
-  const subjects = tags.length === 0 ? accounts : accounts.concat(tags)
-  for (let index = 0; index < subjects.length; index++) (subjects[index] as Subject).place = index + 1
-  const ids = uuidArray(
-    arena,
-    batch.events.map((event) => event.id),
-  )
-  const idLists = (list: (subject: Subject) => readonly number[]) =>
-    idListArray(arena, ids, subjects.map(list))
-  const resolutions = [...batch.resolutions.values()]
-  return [
-    now ?? null,
-    integerArray(arena, locksOf(accounts)),
-    uuidArray(
-      arena,
-      subjects.map((subject) => subject.id),
-    ),
-    integerArray(
-      arena,
-      accounts.map((account) => account.ledger),
-    ),
-    bigintArray(
-      arena,
-      accounts.map((account) => account.debitsPending),
-    ),
-    bigintArray(
-      arena,
-      accounts.map((account) => account.debitsPosted),
-    ),
-    bigintArray(
-      arena,
-      accounts.map((account) => account.creditsPending),
-    ),
-    bigintArray(
-      arena,
-      accounts.map((account) => account.creditsPosted),
-    ),
-    bigintArray(
-      arena,
-      accounts.map((account) => account.debitNeed),
-    ),
-    bigintArray(
-      arena,
-      accounts.map((account) => account.creditNeed),
-    ),
-    idLists((subject) => subject.debits),
-    idLists((subject) => subject.credits),
-    idLists((subject) => subject.tagged),
-    ids,
-    integerArray(arena, batch.meta),
-    integerArray(arena, placesOf(batch.debit)),
-    integerArray(arena, placesOf(batch.credit)),
-    integerArray(arena, placesOf(batch.tag)),
-    bigintArray(arena, batch.amount),
-    bigintArray(arena, batch.userData64),
-    integerArray(arena, batch.userData32),
-    integerArray(arena, batch.timeout),
-    integerArray(arena, batch.hold),
-    integerArray(arena, batch.bit),
-    uuidArray(arena, batch.pendingId),
-    uuidArray(
-      arena,
-      batch.newHolds.map((hold) => holdId(batch, hold)),
-    ),
-    integerArray(
-      arena,
-      batch.newHolds.map((hold) => hold.ledger),
-    ),
-    integerArray(
-      arena,
-      batch.newHolds.map((hold) => hold.timeoutSeconds),
-    ),
-    bitsArray(
-      arena,
-      batch.newHolds.map((hold) => oneBits(hold.members.length)),
-    ),
-    idListArray(
-      arena,
-      ids,
-      batch.newHolds.map((hold) => hold.members),
-    ),
-    uuidArray(
-      arena,
-      [...batch.resolutions.keys()].map((hold) => hold.id),
-    ),
-    bitsArray(
-      arena,
-      resolutions.map((resolution) => resolution.posted),
-    ),
-    bitsArray(
-      arena,
-      resolutions.map((resolution) => resolution.voided),
-    ),
-  ]
-}
 
 /** After the batch was applied: remembers what it reserved, forgets what it posted and voided. */
 export function noteApplied(batch: CleanBatch, reservations: Reservations): void {

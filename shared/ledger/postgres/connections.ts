@@ -14,6 +14,10 @@ export interface Connections {
   close(): Promise<void>
 }
 
+/** The Fault's code when a write's outcome, or a read, could not be had in time. */
+export const OUTCOME_UNKNOWN = { onTimeout: 'ledger_outcome_unknown' } as const
+export const UNAVAILABLE = { onTimeout: 'ledger_unavailable' } as const
+
 export interface Statement {
   text: string
   values: unknown[]

@@ -7,16 +7,20 @@ import {
   type TransferEvent,
   ZERO_ID,
 } from '../port.ts'
-import { type Arena, bigintArray, booleanArray, integerArray, textArray, uuidArray } from './binary.ts'
+import {
+  type Arena,
+  bigintArray,
+  booleanArray,
+  integerArray,
+  placeholders,
+  textArray,
+  uuidArray,
+} from './binary.ts'
 
 const KIND = { posted: 0, pending: 1, post: 2, void: 3 } as const
 
 export const APPLY_IN_ORDER = `select ledger.apply_in_order(${placeholders(19)}) as statuses`
 export const CREATE_ACCOUNTS = `select ledger.create_accounts(${placeholders(12)}) as statuses`
-
-export function placeholders(count: number): string {
-  return Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ')
-}
 
 /** Numbers things in the order of their first mention, from 1. */
 function numbering() {

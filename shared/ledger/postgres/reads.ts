@@ -1,6 +1,6 @@
 import type { Account, LedgerId, Transfer, TransferFilter } from '../port.ts'
 import { type Arena, uuidArray } from './binary.ts'
-import type { Connections, Statement } from './connections.ts'
+import { type Connections, type Statement, UNAVAILABLE } from './connections.ts'
 
 const ACCOUNT_COLUMNS = `a.id, a.ledger, a.code, a.debits_must_not_exceed_credits, a.credits_must_not_exceed_debits,
   a.user_data_128, a.user_data_64, a.user_data_32, a.debits_pending, a.debits_posted, a.credits_pending,
@@ -117,8 +117,6 @@ function inPlace<T>(count: number, rows: Row[], map: (row: Row) => T): (T | unde
   for (const row of rows) found[Number(row.place) - 1] = map(row)
   return found
 }
-
-const UNAVAILABLE = { onTimeout: 'ledger_unavailable' }
 
 export async function readAccounts(
   connections: Connections,
