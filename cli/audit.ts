@@ -25,13 +25,14 @@ const databasesOf = (connectionString: (database: string) => string) => ({
 
 /** The databases of `npm start`, and how to leave them as they were found. */
 async function startedBanks(): Promise<{ banks: Record<string, AuditedBank>; close: () => Promise<void> }> {
+  const writtenDown = await readConnections()
   try {
     const postgres = await startEmbeddedPostgres({ folder: join(dataFolder, 'postgres'), durable: true })
     return { banks: databasesOf(postgres.connectionString), close: () => postgres.stop() }
   } catch (error) {
-    // `npm start` is running and owns the server: it wrote down how to reach it.
+    // `npm start` is running and owns the server.
     if (!(error instanceof FolderInUse)) throw error
-    return { banks: await readConnections(), close: async () => undefined }
+    return { banks: writtenDown, close: async () => undefined }
   }
 }
 

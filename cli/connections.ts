@@ -11,6 +11,11 @@ export async function writeConnections(banks: Record<string, AuditedBank>): Prom
   await writeFile(file, JSON.stringify(banks), { mode: 0o600 })
 }
 
+/** What {@link writeConnections} wrote last. Throws when there was no `npm start` yet. */
 export async function readConnections(): Promise<Record<string, AuditedBank>> {
-  return JSON.parse(await readFile(file, 'utf8')) as Record<string, AuditedBank>
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') throw new Error('there are no banks here yet; npm start makes them')
+    throw error
+  })
+  return JSON.parse(text) as Record<string, AuditedBank>
 }

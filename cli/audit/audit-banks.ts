@@ -98,7 +98,7 @@ function checkClosure(books: Books): Finding[] {
     if (payment.state === 'COMPLETED' && packetDebits === 0n) say('completed with nothing sent')
     if (payment.endEvents !== 1) say(`has ${payment.endEvents} final events`)
   }
-  return findingsOf('I4 payment closure', books.name, `${books.outgoing.length} outgoing payments`, problems)
+  return findingsOf('I4 payment closure', books.name, `outgoing payments: ${books.outgoing.length}`, problems)
 }
 
 function checkReceivers(books: Books): Finding[] {
@@ -113,20 +113,27 @@ function checkReceivers(books: Books): Finding[] {
     if (final && packetCredits > 0n && payment.announcements === 0)
       say(`holds ${packetCredits} and was not announced`)
   }
-  return findingsOf('I5 receiver truth', books.name, `${books.incoming.length} incoming payments`, problems)
+  return findingsOf('I5 receiver truth', books.name, `incoming payments: ${books.incoming.length}`, problems)
 }
 
 function checkFulfilRule(books: Books): Finding[] {
   const problems: string[] = []
   const sent = books.outgoing.filter((payment) => payment.method === 'ILP')
+  let packets = 0
   for (const payment of sent) {
     const postings = movementsOf(books, payment.id).packetDebitCount
+    packets += postings
     if (postings !== payment.packetsFulfilled)
       problems.push(
         `outgoing payment ${payment.id}: ${payment.packetsFulfilled} packets fulfilled, ${postings} posted`,
       )
   }
-  return findingsOf('I9 fulfil rule', books.name, `${sent.length} payments over ILP`, problems)
+  return findingsOf(
+    'I9 fulfil rule',
+    books.name,
+    `payments over ILP: ${sent.length}, packets: ${packets}`,
+    problems,
+  )
 }
 
 /** What senders say was delivered to a receiver is what its bank credited. */
@@ -150,7 +157,7 @@ function checkDelivery(all: readonly Books[]): Finding[] {
   return findingsOf(
     'I5 receiver truth',
     all.map((books) => books.name).join(' and '),
-    `${count} receivers`,
+    `receivers: ${count}`,
     problems,
   )
 }
@@ -179,7 +186,7 @@ function checkAgreement(all: readonly Books[], ilpAddressOf: (name: string) => s
       }
     }
   const names = all.map((books) => books.name).join(' and ')
-  return findingsOf('I3 two-node agreement', names, `${pairs} peerings`, problems)
+  return findingsOf('I3 two-node agreement', names, `peerings: ${pairs}`, problems)
 }
 
 async function checkLedger(name: string, bank: AuditedBank): Promise<Finding[]> {
@@ -240,13 +247,16 @@ export async function auditBanks(
   }
 }
 
+const INVARIANT_WIDTH = 'I3 two-node agreement '.length
+const BANK_WIDTH = 'a and b '.length
+
 /** The findings as lines for people. */
 export function describeFindings(findings: readonly Finding[]): string {
   return findings
     .map(({ invariant, bank, checked, problem }) =>
       problem === undefined
-        ? `  ok       ${invariant} (${bank}): ${checked}`
-        : `  PROBLEM  ${invariant} (${bank}): ${problem}`,
+        ? `  ok       ${invariant.padEnd(INVARIANT_WIDTH)} ${bank.padEnd(BANK_WIDTH)} ${checked}`
+        : `  PROBLEM  ${invariant.padEnd(INVARIANT_WIDTH)} ${bank.padEnd(BANK_WIDTH)} ${problem}`,
     )
     .join('\n')
 }
