@@ -88,6 +88,33 @@ async function readProgress(
   }
 }
 
+/**
+ * Asked before a payment fails. The books do not show everything: a connector that holds a fulfilment, and could not post it before
+ * the hold ended, still posts it; and a slice whose worker is gone may be about to send. A connector that is away or was started
+ * anew has neither. A local payment is one step in the ledger.
+ */
+export async function isUnderWay(
+  ctx: SendingContext,
+  payment: OutgoingPaymentRow,
+  known: { sentAmount: bigint; deliveredAmount: bigint },
+): Promise<boolean> {
+  const { limits } = payment.quote
+  if (!limits) return false
+  try {
+    const { pending } = await ctx.methods[payment.quote.method].progress({
+      ...known,
+      outgoingPaymentId: payment.id,
+      transferAttempt: payment.transferAttempts,
+      limits,
+      budgetMs: SLICE_MS,
+    })
+    return pending
+  } catch (error) {
+    failureOfError(error, ctx.log, payment.id)
+    return false
+  }
+}
+
 /** What the books alone say, when nobody can be asked. */
 function provenTotals(payment: OutgoingPaymentRow, { debitsPosted }: Pick<Account, 'debitsPosted'>) {
   const { limits } = payment.quote

@@ -322,6 +322,34 @@ test('the end waits for packets in flight: nobody knows yet what was sent', asyn
   assert.deepEqual([failed.state, failed.sentAmount.value, await held(payment)], ['FAILED', 0n, 50n])
 })
 
+test('a fulfilled packet that cannot be posted yet, its hold gone: the payment waits for its connector', async () => {
+  const receiver = world.remote.addPayment()
+  const payment = await funded(receiver.url)
+  const settle = world.connector.settle
+  const packets = { sent: 1, fulfilled: 0, rejected: 0 }
+  // The ledger was away for longer than the hold; the receiver has the money and is completed by it.
+  world.connector.settle = async () => ({ status: 'pending', sentAmount: 0n, deliveredAmount: 0n, packets })
+  Object.assign(receiver, { received: 49n, completed: true })
+  await world.runJobs()
+  assert.equal((await read(payment)).state, 'SENDING')
+  const late = {
+    kind: 'posted',
+    id: payment.id.replace(/^......../, '77777777'),
+    debitAccountId: payment.id,
+    creditAccountId: world.usd.id,
+    ledger: world.usd.ledger,
+    code: 1,
+    amount: 49n,
+  } as const
+  assert.deepEqual(await world.ledger.createTransfers([late]), ['created'])
+  world.connector.settle = async () => ({ status: 'settled', sentAmount: 49n, deliveredAmount: 49n, packets })
+  world.clock.advance(1_000)
+  await world.runJobs()
+  world.connector.settle = settle
+  const paid = await read(payment)
+  assert.deepEqual([paid.state, paid.sentAmount.value, await held(payment)], ['COMPLETED', 49n, 1n])
+})
+
 test('what a lost count left open is known from the least rate: nothing beyond it is sent twice', async () => {
   // A connector sent all and died; nobody recorded what arrived.
   const payment = await funded(world.remote.addPayment().url, {

@@ -4,7 +4,7 @@ import { assert, Fault } from '../platform/index.ts'
 import { holdLease, type Job, type JobOutcome } from '../queue/index.ts'
 import { eventRecipients } from '../tenants/index.ts'
 import { recordEvent } from '../webhooks/index.ts'
-import { type Attempt, attemptPayment } from './attempt-payment.ts'
+import { type Attempt, attemptPayment, isUnderWay } from './attempt-payment.ts'
 import type { SendingContext } from './context.ts'
 import { type Failure, retryAfter } from './failures.ts'
 import { fundAndStart } from './fund-outgoing-payment.ts'
@@ -108,6 +108,8 @@ async function end(
   payment: OutgoingPaymentRow,
   attempt: Exclude<Attempt, { kind: 'progress' }>,
 ): Promise<JobOutcome> {
+  if (attempt.kind === 'failed' && (await isUnderWay(ctx, payment, attempt)))
+    return { status: 'retry', at: ctx.clock.fromNow(HOLD_WAIT_MS) }
   const account = await accountOf(ctx, payment)
   if (account.debitsPending > 0n) return { status: 'retry', at: ctx.clock.fromNow(HOLD_WAIT_MS) }
   const sentAmount = account.debitsPosted
