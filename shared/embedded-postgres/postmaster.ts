@@ -178,11 +178,11 @@ export async function startPostmaster(input: StartInput): Promise<Postmaster> {
 /** Fast shutdown: open transactions roll back, everything committed is written. Works for an adopted server as for our own. */
 export async function stopPostmaster(data: string, server: Postmaster, log: string): Promise<void> {
   if (isOurs(data, server.pid)) process.kill(server.pid, 'SIGINT')
-  const ended = await poll(
-    // The file goes at the very end; a zombie may keep the number for longer.
-    () => (!existsSync(join(data, 'postmaster.pid')) || !isAlive(server.pid) ? true : undefined),
-    { timeoutMs: STOP_MS_MAX, everyMs: 10 },
-  )
+  // Its pid file goes a little before the process does.
+  const ended = await poll(() => (isOurs(data, server.pid) ? undefined : true), {
+    timeoutMs: STOP_MS_MAX,
+    everyMs: 10,
+  })
   if (!ended) throw startFailed(`PostgreSQL (process ${server.pid}) did not stop`, log)
   removeSocketFolder(server.socketFolder)
 }
