@@ -3,6 +3,7 @@ import {
   type CreateAccountStatus,
   type CreateTransferStatus,
   EVENTS_PER_CALL_MAX,
+  type LedgerId,
   type NewAccount,
   type TransferEvent,
   ZERO_ID,
@@ -24,6 +25,33 @@ export function assertTransferEvents(events: readonly TransferEvent[]): void {
     assertCode(event.code)
     if (event.kind === 'pending')
       assert(isWithin(event.timeoutSeconds, INTEGER_MAX), 'a timeout is whole seconds', event.timeoutSeconds)
+  }
+}
+
+/** The same events with their ids in lower case: two ways to write a UUID must not look like two accounts. */
+export function canonicalEvents(events: readonly TransferEvent[]): readonly TransferEvent[] {
+  return events.every(isCanonical) ? events : events.map(canonical)
+}
+
+const isLower = (id: LedgerId | undefined): boolean => id === undefined || id === id.toLowerCase()
+
+const isCanonical = (event: TransferEvent): boolean =>
+  isLower(event.id) &&
+  isLower(event.userData128) &&
+  (event.kind === 'post' || event.kind === 'void'
+    ? isLower(event.pendingId)
+    : isLower(event.debitAccountId) && isLower(event.creditAccountId))
+
+function canonical(event: TransferEvent): TransferEvent {
+  const tag = event.userData128 === undefined ? {} : { userData128: event.userData128.toLowerCase() }
+  const common = { id: event.id.toLowerCase(), ...tag }
+  if (event.kind === 'post' || event.kind === 'void')
+    return { ...event, ...common, pendingId: event.pendingId.toLowerCase() }
+  return {
+    ...event,
+    ...common,
+    debitAccountId: event.debitAccountId.toLowerCase(),
+    creditAccountId: event.creditAccountId.toLowerCase(),
   }
 }
 

@@ -341,6 +341,34 @@ function movementTests(ledgerOf: () => Ledger, bookOf: () => Book): void {
     assert.equal(transfer?.amount, U64_MAX)
   })
 
+  test('ids in capitals are the same ids', async () => {
+    const [ledger, book] = [ledgerOf(), bookOf()]
+    const [from, to] = [await book.open(100n), await book.open()]
+    const first = book.posted({ debitAccountId: from, creditAccountId: to, amount: 60n, userData128: from })
+    const shouted = {
+      ...first,
+      id: first.id.toUpperCase(),
+      debitAccountId: from.toUpperCase(),
+      creditAccountId: to.toUpperCase(),
+      userData128: from.toUpperCase(),
+    }
+    const more = { ...shouted, id: randomUUID(), amount: 41n }
+    assert.deepEqual(await ledger.createTransfers([shouted, first, more]), [
+      'created',
+      'exists',
+      'exceeds_credits',
+    ])
+    assert.deepEqual(await ledger.createTransfers([{ ...more, amount: 40n }, first]), ['created', 'exists'])
+    assert.equal(await available(ledger, from.toUpperCase()), 0n)
+    const hold = book.pending({ debitAccountId: to, creditAccountId: from, amount: 10n })
+    await expectAll(ledger, 'created', [{ ...hold, id: hold.id.toUpperCase() }])
+    await expectAll(ledger, 'created', [post(hold.id.toUpperCase())])
+    await expectAll(ledger, 'pending_transfer_already_posted', [voided(hold.id)])
+    const [found] = await ledger.lookupTransfers([first.id.toUpperCase()])
+    assert.equal(found?.id, first.id)
+    assert.equal((await ledger.queryTransfers({ userData128: from.toUpperCase(), limit: 9 })).length, 2)
+  })
+
   test('an event that is not well-formed fails its own call only', async () => {
     const [ledger, book] = [ledgerOf(), bookOf()]
     const [from, to] = [await book.open(100n), await book.open()]

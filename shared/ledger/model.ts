@@ -1,5 +1,11 @@
 import { assert, type Clock, isUuid } from '../platform/index.ts'
-import { accountRefusal, assertNewAccounts, assertTransferEvents, transferRefusal } from './checks.ts'
+import {
+  accountRefusal,
+  assertNewAccounts,
+  assertTransferEvents,
+  canonicalEvents,
+  transferRefusal,
+} from './checks.ts'
 import {
   type Account,
   type CreateAccountStatus,
@@ -260,12 +266,12 @@ export function createModelLedger(clock: Clock): Ledger {
           : [event.id, event.debitAccountId, event.creditAccountId])
           assert(isUuid(id), 'an id is a UUID', id)
       expire()
-      return applyChains(events, applyTransfer)
+      return applyChains(canonicalEvents(events), applyTransfer)
     },
     async lookupAccounts(ids) {
       expire()
       return ids.map((id) => {
-        const account = accounts.get(id)
+        const account = accounts.get(id.toLowerCase())
         if (!account) return undefined
         const { linked: _linked, ...rest } = account
         return { ...rest }
@@ -274,13 +280,15 @@ export function createModelLedger(clock: Clock): Ledger {
     async lookupTransfers(ids) {
       expire()
       return ids.map((id) => {
-        const transfer = transfers.get(id)
+        const transfer = transfers.get(id.toLowerCase())
         return transfer && visible(transfer)
       })
     },
     async queryTransfers(filter) {
       expire()
-      const { accountId, side = 'both' as const, userData128 } = filter as typeof filter & { side?: string }
+      const { side } = filter
+      const accountId = filter.accountId?.toLowerCase()
+      const userData128 = filter.userData128?.toLowerCase()
       const found = [...transfers.values()].filter(
         (transfer) =>
           (userData128 === undefined || transfer.userData128 === userData128) &&

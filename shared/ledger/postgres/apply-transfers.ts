@@ -68,7 +68,7 @@ export function transferApplier(ctx: Context, path: Path) {
 
 /** Another process created a transfer under one of the ids, on other ledgers, while this batch was decided. */
 const isTakenId = (error: unknown): boolean =>
-  error instanceof pg.DatabaseError && error.code === '23505' && error.table === 'transfers'
+  error instanceof pg.DatabaseError && error.code === '23505' && error.schema === 'ledger'
 const TAKEN_ID_ATTEMPTS = 5
 
 async function applyInOrder(

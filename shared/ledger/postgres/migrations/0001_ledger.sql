@@ -143,12 +143,12 @@ begin
   end loop;
 end $$;
 
--- Applies a batch of which every event is expected to succeed, all of it or nothing: false when an event would
--- not succeed (then apply_in_order says which and why). The caller sums up what the batch does to each account; here it
--- is checked against the truth and written.
+-- Applies a batch of which every event is expected to succeed, all of it or nothing: false when an event would not succeed
+-- (then apply_in_order says which and why). The caller sums up what the batch does to each account; here it is checked against
+-- the truth and written.
 --
--- Every table is reached by subscripts, by "limit 1" lookups or by ctid, never by a join that a plan made for small tables
--- could turn into a scan of all of a large one; so generic plans are safe, and planning costs nothing.
+-- A plan that was made while the tables were small is kept, so that planning costs nothing. It must not become a scan of all of
+-- a table when that grows: "= any (array[x])", unlike "= x", can only be joined by looking up each x, and so can "limit 1".
 create function ledger.apply_clean(
   p_now timestamptz, -- null: the database's clock
   p_locks integer[], -- of the ledgers, ascending
