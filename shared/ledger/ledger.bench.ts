@@ -119,8 +119,9 @@ async function exchangePacket(ledger: Ledger, book: Book, number: number): Promi
   if (!posted.every(isSuccess)) throw new Error(`not posted: ${posted.join(', ')}`)
 }
 
-/** CPU time of the server: the postmaster with the children that ended, and each child that lives. */
+/** CPU time of the server: the postmaster with the children that ended, and each child that lives. Only Linux tells. */
 function serverMicroseconds(postmaster: number): number {
+  if (!existsSync('/proc/self/stat')) return Number.NaN
   let ticks = 0
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
