@@ -303,6 +303,26 @@ test('the same Prepare again is fulfilled again and credited once, also by a pro
   assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
 })
 
+test('a repeat that only the ledger remembers is fulfilled again when its payment is completed, and after it has expired', async (t) => {
+  const receiver = await node.incomingPayment(usd, 100n)
+  const { prepare, reply } = await send(receiver, 100n, { lifeMs: 2_500 })
+  assert.ok(isFulfill(reply))
+  assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
+  const second = await startTestNode({ connectionString: database.connectionString })
+  t.after(() => second.close())
+  const again = await postPrepare(second.url, from.token, prepare)
+  assert.ok(isFulfill(again), 'a Reject would deny what was credited')
+  assert.deepEqual(again.fulfillment, reply.fulfillment)
+  // A packet that never came is refused as ever, and one of another amount is answered by nobody.
+  assert.equal(codeOf((await send(receiver, 100n, { url: second.url })).reply), 'F02')
+  const headers = { authorization: `Bearer ${from.token}`, 'content-type': 'application/octet-stream' }
+  const other = await postBytes(second.url, serializePrepare({ ...prepare, amount: 1n }), headers)
+  assert.equal(other.status, 500)
+  await sleep(Math.max(0, prepare.expiresAt.getTime() - Date.now()))
+  assert.ok(isFulfill(await postPrepare(second.url, from.token, prepare)))
+  assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
+})
+
 test('the same condition with another amount is answered by nobody: it was delivered, but not this much', async () => {
   const receiver = await node.incomingPayment(usd)
   const { prepare } = await send(receiver, 30n)

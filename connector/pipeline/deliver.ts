@@ -4,6 +4,7 @@ import type { CredentialReader } from '../../shared/stream-credentials/index.ts'
 import type { Counters } from '../counters.ts'
 import type { StreamTotals } from '../receipts/stream-totals.ts'
 import { type IncomingMoney, receiveStreamPacket, type StreamRejects } from '../stream/index.ts'
+import { answerAgain } from './answer-again.ts'
 import type { Conversion } from './convert.ts'
 import { type Credit, creditPayment } from './credit-payment.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
@@ -35,14 +36,14 @@ export interface DeliverContext {
 export function deliver(ctx: DeliverContext): Service<LocalPacket> {
   return async (packet) => {
     const { prepare, account } = packet
-    if (isExpired(ctx, packet)) return ctx.rejects('R00', rejectMessages.expired)
+    if (isExpired(ctx, packet)) return await refuse(ctx, packet, expired(ctx))
     const delivery = await ctx.deliveries.find(packet.paymentTag)
     // The token is not bound to a tenant's address, the payment is.
     if (delivery?.payment.tenantId !== account.tenantId)
       return ctx.rejects('F02', rejectMessages.unknownDestination)
-    if (prepare.amount !== 0n && isClosed(ctx, delivery)) return ctx.rejects('F02', rejectMessages.wrongState)
+    if (prepare.amount !== 0n && isClosed(ctx, delivery)) return await refuse(ctx, packet, closed(ctx))
     const amount = await ctx.convert(account, delivery.payment.asset, prepare.amount)
-    if (typeof amount !== 'bigint') return amount
+    if (typeof amount !== 'bigint') return await refuse(ctx, packet, amount)
 
     const decision = receiveStreamPacket({
       reader: ctx.reader,
@@ -61,6 +62,13 @@ export function deliver(ctx: DeliverContext): Service<LocalPacket> {
   }
 }
 
+/** Unless the same packet was credited before: see {@link answerAgain}. */
+const refuse = async (ctx: DeliverContext, packet: LocalPacket, reject: Reply): Promise<Reply> =>
+  (await answerAgain(ctx, packet)) ?? reject
+
+const expired = (ctx: DeliverContext): Reply => ctx.rejects('R00', rejectMessages.expired)
+const closed = (ctx: DeliverContext): Reply => ctx.rejects('F02', rejectMessages.wrongState)
+
 const isExpired = (ctx: DeliverContext, packet: LocalPacket): boolean =>
   packet.prepare.expiresAt.getTime() <= ctx.clock.nowMs()
 
@@ -72,10 +80,10 @@ const isClosed = (ctx: DeliverContext, { payment }: Delivery): boolean =>
 async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: IncomingMoney): Promise<Reply> {
   // Rates may have been waited for: the state must be young when the money moves.
   const delivery = await ctx.deliveries.find(packet.paymentTag)
-  if (!delivery || isClosed(ctx, delivery)) return ctx.rejects('F02', rejectMessages.wrongState)
+  if (!delivery || isClosed(ctx, delivery)) return await refuse(ctx, packet, closed(ctx))
   await delivery.open()
-  if (isExpired(ctx, packet)) return ctx.rejects('R00', rejectMessages.expired)
-  if (!delivery.reserve(money.amount)) return money.decline()
+  if (isExpired(ctx, packet)) return await refuse(ctx, packet, expired(ctx))
+  if (!delivery.reserve(money.amount)) return await refuse(ctx, packet, money.decline())
   let outcome: Credit
   try {
     outcome = await credit(ctx, packet, delivery, money.amount)
