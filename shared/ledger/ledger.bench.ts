@@ -5,7 +5,7 @@
  * `--seconds=<per row>`, `--in-flight=<numbers>`, `--history=<transfers>` (measures 256 again on top of them), `--path=clean|ordered`.
  */
 import { randomUUID } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
