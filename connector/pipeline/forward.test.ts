@@ -331,6 +331,21 @@ test('a ledger that is away: the packet does not leave, and is refused in time',
   assert.deepEqual(await balances(), [1000n, 0n])
 })
 
+test('a hold that takes so long that the next hop would have no time is not used', async () => {
+  const { post, balances } = await pair()
+  faults = {
+    before: async (events) => {
+      if (isKind('pending')(events)) await sleep(1_700)
+    },
+  }
+  assert.deepEqual(rejected(await post({ lifeMs: 3_100 })), {
+    code: 'T00',
+    message: 'unexpected internal error',
+  })
+  assert.equal(hop.requests.length, 0)
+  assert.deepEqual(await balances(), [1000n, 0n])
+})
+
 test('a void that gets lost is made good in the background', async () => {
   const { post, balances } = await pair()
   let lost = 0

@@ -14,8 +14,10 @@ export interface HoldContext extends SettleContext {
 
 /** A hold outlives its packet by this much: time to post what arrives in the last moment. */
 const HOLD_MARGIN_MS = 2_000
-/** The next hop must have this long; a hold that is not certain by then is not used. */
+/** A hold that has no answer this long before the packet ends is not tried again. */
 const SEND_WINDOW_MS = 1_000
+/** With less time than this a packet does not leave: the next hop might deliver it, and its answer come too late to count. */
+const SEND_MS_MIN = 500
 
 /**
  * The money of a forwarded packet. It is held before the packet leaves and posted before the Fulfill goes back, so:
@@ -70,8 +72,9 @@ async function hold(
     timeoutSeconds: Math.max(ctx.holdSecondsMin, Math.ceil((remainingMs + HOLD_MARGIN_MS) / 1000)),
   })
   const outcome = await applyChain(ctx, events, expiresMs - SEND_WINDOW_MS)
-  if (outcome.kind === 'created') return undefined
-  if (outcome.kind === 'unknown') {
+  const isLate = ctx.clock.nowMs() > expiresMs - SEND_MS_MIN
+  if (outcome.kind === 'created' && !isLate) return undefined
+  if (outcome.kind === 'unknown' || outcome.kind === 'created') {
     // The packet has not left, so nothing can be posted: at worst the money stays held until the hold ends.
     await releaseHold(ctx, packet, legs)
     return ctx.rejects('T00', rejectMessages.internal)
