@@ -2,6 +2,8 @@
  * What tests stand on: real databases cloned from migrated templates, a clock that stands still, waiting with a limit, a
  * Redis where there is one. Imported by tests only. Every database made here is the test's own; the server is shared.
  */
+/** A server of the test's own, for a test that kills it. */
+export { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres/index.ts'
 export { type TestClock, testClock } from './clock.ts'
 export { createTestDatabase, type TestDatabase, type TestDatabaseKind } from './database.ts'
 export {
