@@ -18,7 +18,7 @@ interface Context {
 
 export type Credit =
   /** Now, or by an earlier packet that was this one; `uncertain`: one of the two. */
-  { kind: 'credited' | 'unchanged' | 'uncertain' } | { kind: 'refused'; reject: Reply }
+  { kind: 'credited' | 'uncertain' } | { kind: 'refused'; reject: Reply }
 
 export interface CreditInput {
   packet: LocalPacket
@@ -56,8 +56,8 @@ export async function creditPayment(ctx: Context, input: CreditInput): Promise<C
     const outcome = await applyWhileOpen(ctx, input, events, readAtMs)
     if (outcome.kind === 'unknown') return await findOut(ctx, packet)
     if (outcome.kind === 'refused') return refused(ctx, input, legs, outcome)
-    if (outcome.kind === 'created') return { kind: 'credited' }
-    return { kind: outcome.repeated ? 'uncertain' : 'unchanged' }
+    // What exists may be the work of an attempt whose answer was lost, here or inside of the ledger's client.
+    return { kind: outcome.kind === 'created' ? 'credited' : 'uncertain' }
   } catch (error) {
     if (error instanceof AnswerUnknown) throw error
     throw new AnswerUnknown('a packet may have been delivered', { reason: messageOf(error) })
@@ -73,10 +73,10 @@ async function applyWhileOpen(
 ): Promise<ChainOutcome> {
   const expiresMs = packet.prepare.expiresAt.getTime()
   let readAtMs: number | undefined = firstReadAtMs
-  for (let repeated = false; ; repeated = true) {
+  for (;;) {
     const untilMs = Math.min(expiresMs, readAtMs + CREDIT_DECISION_AGE_MAX_MS)
     const outcome = await applyChain(ctx, events, untilMs)
-    if (outcome.kind !== 'unknown') return { ...outcome, repeated: repeated || outcome.repeated }
+    if (outcome.kind !== 'unknown') return outcome
     readAtMs = await mayCredit().catch(() => undefined)
     if (readAtMs === undefined || ctx.clock.nowMs() >= expiresMs) return { kind: 'unknown' }
   }

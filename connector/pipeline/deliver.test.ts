@@ -3,7 +3,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAsset } from '../../shared/assets/index.ts'
 import { completeIncomingPayment, getIncomingPayment } from '../../shared/incoming-payments/index.ts'
-import type { Ledger, TransferEvent } from '../../shared/ledger/index.ts'
+import type { CreateTransferStatus, Ledger, TransferEvent } from '../../shared/ledger/index.ts'
 import { createPeer } from '../../shared/peers/index.ts'
 import { Fault, uuidv7 } from '../../shared/platform/index.ts'
 import { createStreamCredentials } from '../../shared/stream-credentials/index.ts'
@@ -25,6 +25,8 @@ interface Faults {
   before?: (events: readonly TransferEvent[]) => void
   after?: (events: readonly TransferEvent[]) => void
   progress?: () => void
+  /** What the ledger says in place of the truth. */
+  statuses?: (given: CreateTransferStatus[]) => CreateTransferStatus[]
 }
 let faults: Faults = {}
 const faulty = (ledger: Ledger): Ledger => ({
@@ -33,7 +35,7 @@ const faulty = (ledger: Ledger): Ledger => ({
     faults.before?.(events)
     const statuses = await ledger.createTransfers(events)
     faults.after?.(events)
-    return statuses
+    return faults.statuses?.(statuses) ?? statuses
   },
 })
 const unknown = () => new Fault('ledger_outcome_unknown', { retryable: true })
@@ -383,6 +385,16 @@ test('a credit whose outcome is unknown is repeated: fulfilled once it is known,
     assert.ok(isFulfill((await send(receiver, 10n)).reply))
     assert.deepEqual(await state(receiver), ['COMPLETED', 20n])
   }
+})
+
+test('a credit that the ledger repeated by itself counts, and completes its payment', async () => {
+  const receiver = await node.incomingPayment(usd, 30n)
+  // The first attempt's answer was lost inside of the ledger's client, and the second found its work.
+  faults = { statuses: (given) => given.map(() => 'exists') }
+  assert.ok(isFulfill((await send(receiver, 30n)).reply))
+  faults = {}
+  assert.deepEqual(await state(receiver), ['COMPLETED', 30n])
+  assert.ok(isReject((await send(receiver, 30n)).reply))
 })
 
 test('an outcome that stays unknown beyond the packet is found out: a Fulfill where the money moved', async () => {

@@ -35,7 +35,7 @@ export interface Delivery {
   open(): Promise<void>
   /** False when the payment has, or is about to have, all that it asked for. */
   reserve(amount: bigint): boolean
-  /** `unchanged`: the amount had been credited before. `uncertain`: it may have been; the total is read again. */
+  /** `unchanged`: nothing was credited. `uncertain`: it may have been, now or before; the total is read again. */
   settle(amount: bigint, outcome: 'credited' | 'unchanged' | 'uncertain'): void
   /**
    * The received total, when it is one to record: the first money of a PENDING payment, or all that was asked for. The latter
@@ -107,7 +107,9 @@ export function createDeliveries(ctx: DeliveriesContext): Deliveries {
       // Tags of other kinds, and what only looks like ours, are no incoming payments.
       if (!isUuid(paymentId)) return undefined
       const known = entries.get(paymentId)
-      if (known && ctx.clock.nowMs() - known.readAtMs < STATE_LIFE_MS) return known
+      const ageMs = known ? ctx.clock.nowMs() - known.readAtMs : Number.NaN
+      // A clock that was set back must not make a state live on.
+      if (known && ageMs >= 0 && ageMs < STATE_LIFE_MS) return known
       let pending = reading.get(paymentId)
       if (!pending) {
         pending = read(paymentId).finally(() => reading.delete(paymentId))
