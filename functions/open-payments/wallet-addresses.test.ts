@@ -121,14 +121,14 @@ test('asking for the keys of an unknown address gives the wallet time to create 
 
 test('one source cannot make wallets wait for ever', async () => {
   const answers = await Promise.all(
-    Array.from({ length: 240 }, () => send(`${node.url}/flood/jwks.json`).then(({ status }) => status)),
+    Array.from({ length: 600 }, () => send(`${node.url}/flood/jwks.json`).then(({ status }) => status)),
   )
   const limited = answers.filter((status) => status === 429).length
   assert.ok(limited > 10, `${limited} were refused`)
   assert.ok(answers.every((status) => status === 429 || status === 404))
-  // One for each wait that callers shared; a slow machine fits several into the flood, a fast one has a single one.
+  // One for each wait that callers shared: a fast machine has a single one, a slow one fits several into the flood.
   const asked = (await events()).filter(({ walletAddressUrl }) => walletAddressUrl.endsWith('/flood')).length
-  assert.ok(asked >= 1 && asked <= 12, `240 callers made ${asked} events`)
+  assert.ok(asked >= 1 && asked <= 40, `600 callers made ${asked} events`)
 })
 
 test('a browser is sent to the page for people, whether or not the address exists', async () => {
