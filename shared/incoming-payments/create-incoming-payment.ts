@@ -9,7 +9,6 @@ import {
   type WalletAddress,
   WalletAddressRefusal,
 } from '../wallet-addresses/index.ts'
-import { recordEvent } from '../webhooks/index.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
 import {
   checkIncomingAmount,
@@ -48,7 +47,7 @@ const inactiveWalletAddress = () =>
   new WalletAddressRefusal('inactive_wallet_address', { message: 'the wallet address is not active' })
 
 /**
- * Writes the payment, its `incoming_payment.created` event and the job that closes it at expiry, in one transaction. Throws
+ * Writes the payment, its `incoming_payment.created` event and the job that closes it at expiry, in one statement. Throws
  * {@link IncomingPaymentRefusal} `invalid_amount` or `invalid_expiry`, WalletAddressRefusal `unknown_wallet_address` or
  * `inactive_wallet_address`.
  */
@@ -75,17 +74,15 @@ export async function createIncomingPayment(
     state: 'PENDING',
     receivedAmount: { value: 0n, ...toMoneyAsset(walletAddress.asset) },
   }
-  await ctx.db.tx(async (db) => {
-    // The row in hand may come from a cache; whether the address is active is decided by the insert itself.
-    if (!(await insertPayment(db, row))) throw inactiveWalletAddress()
-    await recordEvent(db, {
-      tenantId: payment.tenantId,
-      type: 'incoming_payment.created',
-      data: toWebhookData(payment),
-      incomingPaymentId: payment.id,
-      recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
-    })
+  // The row in hand may come from a cache; whether the address is active is decided by the insert itself.
+  const inserted = await insertPayment(ctx.db, row, {
+    tenantId: payment.tenantId,
+    type: 'incoming_payment.created',
+    data: toWebhookData(payment),
+    incomingPaymentId: payment.id,
+    recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
   })
+  if (!inserted) throw inactiveWalletAddress()
   return payment
 }
 

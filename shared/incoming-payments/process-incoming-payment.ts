@@ -2,7 +2,7 @@ import type { Ledger } from '../ledger/index.ts'
 import type { Clock, Db, Logger } from '../platform/index.ts'
 import type { Job, JobOutcome } from '../queue/index.ts'
 import { eventRecipients, type TenantDefaults } from '../tenants/index.ts'
-import { findPaymentEvents, recordEvent } from '../webhooks/index.ts'
+import { findPaymentEvents, type NewWebhookEvent, recordEvent } from '../webhooks/index.ts'
 import {
   ANNOUNCE_GRACE_MS,
   type IncomingPayment,
@@ -15,7 +15,8 @@ import { receivedTotals, withReceived } from './received.ts'
 import {
   closePayments,
   enqueueDue,
-  markAnnounced,
+  markFinished,
+  recordAnnouncement,
   selectOpenWithAmount,
   selectPayment,
   showAgain,
@@ -59,10 +60,10 @@ export async function processIncomingPayment(ctx: Context, job: Pick<Job, 'key'>
       return { status: 'retry', at: processAt }
     }
     case 'finish':
-      await markAnnounced(ctx.db, { id: payment.id, hide: step.hide, now })
+      await markFinished(ctx.db, { id: payment.id, hide: step.hide, now })
       return afterEnd
     case 'announce':
-      await announce(ctx, payment, step.type, now)
+      await recordAnnouncement(ctx.db, { id: payment.id, now }, endEvent(ctx, payment, step.type))
       return afterEnd
   }
 }
@@ -70,24 +71,19 @@ export async function processIncomingPayment(ctx: Context, job: Pick<Job, 'key'>
 const endTypes = ['incoming_payment.completed', 'incoming_payment.expired'] as const
 type EndType = (typeof endTypes)[number]
 
-async function announce(ctx: Context, payment: IncomingPayment, type: EndType, now: Date): Promise<void> {
-  await ctx.db.tx(async (db) => {
-    // The update locks the row: of several announcers one goes on, the others find it done.
-    if (await markAnnounced(db, { id: payment.id, hide: false, now })) await recordEnd(ctx, db, payment, type)
-  })
-}
-
 /** What `receivedAmount` says has arrived and can be withdrawn. */
-async function recordEnd(ctx: Context, db: Db, payment: IncomingPayment, type: EndType): Promise<void> {
-  await recordEvent(db, {
-    tenantId: payment.tenantId,
-    type,
-    data: toWebhookData(payment),
-    incomingPaymentId: payment.id,
-    recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
-    withdrawal: { accountId: payment.id, assetId: payment.asset.id, amount: payment.receivedAmount.value },
-  })
-}
+const endEvent = (
+  ctx: Pick<Context, 'settings'>,
+  payment: IncomingPayment,
+  type: EndType,
+): NewWebhookEvent => ({
+  tenantId: payment.tenantId,
+  type,
+  data: toWebhookData(payment),
+  incomingPaymentId: payment.id,
+  recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
+  withdrawal: { accountId: payment.id, assetId: payment.asset.id, amount: payment.receivedAmount.value },
+})
 
 /** Money that no event has told of yet: wallets credit what an event says, so the event says this money only. */
 async function announceLate(ctx: Context, payment: IncomingPayment, now: Date): Promise<void> {
@@ -104,7 +100,7 @@ async function announceLate(ctx: Context, payment: IncomingPayment, now: Date): 
     const { deletedAt: _deletedAt, ...shown } = payment
     const late = { ...shown, receivedAmount: { ...payment.receivedAmount, value } }
     const type = payment.state === 'COMPLETED' ? 'incoming_payment.completed' : 'incoming_payment.expired'
-    await recordEnd(ctx, db, late, type)
+    await recordEvent(db, endEvent(ctx, late, type))
     ctx.log.error(
       { incomingPaymentId: payment.id, tenantId: payment.tenantId, amount: value.toString() },
       'money came behind the announcement of its payment: it is announced now',

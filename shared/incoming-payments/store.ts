@@ -4,6 +4,7 @@ import { type Db, present, type Row, rawSql, type Sql, sql } from '../platform/i
 import { insertJobs, notifyJobs } from '../queue/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { toWalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
+import { insertEvent, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import {
   ANNOUNCE_GRACE_MS,
   type IncomingPayment,
@@ -146,8 +147,12 @@ export interface NewIncomingPayment {
 /** A job that is due later than this is found by the workers' own look ahead; waking them for it would be work for nothing. */
 const WAKE_WITHIN_MS = 60_000
 
-/** The row and its job, due at expiry, in one statement. `false` when the wallet address is not there or not active at this moment, whatever a cache said. */
-export async function insertPayment(db: Db, payment: NewIncomingPayment): Promise<boolean> {
+/** The row, its event and its job, due at expiry, in one statement. `false`, and nothing is written, when the wallet address is not there or not active at this moment, whatever a cache said. */
+export async function insertPayment(
+  db: Db,
+  payment: NewIncomingPayment,
+  event: NewWebhookEvent,
+): Promise<boolean> {
   const job = insertJobs(QUEUE, rawSql('select id, tenant_id from payment'), payment.expiresAt)
   const soon = payment.expiresAt.getTime() - payment.createdAt.getTime() < WAKE_WITHIN_MS
   const inserted = await db.execute(sql`
@@ -161,8 +166,8 @@ export async function insertPayment(db: Db, payment: NewIncomingPayment): Promis
       from wallet_addresses w
       where w.id = ${payment.walletAddressId} and w.tenant_id = ${payment.tenantId} and w.deactivated_at is null
       returning id, tenant_id),
-    job as (${job})
-    select ${soon ? notifyJobs(QUEUE) : rawSql('null')} from payment`)
+    job as (${job}), ${insertEvent(event, rawSql('select from payment'))}
+    select ${soon ? notifyJobs(QUEUE) : rawSql('null')}, ${notifyDeliveries} from payment`)
   return inserted === 1
 }
 
@@ -290,17 +295,26 @@ export const closePayments = (
   )
 }
 
-/** The one moment at which a payment is announced, or found to need no announcement. `false` when it was already. */
-export async function markAnnounced(
+/** The one moment at which a payment is announced, or found to need no announcement. */
+const markAnnounced = (payment: { id: string; hide: boolean; now: Date }): Sql => sql`
+  update incoming_payments p set announced_at = ${payment.now}::timestamptz,
+    deleted_at = case when ${payment.hide}::boolean then ${payment.now}::timestamptz else p.deleted_at end, updated_at = ${payment.now}::timestamptz
+  where p.id = ${payment.id} and p.announced_at is null and p.state in ('COMPLETED', 'EXPIRED')`
+
+/** An end that needs no announcement. Nothing happens when it had one. */
+export const markFinished = (db: Db, payment: { id: string; hide: boolean; now: Date }): Promise<number> =>
+  db.execute(markAnnounced(payment))
+
+/** The end and its event, in one statement. The update locks the row: of several announcers one writes, the others find it done. */
+export const recordAnnouncement = (
   db: Db,
-  payment: { id: string; hide: boolean; now: Date },
-): Promise<boolean> {
-  const marked = await db.execute(sql`
-    update incoming_payments p set announced_at = ${payment.now}::timestamptz,
-      deleted_at = case when ${payment.hide}::boolean then ${payment.now}::timestamptz else p.deleted_at end, updated_at = ${payment.now}::timestamptz
-    where p.id = ${payment.id} and p.announced_at is null and p.state in ('COMPLETED', 'EXPIRED')`)
-  return marked === 1
-}
+  payment: { id: string; now: Date },
+  event: NewWebhookEvent,
+): Promise<number> =>
+  db.execute(sql`
+    with marked as (${markAnnounced({ ...payment, hide: false })} returning p.id),
+      ${insertEvent(event, rawSql('select from marked'))}
+    select ${notifyDeliveries} from marked`)
 
 /** A payment that disappeared and has money after all. Locks the row: what is announced late is announced by one worker. */
 export const showAgain = (db: Db, payment: { id: string; now: Date }): Promise<number> =>

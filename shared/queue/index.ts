@@ -8,4 +8,13 @@ export { type ConsumeContext, type ConsumeOptions, type Consumer, consumeJobs } 
 export { LeaseLost } from './errors.ts'
 export type { Job, JobHandler, JobOutcome, NewJob, QueueName } from './model.ts'
 export { handleBatch } from './run-job.ts'
-export { enqueueJob, heldLease, holdLease, insertJobs, notifyJobs } from './store.ts'
+export {
+  enqueueJob,
+  finishLease,
+  heldLease,
+  holdLease,
+  insertJobs,
+  leaseColumns,
+  notifyJobs,
+  outcomeOf,
+} from './store.ts'

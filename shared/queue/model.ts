@@ -22,7 +22,8 @@ export interface NewJob {
   runAt?: Date
 }
 
-export type JobOutcome = { status: 'done' } | { status: 'retry'; at: Date }
+/** `finished`: done, and the job's row went in the statement that recorded it (`finishLease`). */
+export type JobOutcome = { status: 'done' } | { status: 'finished' } | { status: 'retry'; at: Date }
 
 /** Handles one job. Must be safe to repeat: the process may die after the act and before the record. A throw means back-off. */
 export type JobHandler = (job: Job) => Promise<JobOutcome>

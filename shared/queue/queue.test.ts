@@ -195,6 +195,8 @@ test('a worker that lost its lease cannot record', async () => {
   const worker = (name: string, wait: boolean) =>
     startWorker({
       leaseSeconds: 3_600,
+      // The slow one has its hands full: it must not be the one that takes the job over.
+      concurrency: wait ? 1 : 10,
       handler: async (job) => {
         if (wait) await new Promise<void>((resolve) => late.push(resolve))
         await db.tx(async (tx) => {

@@ -2,7 +2,10 @@ import { type Clock, Fault, type Logger, messageOf } from '../platform/index.ts'
 import { LeaseLost } from './errors.ts'
 import { backOffMs, type Job, type JobHandler, type JobResult } from './model.ts'
 
-/** Runs a handler. A throw becomes a later attempt; a lost lease becomes nothing, because the job is another worker's now. */
+/**
+ * Runs a handler. A throw becomes a later attempt; a lost lease becomes nothing, because the job is another worker's now, and so
+ * does a job that its handler has finished.
+ */
 export async function runJob(
   ctx: { clock: Clock; log: Logger },
   handler: JobHandler,
@@ -10,6 +13,7 @@ export async function runJob(
 ): Promise<JobResult | undefined> {
   try {
     const outcome = await handler(job)
+    if (outcome.status === 'finished') return undefined
     return outcome.status === 'done' ? { job, threw: false } : { job, retryAt: outcome.at, threw: false }
   } catch (error) {
     const context = { queue: job.queue, key: job.key, tenantId: job.tenantId, attempts: job.attempts }

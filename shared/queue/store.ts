@@ -1,6 +1,6 @@
-import { type Db, type Row, type Sql, sql } from '../platform/index.ts'
+import { type Db, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
 import { LeaseLost } from './errors.ts'
-import type { Job, JobResult, NewJob, QueueName } from './model.ts'
+import type { Job, JobOutcome, JobResult, NewJob, QueueName } from './model.ts'
 
 export const JOBS_CHANNEL = 'upesi_jobs'
 
@@ -54,6 +54,29 @@ export async function holdLease(db: Db, job: Job): Promise<void> {
  */
 export const heldLease = (job: Job): Sql => sql`
   select 1 from jobs where queue = ${job.queue} and key = ${job.key} and lease_token = ${job.leaseToken} for update`
+
+/**
+ * Pieces for a `with` clause, for a record that is one statement and ends the job: `lease` has one row while the lease is held,
+ * and `finished` has one when the job's row went, which it does not when the job was asked for again meanwhile. The caller joins
+ * `lease`, reads both with {@link leaseColumns}, and throws {@link LeaseLost} when it was not held.
+ */
+export const finishLease = (job: Job): Sql => sql`
+  lease as materialized (
+    select requested > ${job.requested} as again from jobs
+    where queue = ${job.queue} and key = ${job.key} and lease_token = ${job.leaseToken} for update
+  ), finished as (
+    delete from jobs using lease where queue = ${job.queue} and key = ${job.key} and not lease.again returning key
+  )`
+
+export const leaseColumns = rawSql(
+  'exists (select from lease) as is_held, exists (select from finished) as is_finished',
+)
+
+/** What {@link leaseColumns} say about a record that ends the job. Throws {@link LeaseLost}. */
+export function outcomeOf(job: Job, row: Row): JobOutcome {
+  if (!row.is_held) throw new LeaseLost(job.queue, job.key)
+  return { status: row.is_finished ? 'finished' : 'done' }
+}
 
 export interface Claim {
   jobs: Job[]

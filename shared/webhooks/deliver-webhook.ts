@@ -15,7 +15,7 @@ import {
   type WebhookDelivery,
   type WebhookRecipient,
 } from './model.ts'
-import { findDelivery, recordAttempt } from './store.ts'
+import { findDelivery, recordAttempt, recordLastAttempt } from './store.ts'
 
 interface Context {
   db: Db
@@ -44,10 +44,13 @@ export async function deliverWebhook(ctx: Context, job: Job): Promise<JobOutcome
 
   const attempts = delivery.attempts + 1
   const result = await post(ctx, delivery.event, recipient)
-  if (isDelivered(result)) {
-    await recordAttempt(ctx.db, job, { state: 'delivered', attempts, statusCode: 200, now: ctx.clock.now() })
-    return done
-  }
+  if (isDelivered(result))
+    return recordLastAttempt(ctx.db, job, {
+      state: 'delivered',
+      attempts,
+      statusCode: 200,
+      now: ctx.clock.now(),
+    })
   const delayMs = nextAttemptMs(attempts, recipient.attemptsMax, Math.random())
   if (delayMs === undefined) return giveUp(ctx, job, delivery, attempts, result)
   await recordAttempt(ctx.db, job, { state: 'pending', attempts, ...failureOf(result), now: ctx.clock.now() })
@@ -73,9 +76,14 @@ async function giveUp(
   attempts: number,
   result: AttemptResult,
 ): Promise<JobOutcome> {
-  await recordAttempt(ctx.db, job, { state: 'dead', attempts, ...failureOf(result), now: ctx.clock.now() })
+  const outcome = await recordLastAttempt(ctx.db, job, {
+    state: 'dead',
+    attempts,
+    ...failureOf(result),
+    now: ctx.clock.now(),
+  })
   ctx.log.error({ ...contextOf(delivery), attempts, ...result }, 'webhook given up')
-  return done
+  return outcome
 }
 
 /** Whatever goes wrong on the way counts as an attempt, so that an event that cannot be sent backs off like one that is refused. */

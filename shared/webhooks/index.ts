@@ -17,6 +17,8 @@ export {
   findEvent,
   findPaymentEvent,
   findPaymentEvents,
+  insertEvent,
   listEvents,
+  notifyDeliveries,
   recordEvent,
 } from './store.ts'

@@ -11,7 +11,17 @@ import {
   sql,
   uuidv7,
 } from '../platform/index.ts'
-import { heldLease, insertJobs, type Job, LeaseLost, notifyJobs } from '../queue/index.ts'
+import {
+  finishLease,
+  heldLease,
+  insertJobs,
+  type Job,
+  type JobOutcome,
+  LeaseLost,
+  leaseColumns,
+  notifyJobs,
+  outcomeOf,
+} from '../queue/index.ts'
 import type { NewWebhookEvent, WebhookDelivery, WebhookEvent, WebhookEventType } from './model.ts'
 
 const columns = rawSql(
@@ -42,28 +52,38 @@ const toEvent = (row: Row): WebhookEvent => ({
 })
 
 /**
- * Writes an event, its deliveries and their jobs in one statement of the caller's transaction, so that a state change and its
- * announcement stand or fall together. Returns the event's id.
+ * Pieces for a `with` clause: the event, its deliveries and their jobs, if `source`, a query of at most one row, has one. Lets a
+ * room write a change and its announcement in one statement, which stand or fall together. That statement must also select
+ * {@link notifyDeliveries}. The event's id is `event.id`, or a new one.
  */
-export async function recordEvent(db: Db, event: NewWebhookEvent): Promise<string> {
-  const id = event.id ?? uuidv7()
+export function insertEvent(event: NewWebhookEvent, source: Sql): Sql {
   const recipients = [...new Set(event.recipientTenantIds ?? [event.tenantId])]
   const { withdrawal } = event
-  await db.execute(sql`
-    with event as (
+  return sql`
+    event as (
       insert into webhook_events (id, tenant_id, type, data, outgoing_payment_id, incoming_payment_id, wallet_address_id,
         asset_id, peer_id, withdrawal_account_id, withdrawal_asset_id, withdrawal_amount)
-      values (${id}, ${event.tenantId}, ${event.type}, ${JSON.stringify(event.data)}, ${event.outgoingPaymentId ?? null},
-        ${event.incomingPaymentId ?? null}, ${event.walletAddressId ?? null}, ${event.assetId ?? null},
-        ${event.peerId ?? null}, ${withdrawal?.accountId ?? null}, ${withdrawal?.assetId ?? null}, ${withdrawal?.amount ?? null})
+      select ${event.id ?? uuidv7()}, ${event.tenantId}, ${event.type}, ${JSON.stringify(event.data)},
+        ${event.outgoingPaymentId ?? null}, ${event.incomingPaymentId ?? null}, ${event.walletAddressId ?? null},
+        ${event.assetId ?? null}, ${event.peerId ?? null}, ${withdrawal?.accountId ?? null}, ${withdrawal?.assetId ?? null},
+        ${withdrawal?.amount ?? null}
+      from (${source}) as source
       returning id
     ), deliveries as (
       insert into webhook_deliveries (id, event_id, recipient_tenant_id)
       select recipient.id, event.id, recipient.tenant_id
       from event, unnest(${recipients.map(() => uuidv7())}::uuid[], ${recipients}::uuid[]) as recipient (id, tenant_id)
       returning id, recipient_tenant_id
-    ), jobs as (${insertJobs('webhooks', sql`select id, recipient_tenant_id from deliveries`)})
-    select ${notifyJobs('webhooks')} from jobs`)
+    ), delivery_jobs as (${insertJobs('webhooks', sql`select id, recipient_tenant_id from deliveries`)})`
+}
+
+/** Wakes the workers that deliver. */
+export const notifyDeliveries: Sql = sql`(select ${notifyJobs('webhooks')} from delivery_jobs limit 1)`
+
+/** Writes an event, its deliveries and their jobs, as part of the caller's transaction. Returns the event's id. */
+export async function recordEvent(db: Db, event: NewWebhookEvent): Promise<string> {
+  const id = event.id ?? uuidv7()
+  await db.execute(sql`with ${insertEvent({ ...event, id }, sql`select`)} select ${notifyDeliveries}`)
   return id
 }
 
@@ -169,24 +189,29 @@ export const findDelivery = (db: Db, id: string): Promise<WebhookDelivery | unde
     where d.id = ${id}`,
   )
 
-/** Writes down an attempt, unless the job's lease was lost: throws `LeaseLost` then. */
-export async function recordAttempt(
-  db: Db,
-  job: Job,
-  attempt: {
-    state: WebhookDelivery['state']
-    attempts: number
-    statusCode?: number
-    error?: string
-    now: Date
-  },
-): Promise<void> {
-  const { state, now } = attempt
-  const recorded = await db.execute(sql`
-    with lease as (${heldLease(job)})
-    update webhook_deliveries
-    set state = ${state}, attempts = ${attempt.attempts}, status_code = ${attempt.statusCode ?? null},
-        last_error = ${attempt.error ?? null}, updated_at = ${now}, delivered_at = ${state === 'delivered' ? now : null}
-    from lease where id = ${job.key}`)
+export interface DeliveryAttempt {
+  state: WebhookDelivery['state']
+  attempts: number
+  statusCode?: number
+  error?: string
+  now: Date
+}
+
+const afterAttempt = (job: Job, { state, now, ...attempt }: DeliveryAttempt): Sql => sql`
+  update webhook_deliveries
+  set state = ${state}, attempts = ${attempt.attempts}, status_code = ${attempt.statusCode ?? null},
+      last_error = ${attempt.error ?? null}, updated_at = ${now}, delivered_at = ${state === 'delivered' ? now : null}
+  from lease where id = ${job.key}`
+
+/** Writes down an attempt that is followed by another. Throws `LeaseLost`. */
+export async function recordAttempt(db: Db, job: Job, attempt: DeliveryAttempt): Promise<void> {
+  const recorded = await db.execute(sql`with lease as (${heldLease(job)}) ${afterAttempt(job, attempt)}`)
   if (recorded === 0) throw new LeaseLost(job.queue, job.key)
 }
+
+/** Writes down the last attempt, and takes the job away in the same statement. Throws `LeaseLost`. */
+export const recordLastAttempt = (db: Db, job: Job, attempt: DeliveryAttempt): Promise<JobOutcome> =>
+  db.one(
+    (row) => outcomeOf(job, row),
+    sql`with ${finishLease(job)}, ended as (${afterAttempt(job, attempt)}) select ${leaseColumns}`,
+  )
