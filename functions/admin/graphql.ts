@@ -21,6 +21,8 @@ export interface GraphqlAnswer {
 }
 
 const DOCUMENTS_MAX = 500
+/** Longer ones carry their values inside and differ each time. */
+const KEPT_LENGTH_MAX = 10_000
 const NUMBER_OF_SUGGESTIONS = /( Did you mean [^?]*\?)/g
 
 const withCode = (error: GraphQLError, code: string): GraphQLError =>
@@ -51,8 +53,10 @@ function createDocuments(schema: GraphQLSchema, introspection: boolean) {
     }
     const errors = validate(schema, document, rules)
     if (errors.length > 0) return errors.map((error) => withCode(error, 'GRAPHQL_VALIDATION_FAILED'))
-    if (known.size >= DOCUMENTS_MAX) known.clear()
-    known.set(text, document)
+    if (text.length <= KEPT_LENGTH_MAX) {
+      if (known.size >= DOCUMENTS_MAX) known.clear()
+      known.set(text, document)
+    }
     return document
   }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { createDb, type DbPool, sql, uuidv7 } from '../../shared/platform/index.ts'
 import { createTestDatabase, testClock } from '../../shared/testing/index.ts'
@@ -65,6 +66,13 @@ describe('idempotency keys', () => {
     const { calls, run } = counting()
     await runOnce(ctx(), request('shared'), run)
     await runOnce(ctx(), request('shared', { tenantId: otherTenantId, arguments: { amount: '7' } }), run)
+    assert.equal(calls.count, 2)
+  })
+
+  it('takes keys of any length', async () => {
+    const { calls, run } = counting()
+    const long = randomBytes(20_000).toString('hex')
+    for (const key of [long, long, `${long}0`]) await runOnce(ctx(), request(key), run)
     assert.equal(calls.count, 2)
   })
 

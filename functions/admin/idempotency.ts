@@ -1,6 +1,15 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
-import { assert, type Clock, type Db, Refusal, type Row, sql, uuidv7 } from '../../shared/platform/index.ts'
+import {
+  assert,
+  type Clock,
+  type Db,
+  deriveId,
+  Refusal,
+  type Row,
+  sql,
+  uuidv7,
+} from '../../shared/platform/index.ts'
 
 export type IdempotencyRefusalCode = 'idempotency_conflict' | 'idempotency_in_progress'
 
@@ -31,35 +40,44 @@ const toEntry = (row: Row): Entry => ({
 })
 
 const WAIT_STEP_MS = 25
+const KEY_LENGTH_MAX = 255
+
+/** A key is any string, and an index holds short ones only. */
+const toStoredKey = (key: string): string =>
+  key.length <= KEY_LENGTH_MAX ? key : createHash('sha256').update(key).digest('hex')
 
 /**
  * Runs a mutation at most once per tenant and key: a repeat with the same arguments gets the same answer, with others
- * `idempotency_conflict` and no effect; failures are not stored (decisions: Idempotency and repeats). A crash between the
- * effect and the stored answer is covered one layer down: ids of what moves money are derived, so the second run finds them.
+ * `idempotency_conflict` and no effect; failures are not stored (decisions: Idempotency and repeats).
+ *
+ * A run may have had its effect and no stored answer: it died in between, or lost its database and took that for a failure. The
+ * next run with the same key and arguments gets the same `requestId`, so that what must not happen twice is found by it; ids of
+ * what moves money are derived anyhow.
  */
 export async function runOnce<T>(
   ctx: IdempotencyContext,
   request: { tenantId: string; key: string | undefined; operation: string; arguments: unknown },
-  run: () => Promise<T>,
+  run: (requestId: string | undefined) => Promise<T>,
 ): Promise<T> {
-  if (request.key === undefined) return run()
+  if (request.key === undefined) return run(undefined)
   const hash = createHash('sha256')
     .update(canonicalize(request.arguments) ?? '')
     .digest()
+  const key = toStoredKey(request.key)
   const owner = uuidv7()
   const waitUntil = ctx.clock.nowMs() + ctx.lockMs
   for (;;) {
     if (
       await acquire(ctx, {
         tenantId: request.tenantId,
-        key: request.key,
+        key,
         operation: request.operation,
         hash,
         owner,
       })
     )
       break
-    const entry = await find(ctx, request.tenantId, request.key)
+    const entry = await find(ctx, request.tenantId, key)
     if (!entry) continue
     if (entry.operation !== request.operation || !entry.argumentsHash.equals(hash))
       throw new IdempotencyRefusal('idempotency_conflict', {
@@ -72,7 +90,9 @@ export async function runOnce<T>(
       })
     await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS))
   }
-  return finish(ctx, { tenantId: request.tenantId, key: request.key, owner }, run)
+  const { tenantId, operation } = request
+  const requestId = deriveId('admin request', tenantId, key, operation, hash.toString('hex'))
+  return finish(ctx, { tenantId, key, owner }, () => run(requestId))
 }
 
 /** Takes the key when it is free, expired, or held by a request that must be dead. The owner token keeps a late one out. */

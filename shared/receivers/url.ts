@@ -12,10 +12,12 @@ export interface ReceiverUrl {
 }
 
 const COLLECTION = 'incoming-payments'
+/** As for wallet addresses: longer ones do not fit the index by which payments are found. */
+const LENGTH_MAX = 2048
 
 /** Reads the URL of an incoming payment. Throws {@link ReceiverRefusal} `invalid_receiver_url`. */
 export function parseReceiverUrl(text: string): ReceiverUrl {
-  const url = URL.canParse(text) ? new URL(text) : undefined
+  const url = text.length <= LENGTH_MAX && URL.canParse(text) ? new URL(text) : undefined
   const segments = url?.pathname.split('/').filter((segment) => segment !== '') ?? []
   const id = segments.at(-1)
   const isPlain = url && url.search === '' && url.hash === '' && url.username === '' && url.password === ''

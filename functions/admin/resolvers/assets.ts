@@ -91,7 +91,7 @@ export const assetResolvers: ResolverMap = {
     createAsset: mutation('createAsset', async (ctx, input: CreateAssetInput) => {
       const { liquidityThreshold, withdrawalThreshold } = input
       const asset = await createAsset(ctx.node, {
-        tenantId: toTargetTenant(ctx, input.tenantId),
+        tenantId: await toTargetTenant(ctx, input.tenantId),
         code: input.code,
         scale: input.scale,
         ...(liquidityThreshold != null && { liquidityThreshold }),

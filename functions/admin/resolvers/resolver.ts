@@ -1,6 +1,7 @@
 import type { AdminContext } from '../context.ts'
 import { runOnce } from '../idempotency.ts'
 import type { Caller } from '../signature.ts'
+import { parseId } from './input.ts'
 
 /** What every resolver gets: the node, and who asks. */
 export interface RequestContext {
@@ -27,7 +28,7 @@ export const own = (ctx: RequestContext) => ({ tenantId: ctx.caller.tenantId })
 /** Operator: one tenant's rows when it names one, else all. Tenants: their own, whatever they name. */
 export function listScope(ctx: RequestContext, tenantId: string | null | undefined) {
   if (!ctx.caller.isOperator) return own(ctx)
-  return tenantId ? { tenantId } : ('all' as const)
+  return tenantId ? { tenantId: parseId(tenantId, 'tenantId') } : ('all' as const)
 }
 
 const plain = (value: unknown): unknown =>
@@ -35,12 +36,12 @@ const plain = (value: unknown): unknown =>
 
 /**
  * A mutation with an `input`: carried out once per idempotency key. What `run` returns is stored as the answer, so it is a wire
- * object: JSON, with the ids that nested fields need.
+ * object: JSON, with the ids that nested fields need. `requestId`: see {@link runOnce}.
  */
 export const mutation =
   <Input extends { idempotencyKey?: string | null }, Answer>(
     operation: string,
-    run: (ctx: RequestContext, input: Input) => Promise<Answer>,
+    run: (ctx: RequestContext, input: Input, requestId: string | undefined) => Promise<Answer>,
   ): Resolver<unknown, { input: Input }> =>
   (_source, args, ctx) =>
     runOnce(
@@ -51,7 +52,7 @@ export const mutation =
         operation,
         arguments: plain(args.input),
       },
-      () => run(ctx, args.input),
+      (requestId) => run(ctx, args.input, requestId),
     )
 
 /** GraphQL says null where we say absent. */

@@ -78,7 +78,7 @@ export const walletAddressResolvers: ResolverMap = {
   Mutation: {
     createWalletAddress: mutation('createWalletAddress', async (ctx, input: CreateInput) => {
       const walletAddress = await createWalletAddress(ctx.node, {
-        tenantId: toTargetTenant(ctx, input.tenantId),
+        tenantId: await toTargetTenant(ctx, input.tenantId),
         assetId: parseId(input.assetId, 'assetId'),
         address: input.address,
         ...(input.publicName != null && { publicName: input.publicName }),
