@@ -183,6 +183,8 @@ create table outgoing_payments (
   wallet_address_id uuid not null references wallet_addresses (id),
   client text,
   grant_id text,
+  -- The request that made it, where its caller may ask again: then it is found, and not made a second time.
+  request_id uuid unique,
   state text not null default 'FUNDING' check (state in ('FUNDING', 'SENDING', 'COMPLETED', 'FAILED', 'CANCELLED')),
   -- Stable code and words of why it failed.
   error_code text,

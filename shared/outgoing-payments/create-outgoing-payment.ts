@@ -14,7 +14,8 @@ import { findWalletAddress, isActive } from '../wallet-addresses/index.ts'
 import { recordEvent } from '../webhooks/index.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
 import type { InitiatedBy, OutgoingPayment } from './model.ts'
-import { insertPayment } from './store.ts'
+import { getOutgoingPayment } from './read-outgoing-payments.ts'
+import { findRequestedId, insertPayment } from './store.ts'
 import { toWebhookData } from './webhook-data.ts'
 
 interface CreateInput {
@@ -23,6 +24,8 @@ interface CreateInput {
   metadata?: Record<string, unknown>
   client?: string
   grantId?: string
+  /** The same for every run of one request (a UUID): a run after the first, whatever became of that, finds the payment it made. */
+  requestId?: string
   initiatedBy: InitiatedBy
 }
 
@@ -42,6 +45,8 @@ export async function createOutgoingPayment(
   ctx: QuoteContext,
   input: CreateOutgoingPaymentInput,
 ): Promise<OutgoingPayment> {
+  const known = await findRequested(ctx, input)
+  if (known) return known
   const quote = await findQuote(ctx, { tenantId: input.tenantId }, input.quoteId)
   if (!quote) throw new OutgoingPaymentRefusal('unknown_quote', { message: 'unknown quote' })
   await checkWalletAddress(ctx, input, quote)
@@ -55,6 +60,8 @@ export async function createOutgoingPaymentFromIncomingPayment(
   ctx: QuoteContext,
   input: CreateFromIncomingPaymentInput,
 ): Promise<OutgoingPayment> {
+  const known = await findRequested(ctx, input)
+  if (known) return known
   const quote = await createQuote(ctx, {
     tenantId: input.tenantId,
     walletAddressId: input.walletAddressId,
@@ -63,6 +70,13 @@ export async function createOutgoingPaymentFromIncomingPayment(
     ...(input.client !== undefined && { client: input.client }),
   })
   return await insert(ctx, input, quote)
+}
+
+async function findRequested(ctx: QuoteContext, input: CreateInput): Promise<OutgoingPayment | undefined> {
+  if (input.requestId === undefined) return undefined
+  const scope = { tenantId: input.tenantId }
+  const id = await findRequestedId(ctx.db, scope, input.requestId)
+  return id === undefined ? undefined : await getOutgoingPayment(ctx, scope, id)
 }
 
 const invalidQuote = (message: string) => new OutgoingPaymentRefusal('invalid_quote', { message })
@@ -127,8 +141,10 @@ async function insert(ctx: QuoteContext, input: CreateInput, quote: Quote): Prom
     createdAt: now,
     updatedAt: now,
   }
-  await ctx.db.tx(async (db) => {
-    if (!(await insertPayment(db, { ...given, quote, now }))) throw invalidQuote('the quote was used before')
+  const { requestId } = input
+  const row = { ...given, quote, now, ...(requestId !== undefined && { requestId }) }
+  const isFirst = await ctx.db.tx(async (db) => {
+    if (!(await insertPayment(db, row))) return false
     if (quote.method === 'LOCAL') await expectLocalCredits({ db }, incomingPaymentIdOf(quote.receiver))
     await recordEvent(db, {
       tenantId: payment.tenantId,
@@ -137,6 +153,11 @@ async function insert(ctx: QuoteContext, input: CreateInput, quote: Quote): Prom
       outgoingPaymentId: payment.id,
       recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
     })
+    return true
   })
-  return payment
+  if (isFirst) return payment
+  // Another run of the same request may have come first.
+  const known = await findRequested(ctx, input)
+  if (!known) throw invalidQuote('the quote was used before')
+  return known
 }

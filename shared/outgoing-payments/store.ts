@@ -92,20 +92,29 @@ export interface NewOutgoingPayment {
   metadata?: Record<string, unknown>
   client?: string
   grantId?: string
+  requestId?: string
   initiatedBy: OutgoingPayment['initiatedBy']
   now: Date
 }
 
-/** `false` when the quote was spent before: its id is the payment's. */
+/** `false` when the quote was spent before, because its id is the payment's, or when its request was carried out before. */
 export async function insertPayment(db: Db, payment: NewOutgoingPayment): Promise<boolean> {
   const { quote, now } = payment
   const inserted = await db.execute(sql`
-    insert into outgoing_payments (id, tenant_id, wallet_address_id, client, grant_id, metadata, initiated_by, created_at, updated_at)
-    values (${quote.id}, ${quote.tenantId}, ${quote.walletAddressId}, ${payment.client}, ${payment.grantId},
+    insert into outgoing_payments (id, tenant_id, wallet_address_id, client, grant_id, request_id, metadata, initiated_by, created_at,
+      updated_at)
+    values (${quote.id}, ${quote.tenantId}, ${quote.walletAddressId}, ${payment.client}, ${payment.grantId}, ${payment.requestId},
       ${payment.metadata === undefined ? undefined : JSON.stringify(payment.metadata)}::jsonb, ${payment.initiatedBy}, ${now}, ${now})
-    on conflict (id) do nothing`)
+    on conflict do nothing`)
   return inserted === 1
 }
+
+/** Of the payment that a request made. */
+export const findRequestedId = (db: Db, scope: TenantScope, requestId: string): Promise<string | undefined> =>
+  db.maybe(
+    (row) => row.id as string,
+    sql`select p.id from outgoing_payments p where p.request_id = ${requestId} and ${scopeSql(scope, tenantColumn)}`,
+  )
 
 /** FUNDING → CANCELLED, unless money may be on its way. */
 export const cancelPayment = async (

@@ -83,11 +83,12 @@ export const outgoingPaymentResolvers: ResolverMap = {
   Mutation: {
     createOutgoingPayment: mutation(
       'createOutgoingPayment',
-      async (ctx, input: CreateInput & { quoteId: string }) => {
+      async (ctx, input: CreateInput & { quoteId: string }, requestId) => {
         const payment = await createOutgoingPayment(ctx.node, {
           tenantId: ctx.caller.tenantId,
           walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
           quoteId: parseId(input.quoteId, 'quoteId'),
+          ...(requestId !== undefined && { requestId }),
           ...(input.metadata != null && { metadata: input.metadata }),
           initiatedBy: 'ADMIN',
         })
@@ -96,13 +97,18 @@ export const outgoingPaymentResolvers: ResolverMap = {
     ),
     createOutgoingPaymentFromIncomingPayment: mutation(
       'createOutgoingPaymentFromIncomingPayment',
-      async (ctx, input: CreateInput & { incomingPayment: string; debitAmount?: AmountInput | null }) => {
+      async (
+        ctx,
+        input: CreateInput & { incomingPayment: string; debitAmount?: AmountInput | null },
+        requestId,
+      ) => {
         const debitAmount = parseAmountInput(input.debitAmount)
         const payment = await createOutgoingPaymentFromIncomingPayment(ctx.node, {
           tenantId: ctx.caller.tenantId,
           walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
           incomingPayment: input.incomingPayment,
           ...(debitAmount && { debitAmount }),
+          ...(requestId !== undefined && { requestId }),
           ...(input.metadata != null && { metadata: input.metadata }),
           initiatedBy: 'ADMIN',
         })
