@@ -131,7 +131,7 @@ async function applyCalls<Event, Result>(
   if (calls.length === 0) return
   const only = calls.length === 1 ? calls[0] : undefined
   try {
-    const results = await apply(only ? only.events : calls.flatMap((call) => call.events))
+    const results = await apply(only ? only.events : eventsOf(calls))
     const size = calls.reduce((sum, call) => sum + call.events.length, 0)
     assert(size === results.length, 'one result per event', { events: size, results: results.length })
     let at = 0
@@ -145,4 +145,10 @@ async function applyCalls<Event, Result>(
     if (error instanceof Fault || only) for (const call of calls) call.reject(error)
     else for (const call of calls) await applyCalls(apply, [call])
   }
+}
+
+function eventsOf<Event>(calls: readonly Call<Event, unknown>[]): Event[] {
+  const events: Event[] = []
+  for (const call of calls) for (const event of call.events) events.push(event)
+  return events
 }

@@ -375,6 +375,8 @@ function movementTests(ledgerOf: () => Ledger, bookOf: () => Book): void {
     const pay = () => book.posted({ debitAccountId: from, creditAccountId: to, amount: 1n })
     const bad: TransferEvent[] = [
       { ...pay(), id: 'not-a-uuid' },
+      { ...pay(), id: `${randomUUID().slice(0, -1)}\u0131` },
+      { ...pay(), id: `${randomUUID().slice(0, -1)}\u00e9` },
       { ...pay(), debitAccountId: `${from.slice(0, -1)}g` },
       { ...pay(), amount: U64_MAX + 1n },
       { ...pay(), amount: -1n },

@@ -1,7 +1,8 @@
 import pg from 'pg'
+import { canonicalEvents } from '../checks.ts'
 import type { CreateTransferStatus, PendingTransfer, TransferEvent } from '../port.ts'
-import { type Arena, createArena } from './binary.ts'
-import { noteApplied, planClean } from './clean-batch.ts'
+import { type Arena, CapitalLetters, createArena } from './binary.ts'
+import { type CleanBatch, noteApplied, planClean } from './clean-batch.ts'
 import { APPLY_CLEAN, encodeClean } from './clean-parameters.ts'
 import { type Connections, OUTCOME_UNKNOWN } from './connections.ts'
 import { APPLY_IN_ORDER, encodeInOrder, parseStatuses } from './ordered-batch.ts'
@@ -43,27 +44,45 @@ export function transferApplier(ctx: Context, path: Path) {
     shortages.note(events, statuses)
     return statuses
   }
-  const apply = async (events: readonly TransferEvent[], isApart: boolean) => {
-    const plan = !isApart && shouldTry() ? planClean(events, ctx.reservations) : undefined
-    if (!plan) return inOrder(events)
-    const now = ctx.now()
-    // Repeats go in order: the first attempt may have been applied, and what it reserved is no longer known here.
-    const [row] = await ctx.connections.run(
-      (attempt) =>
-        attempt === 0
-          ? { text: APPLY_CLEAN, values: encodeClean(arena, plan, now) }
-          : { text: APPLY_IN_ORDER, values: encodeInOrder(arena, events, now) },
-      OUTCOME_UNKNOWN,
-    )
-    if (row && 'statuses' in row) return noteOrdered(ctx, events, row.statuses as string)
-    const isClean = row?.applied === true
-    noteAttempt(isClean)
-    if (!isClean) return inOrder(events)
-    noteApplied(plan, ctx.reservations)
-    ctx.onBatch({ path: 'clean', events: events.length })
-    return events.map((): CreateTransferStatus => 'created')
+  const apply = async (
+    events: readonly TransferEvent[],
+    isApart: boolean,
+  ): Promise<CreateTransferStatus[]> => {
+    try {
+      const plan = !isApart && shouldTry() ? planClean(events, ctx.reservations) : undefined
+      if (!plan) return await inOrder(events)
+      const statuses = await applyClean(ctx, arena, plan)
+      noteAttempt(statuses !== undefined)
+      return statuses ?? (await inOrder(events))
+    } catch (error) {
+      // Nobody writes ids in capitals, so nobody pays for looking: encoding them comes across it, before anything is sent.
+      if (error instanceof CapitalLetters) return apply(canonicalEvents(events), isApart)
+      throw error
+    }
   }
   return { apply, ...(path === 'auto' && { isApart: shortages.concern }) }
+}
+
+/** `undefined` when not every event would succeed. */
+async function applyClean(
+  ctx: Context,
+  arena: Arena,
+  plan: CleanBatch,
+): Promise<CreateTransferStatus[] | undefined> {
+  const { events } = plan
+  const now = ctx.now()
+  const clean = { text: APPLY_CLEAN, values: encodeClean(arena, plan, now) }
+  // Repeats go in order: the first attempt may have been applied, and what it reserved is no longer known here.
+  const [row] = await ctx.connections.run(
+    (attempt) =>
+      attempt === 0 ? clean : { text: APPLY_IN_ORDER, values: encodeInOrder(arena, events, now) },
+    OUTCOME_UNKNOWN,
+  )
+  if (row && 'statuses' in row) return noteOrdered(ctx, events, row.statuses as string)
+  if (row?.applied !== true) return undefined
+  noteApplied(plan, ctx.reservations)
+  ctx.onBatch({ path: 'clean', events: events.length })
+  return events.map(() => 'created')
 }
 
 /** Another process created a transfer under one of the ids, on other ledgers, while this batch was decided. */

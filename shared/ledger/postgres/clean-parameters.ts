@@ -6,6 +6,7 @@ import {
   integerArray,
   oneBits,
   placeholders,
+  resetArena,
   uuidArray,
 } from './binary.ts'
 import { type CleanBatch, holdId, type NewHold, type Subject } from './clean-batch.ts'
@@ -33,7 +34,7 @@ function inPlace(batch: CleanBatch): { subjects: Subject[]; accounts: Subject[] 
 
 /** The parameters of {@link APPLY_CLEAN}, in its order. */
 export function encodeClean(arena: Arena, batch: CleanBatch, now: Date | undefined): unknown[] {
-  arena.reset()
+  resetArena(arena)
   const { subjects, accounts } = inPlace(batch)
   const integers = (values: readonly (number | undefined)[]) => integerArray(arena, values)
   const bigints = (values: readonly bigint[]) => bigintArray(arena, values)

@@ -1,6 +1,6 @@
 import { assert, type Clock, type Logger } from '../../platform/index.ts'
 import { createBatcher } from '../batcher.ts'
-import { assertNewAccounts, assertTransferEvents, canonicalEvents } from '../checks.ts'
+import { assertNewAccounts, assertTransferEvents } from '../checks.ts'
 import {
   type CreateAccountStatus,
   EVENTS_PER_CALL_MAX,
@@ -97,7 +97,7 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
     },
     async createTransfers(events) {
       assertTransferEvents(events)
-      return transfers.submit(canonicalEvents(events))
+      return transfers.submit(events)
     },
     lookupAccounts: (ids) => inParts(ids, accountReads.submit),
     lookupTransfers: (ids) => inParts(ids, transferReads.submit),

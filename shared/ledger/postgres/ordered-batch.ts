@@ -13,6 +13,7 @@ import {
   booleanArray,
   integerArray,
   placeholders,
+  resetArena,
   textArray,
   uuidArray,
 } from './binary.ts'
@@ -60,7 +61,7 @@ export function encodeInOrder(
   events: readonly TransferEvent[],
   now: Date | undefined,
 ): unknown[] {
-  arena.reset()
+  resetArena(arena)
   const accounts = numbering()
   const keys = numbering()
   const { ends, isOpen } = chains(events)
@@ -126,7 +127,7 @@ export function encodeAccounts(
   accounts: readonly NewAccount[],
   now: Date | undefined,
 ): unknown[] {
-  arena.reset()
+  resetArena(arena)
   const { ends, isOpen } = chains(accounts)
   const refusals: (string | undefined)[] = accounts.map(accountRefusal)
   if (isOpen) refusals[accounts.length - 1] = 'linked_event_chain_open'
@@ -134,7 +135,7 @@ export function encodeAccounts(
     now ?? null,
     uuidArray(
       arena,
-      accounts.map((account) => account.id),
+      accounts.map((account) => account.id.toLowerCase()),
     ),
     integerArray(arena, ends),
     textArray(refusals),
@@ -160,7 +161,7 @@ export function encodeAccounts(
     ),
     uuidArray(
       arena,
-      accounts.map((account) => account.userData128 ?? ZERO_ID),
+      accounts.map((account) => account.userData128?.toLowerCase() ?? ZERO_ID),
     ),
     bigintArray(
       arena,

@@ -1,5 +1,5 @@
 import type { Account, LedgerId, Transfer, TransferFilter } from '../port.ts'
-import { type Arena, uuidArray } from './binary.ts'
+import { type Arena, resetArena, uuidArray } from './binary.ts'
 import { type Connections, type Statement, UNAVAILABLE } from './connections.ts'
 
 const ACCOUNT_COLUMNS = `a.id, a.ledger, a.code, a.debits_must_not_exceed_credits, a.credits_must_not_exceed_debits,
@@ -71,6 +71,7 @@ function queryStatement(filter: TransferFilter, now: Date | undefined): Statemen
 // biome-ignore lint/suspicious/noExplicitAny: a row is untyped until its mapper has read it.
 type Row = Record<string, any>
 
+const lowerCase = (id: LedgerId): LedgerId => id.toLowerCase()
 const unsigned64 = (text: string): bigint => BigInt.asUintN(64, BigInt(text))
 const unsigned32 = (value: number): number => value >>> 0
 
@@ -123,8 +124,8 @@ export async function readAccounts(
   arena: Arena,
   ids: readonly LedgerId[],
 ): Promise<(Account | undefined)[]> {
-  arena.reset()
-  const values = [uuidArray(arena, ids)]
+  resetArena(arena)
+  const values = [uuidArray(arena, ids.map(lowerCase))]
   const rows = await connections.run(() => ({ text: LOOKUP_ACCOUNTS, values }), UNAVAILABLE)
   return inPlace(ids.length, rows, toAccount)
 }
@@ -135,8 +136,8 @@ export async function readTransfers(
   ids: readonly LedgerId[],
   now: Date | undefined,
 ): Promise<(Transfer | undefined)[]> {
-  arena.reset()
-  const values = [now ?? null, uuidArray(arena, ids)]
+  resetArena(arena)
+  const values = [now ?? null, uuidArray(arena, ids.map(lowerCase))]
   const rows = await connections.run(() => ({ text: LOOKUP_TRANSFERS, values }), UNAVAILABLE)
   return inPlace(ids.length, rows, toTransfer)
 }
