@@ -25,11 +25,16 @@ export async function startChildBank(input: {
   settings: BankSettings
   environment: Record<string, string>
   only?: readonly DeployableName[]
+  /** Takes what the process logs; default: this process's output. */
+  onLog?: (text: string) => void
 }): Promise<ChildBank> {
+  const output = input.onLog ? 'pipe' : 'inherit'
   const child = fork(fileURLToPath(new URL('bank-process.ts', import.meta.url)), [], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', output, output, 'ipc'],
     execArgv: [],
   })
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => input.onLog?.(text))
   const except = input.only ? deployableNames.filter((name) => !input.only?.includes(name)) : []
   const order: BankProcessOrder = { settings: input.settings, environment: input.environment, except }
   child.send(order)

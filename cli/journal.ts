@@ -7,8 +7,8 @@ export interface WalletEvent {
 
 export interface Journal {
   record(event: WalletEvent): void
-  /** The event of that type about that resource, as soon as it has come. Rejects after `timeoutMs`. */
-  wait(type: string, resourceId: string, timeoutMs: number): Promise<WalletEvent>
+  /** The first event of one of the types about that resource, as soon as it has come. Rejects after `timeoutMs`. */
+  wait(types: string | readonly string[], resourceId: string, timeoutMs: number): Promise<WalletEvent>
 }
 
 /** Remembers what one wallet was told, so that a step can wait for it by event rather than by polling. */
@@ -20,25 +20,34 @@ export function createJournal(bankName: string): Journal {
     record(event) {
       const key = keyOf(event.type, event.data.id)
       events.set(key, event)
-      for (const resolve of waiting.get(key) ?? []) resolve(event)
-      waiting.delete(key)
+      for (const settle of waiting.get(key) ?? []) settle(event)
     },
-    wait(type, resourceId, timeoutMs) {
-      const key = keyOf(type, resourceId)
-      const known = events.get(key)
+    wait(types, resourceId, timeoutMs) {
+      const keys = [types].flat().map((type) => keyOf(type, resourceId))
+      const known = keys.map((key) => events.get(key)).find((event) => event !== undefined)
       if (known) return Promise.resolve(known)
       return new Promise((resolve, reject) => {
-        const waiters = waiting.get(key) ?? new Set()
-        waiting.set(key, waiters)
-        const timer = setTimeout(() => {
-          waiters.delete(settle)
-          reject(new Error(`bank ${bankName}: no webhook ${type} within ${timeoutMs} ms`))
-        }, timeoutMs)
-        const settle = (event: WalletEvent) => {
+        const forget = () => {
           clearTimeout(timer)
+          for (const key of keys) {
+            const waiters = waiting.get(key)
+            waiters?.delete(settle)
+            if (waiters?.size === 0) waiting.delete(key)
+          }
+        }
+        const settle = (event: WalletEvent) => {
+          forget()
           resolve(event)
         }
-        waiters.add(settle)
+        const timer = setTimeout(() => {
+          forget()
+          reject(
+            new Error(`bank ${bankName}: no webhook ${[types].flat().join(' or ')} within ${timeoutMs} ms`),
+          )
+        }, timeoutMs)
+        // Whoever gave up waiting should not have to wait for the end.
+        timer.unref()
+        for (const key of keys) waiting.set(key, (waiting.get(key) ?? new Set()).add(settle))
       })
     },
   }

@@ -183,11 +183,7 @@ export async function pay(plan: PaymentPlan, step: Step = quietly): Promise<Paym
   )
   const ended = await step(
     "ILP packets from the payer's connector to the payee's; webhook outgoing_payment.completed",
-    () =>
-      Promise.race([
-        payer.journal.wait('outgoing_payment.completed', id, plan.timeoutMs),
-        payer.journal.wait('outgoing_payment.failed', id, plan.timeoutMs),
-      ]),
+    () => payer.journal.wait(['outgoing_payment.completed', 'outgoing_payment.failed'], id, plan.timeoutMs),
     ({ data }) => {
       const sent = data.sentAmount as WireAmount
       return `sent ${formatAmount(sent)}; ${formatAmount({ ...sent, value: String(data.balance) })} left over`
