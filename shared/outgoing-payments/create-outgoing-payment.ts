@@ -11,7 +11,6 @@ import {
 } from '../receivers/index.ts'
 import { eventRecipients } from '../tenants/index.ts'
 import { findWalletAddress, isActive } from '../wallet-addresses/index.ts'
-import { recordEvent } from '../webhooks/index.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
 import type { InitiatedBy, OutgoingPayment } from './model.ts'
 import { getOutgoingPayment } from './read-outgoing-payments.ts'
@@ -38,7 +37,7 @@ export type CreateFromIncomingPaymentInput = CreateInput & {
 }
 
 /**
- * Spends a quote: the payment in FUNDING and its `outgoing_payment.created` event, in one transaction. Throws
+ * Spends a quote: the payment in FUNDING and its `outgoing_payment.created` event, in one statement. Throws
  * {@link OutgoingPaymentRefusal}.
  */
 export async function createOutgoingPayment(
@@ -143,17 +142,14 @@ async function insert(ctx: QuoteContext, input: CreateInput, quote: Quote): Prom
   }
   const { requestId } = input
   const row = { ...given, quote, now, ...(requestId !== undefined && { requestId }) }
-  const isFirst = await ctx.db.tx(async (db) => {
-    if (!(await insertPayment(db, row))) return false
-    if (quote.method === 'LOCAL') await expectLocalCredits({ db }, incomingPaymentIdOf(quote.receiver))
-    await recordEvent(db, {
-      tenantId: payment.tenantId,
-      type: 'outgoing_payment.created',
-      data: toWebhookData(payment, 0n),
-      outgoingPaymentId: payment.id,
-      recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
-    })
-    return true
+  // Said before the payment is there, so that nothing can be sent unsaid. Too much said costs the receiver a moment's grace.
+  if (quote.method === 'LOCAL') await expectLocalCredits(ctx, incomingPaymentIdOf(quote.receiver))
+  const isFirst = await insertPayment(ctx.db, row, {
+    tenantId: payment.tenantId,
+    type: 'outgoing_payment.created',
+    data: toWebhookData(payment, 0n),
+    outgoingPaymentId: payment.id,
+    recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
   })
   if (isFirst) return payment
   // Another run of the same request may have come first.

@@ -3,7 +3,6 @@ import { maximum } from '../money/index.ts'
 import { assert, Fault } from '../platform/index.ts'
 import { holdLease, type Job, type JobOutcome } from '../queue/index.ts'
 import { eventRecipients } from '../tenants/index.ts'
-import { recordEvent } from '../webhooks/index.ts'
 import { type Attempt, attemptPayment, isUnderWay } from './attempt-payment.ts'
 import type { SendingContext } from './context.ts'
 import { type Failure, retryAfter } from './failures.ts'
@@ -101,7 +100,7 @@ async function afterFailure(
 /** Holds of packets in flight end within their expiry; until then nobody knows what was sent. */
 const HOLD_WAIT_MS = 1_000
 
-/** Records the end: state, final figures and the event with what may be withdrawn, in one transaction. */
+/** Records the end: state, final figures and the event with what may be withdrawn, in one statement. */
 async function end(
   ctx: SendingContext,
   job: Job,
@@ -123,13 +122,12 @@ async function end(
   })
   const failure = attempt.kind === 'failed' ? attempt.failure : undefined
   assert(failure || sentAmount > 0n, 'a completed payment has sent something', payment.id)
-  await recordEnd(ctx, job, payment, {
+  return await recordEnd(ctx, job, payment, {
     sentAmount,
     balance,
     deliveredAmount: attempt.deliveredAmount,
     failure,
   })
-  return { status: 'done' }
 }
 
 interface End {
@@ -144,14 +142,23 @@ async function recordEnd(
   job: Job,
   payment: OutgoingPaymentRow,
   end: End,
-): Promise<void> {
+): Promise<JobOutcome> {
   const { sentAmount, balance, failure } = end
   const state = failure ? 'FAILED' : 'COMPLETED'
   const stateAttempts = failure ? payment.stateAttempts + 1 : payment.stateAttempts
   const recordedAt = ctx.clock.now()
-  await ctx.db.tx(async (db) => {
-    await holdLease(db, job)
-    const isFirst = await endPayment(db, {
+  const { error: _error, errorCode: _errorCode, ...rest } = withSent(payment, sentAmount)
+  const ended: OutgoingPayment = {
+    ...rest,
+    state,
+    stateAttempts,
+    updatedAt: recordedAt,
+    ...(failure && { error: failure.message, errorCode: failure.code }),
+  }
+  return await endPayment(
+    ctx.db,
+    job,
+    {
       id: payment.id,
       state,
       sentAmount,
@@ -159,17 +166,8 @@ async function recordEnd(
       stateAttempts,
       now: recordedAt,
       ...(failure && { failure }),
-    })
-    if (!isFirst) return
-    const { error: _error, errorCode: _errorCode, ...rest } = withSent(payment, sentAmount)
-    const ended: OutgoingPayment = {
-      ...rest,
-      state,
-      stateAttempts,
-      updatedAt: recordedAt,
-      ...(failure && { error: failure.message, errorCode: failure.code }),
-    }
-    await recordEvent(db, {
+    },
+    {
       tenantId: payment.tenantId,
       type: failure ? 'outgoing_payment.failed' : 'outgoing_payment.completed',
       data: toWebhookData(ended, balance),
@@ -178,6 +176,6 @@ async function recordEnd(
       ...(balance > 0n && {
         withdrawal: { accountId: payment.id, assetId: payment.walletAddress.assetId, amount: balance },
       }),
-    })
-  })
+    },
+  )
 }

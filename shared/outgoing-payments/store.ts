@@ -1,9 +1,18 @@
 import { toMoneyAsset } from '../assets/index.ts'
 import { type Db, isUuid, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
-import { insertJobs, notifyJobs } from '../queue/index.ts'
+import {
+  finishLease,
+  insertJobs,
+  type Job,
+  type JobOutcome,
+  leaseColumns,
+  notifyJobs,
+  outcomeOf,
+} from '../queue/index.ts'
 import { type Quote, quoteColumns, toQuote } from '../quotes/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { walletAddressColumns } from '../wallet-addresses/index.ts'
+import { insertEvent, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import type { OutgoingPayment, OutgoingPaymentFilter, OutgoingPaymentState } from './model.ts'
 
 /** The row. While SENDING only the ledger knows what was sent. */
@@ -97,15 +106,25 @@ export interface NewOutgoingPayment {
   now: Date
 }
 
-/** `false` when the quote was spent before, because its id is the payment's, or when its request was carried out before. */
-export async function insertPayment(db: Db, payment: NewOutgoingPayment): Promise<boolean> {
+/**
+ * The row and its event, in one statement. `false`, and nothing is written, when the quote was spent before, because its id is the
+ * payment's, or when its request was carried out before.
+ */
+export async function insertPayment(
+  db: Db,
+  payment: NewOutgoingPayment,
+  event: NewWebhookEvent,
+): Promise<boolean> {
   const { quote, now } = payment
   const inserted = await db.execute(sql`
+    with payment as (
     insert into outgoing_payments (id, tenant_id, wallet_address_id, client, grant_id, request_id, metadata, initiated_by, created_at,
       updated_at)
     values (${quote.id}, ${quote.tenantId}, ${quote.walletAddressId}, ${payment.client}, ${payment.grantId}, ${payment.requestId},
       ${payment.metadata === undefined ? undefined : JSON.stringify(payment.metadata)}::jsonb, ${payment.initiatedBy}, ${now}, ${now})
-    on conflict do nothing`)
+    on conflict do nothing returning id
+    ), ${insertEvent(event, rawSql('select from payment'))}
+    select ${notifyDeliveries} from payment`)
   return inserted === 1
 }
 
@@ -180,13 +199,21 @@ export interface PaymentEnd {
   now: Date
 }
 
-/** SENDING → its end. `false` when it had ended before. */
-export const endPayment = async (db: Db, end: PaymentEnd): Promise<boolean> =>
-  (await db.execute(sql`
+/**
+ * SENDING → its end, the event, and the end of the job, in one statement. A payment that had ended before keeps its first end.
+ * Throws LeaseLost, and writes nothing, when the lease is another worker's.
+ */
+export const endPayment = (db: Db, job: Job, end: PaymentEnd, event: NewWebhookEvent): Promise<JobOutcome> =>
+  db.one(
+    (row) => outcomeOf(job, row),
+    sql`with ${finishLease(job)}, ended as (
     update outgoing_payments set state = ${end.state}, sent_amount = ${end.sentAmount},
       delivered_amount = greatest(delivered_amount, ${end.deliveredAmount}), state_attempts = ${end.stateAttempts},
       error_code = ${end.failure?.code}, error = ${end.failure?.message}, updated_at = ${end.now}
-    where id = ${end.id} and state = 'SENDING'`)) === 1
+    from lease where id = ${end.id} and state = 'SENDING' returning id
+    ), ${insertEvent(event, rawSql('select from ended'))}
+    select ${leaseColumns}, ${notifyDeliveries}`,
+  )
 
 /** Notes an attempt that failed and is followed by another. */
 export const recordAttempt = (
