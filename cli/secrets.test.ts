@@ -106,7 +106,7 @@ describe('what the banks log, at the most talkative level', () => {
     secrets.set(`${name}: RPC secret`, connectorRpcSecret({ adminApiSecret }))
     secrets.set(
       `${name}: service API secret`,
-      serviceApiSecretOf({ serviceApiSecret: undefined, adminApiSecret }),
+      serviceApiSecretOf({ authServiceApiSecret: undefined, adminApiSecret }),
     )
   }
 

@@ -114,8 +114,8 @@ test("the operator's row follows its secret at every start, its identity provide
 })
 
 test('without a secret of its own the API uses one that follows from the admin secret', () => {
-  const derived = serviceApiSecretOf({ adminApiSecret: 'a', serviceApiSecret: undefined })
+  const derived = serviceApiSecretOf({ adminApiSecret: 'a', authServiceApiSecret: undefined })
   assert.match(derived, /^[0-9a-f]{64}$/)
-  assert.notEqual(derived, serviceApiSecretOf({ adminApiSecret: 'b', serviceApiSecret: undefined }))
-  assert.equal(serviceApiSecretOf({ adminApiSecret: 'a', serviceApiSecret: 'own' }), 'own')
+  assert.notEqual(derived, serviceApiSecretOf({ adminApiSecret: 'b', authServiceApiSecret: undefined }))
+  assert.equal(serviceApiSecretOf({ adminApiSecret: 'a', authServiceApiSecret: 'own' }), 'own')
 })

@@ -26,8 +26,10 @@ import { buildServiceApiApp } from './service-api.ts'
 import { ensureOperatorTenant } from './tenants/index.ts'
 
 /** One secret less to configure; knowing it does not give the one that it comes from. */
-export const serviceApiSecretOf = (config: Pick<AuthConfig, 'serviceApiSecret' | 'adminApiSecret'>): string =>
-  config.serviceApiSecret ??
+export const serviceApiSecretOf = (
+  config: Pick<AuthConfig, 'authServiceApiSecret' | 'adminApiSecret'>,
+): string =>
+  config.authServiceApiSecret ??
   Buffer.from(hkdfSync('sha256', config.adminApiSecret, 'upesi', 'auth-service-api', 32)).toString('hex')
 
 export function createAuthContext(

@@ -1,32 +1,21 @@
-import { type ConfigOf, configuration, type LogLevel, optionalVariable, variable } from '../platform/index.ts'
-import { baseUrl, keyId, milliseconds, secretText, share, timerMilliseconds } from './parsers.ts'
-import { resourceVariables } from './resource-variables.ts'
+import {
+  type ConfigOf,
+  configuration,
+  deployableVariables,
+  optionalVariable,
+  variable,
+} from '../platform/index.ts'
+import { keyId, milliseconds, share, timerMilliseconds } from './parsers.ts'
 
-const { base64Bytes, boolean, httpUrl, ilpAddress, integer, list, oneOf, postgresUrl, text, uuid } =
+const { base64Bytes, baseUrl, boolean, httpUrl, ilpAddress, integer, oneOf, postgresUrl, secretText, text } =
   configuration
 
 /** Further than this, dates are mistakes. */
 const CENTURY_MS = 3_153_600_000_000
 
-/** What every deployable on the resource database reads (contracts/admin/environment.md §1). Ports and the like are in {@link resourceVariables}. */
+/** What every deployable on the resource database reads (contracts/admin/environment.md §1). Ports and the like are in `resourceVariables`. */
 export const nodeConfig = {
-  logLevel: variable<LogLevel>(
-    'LOG_LEVEL',
-    oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
-    {
-      about: 'log verbosity',
-      default: 'info',
-    },
-  ),
-  nodeEnv: variable<'development' | 'test' | 'production'>(
-    'NODE_ENV',
-    oneOf('development', 'test', 'production'),
-    {
-      about: 'production hides the GraphQL schema',
-      default: 'development',
-    },
-  ),
-  trustProxy: resourceVariables.trustProxy,
+  ...deployableVariables,
 
   databaseUrl: variable('DATABASE_URL', postgresUrl, {
     about: 'resource database',
@@ -37,14 +26,6 @@ export const nodeConfig = {
     about: 'database of the Postgres ledger; default DATABASE_URL',
     secret: true,
   }),
-  databasePoolSizeMax: variable('DATABASE_POOL_SIZE', integer({ min: 1, max: 1000 }), {
-    about: 'connections per process to the resource database',
-    default: 10,
-  }),
-  manualMigrations: variable('ENABLE_MANUAL_MIGRATIONS', boolean, {
-    about: 'refuse to start while migrations are pending instead of applying them',
-    default: false,
-  }),
   useTigerbeetle: variable('USE_TIGERBEETLE', boolean, {
     about: 'ledger in TigerBeetle; false: in Postgres',
     default: true,
@@ -52,16 +33,6 @@ export const nodeConfig = {
   queueDriver: variable<'postgres' | 'redis' | 'sqs'>('QUEUE_DRIVER', oneOf('postgres', 'redis', 'sqs'), {
     about: 'what carries work to the workers',
     default: 'postgres',
-  }),
-
-  operatorTenantId: variable('OPERATOR_TENANT_ID', uuid, { about: 'id of the tenant that runs this node' }),
-  adminApiSecret: variable('ADMIN_API_SECRET', secretText, {
-    about: "the operator's key for the Admin API",
-    secret: true,
-  }),
-  dbEncryptionSecret: optionalVariable('DB_ENCRYPTION_SECRET', base64Bytes(32), {
-    about: 'encrypts secrets at rest, 32 bytes in base64; default derived from ADMIN_API_SECRET',
-    secret: true,
   }),
 
   openPaymentsUrl: variable('OPEN_PAYMENTS_URL', baseUrl, {
@@ -169,14 +140,6 @@ export const nodeConfig = {
   cacheMs: variable('LOCAL_CACHE_DURATION_MS', milliseconds, {
     about: 'life of cached tenants, assets, wallet addresses and fees in ms',
     default: 15_000,
-  }),
-  egressAllow: variable('EGRESS_ALLOW', list, {
-    about: 'hosts and networks that outbound requests may reach although they are not public',
-    default: [],
-  }),
-  egressAllowHttp: variable('EGRESS_ALLOW_HTTP', boolean, {
-    about: 'fetch https URLs of hosts in EGRESS_ALLOW over http (development)',
-    default: false,
   }),
 }
 

@@ -15,23 +15,6 @@ export const share: configuration.Parse<Rate> = (value) => {
   return parsed
 }
 
-/** `none`, or a redis: or rediss: URL. */
-export const redisUrl: configuration.Parse<string> = (value) =>
-  value === 'none' ? value : configuration.url('redis', 'rediss')(value)
-
-/** The base of public URLs: no query, no fragment. */
-export const baseUrl: configuration.Parse<string> = (value) => {
-  const { search, hash } = new URL(configuration.httpUrl(value))
-  if (search !== '' || hash !== '') throw new Error('must be a URL without query and fragment')
-  return value
-}
-
-/** What a signing secret must at least be: not blank. */
-export const secretText: configuration.Parse<string> = (value) => {
-  if (value.trim() === '') throw new Error('must not be blank')
-  return value
-}
-
 /** A key id travels in JSON and in HTTP signature parameters. */
 export const keyId: configuration.Parse<string> = (value) => {
   if (!/^[\x20-\x7e]{1,255}$/.test(value)) throw new Error('must be 1 to 255 characters of ASCII')

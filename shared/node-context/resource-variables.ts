@@ -1,7 +1,14 @@
-import { configuration, optionalVariable, variable } from '../platform/index.ts'
-import { milliseconds, redisUrl, secretText, timerMilliseconds } from './parsers.ts'
+import {
+  adminApiVariables,
+  configuration,
+  optionalVariable,
+  redisVariables,
+  signedRequestVariables,
+  variable,
+} from '../platform/index.ts'
+import { milliseconds, timerMilliseconds } from './parsers.ts'
 
-const { boolean, httpUrl, integer, list, oneOf, port, text } = configuration
+const { boolean, httpUrl, integer, list, oneOf, port, secretText, text } = configuration
 
 const workers = (name: string, what: string) =>
   variable(name, integer({ min: 1, max: 10_000 }), {
@@ -29,7 +36,6 @@ export const resourceVariables = {
     about: "the connector's internal RPC",
     default: 3012,
   }),
-  trustProxy: variable('TRUST_PROXY', boolean, { about: 'believe X-Forwarded-*', default: false }),
 
   instanceName: variable('INSTANCE_NAME', secretText, { about: 'name shown to peers and in metrics' }),
   ilpConnectorUrl: variable('ILP_CONNECTOR_URL', httpUrl, { about: 'where peers post packets' }),
@@ -40,19 +46,8 @@ export const resourceVariables = {
     default: 0,
   }),
   authServiceApiUrl: variable('AUTH_SERVICE_API_URL', httpUrl, { about: "auth's internal tenant API" }),
-  authServiceApiSecret: optionalVariable('AUTH_SERVICE_API_SECRET', secretText, {
-    about: 'signs calls of that API; default derived from ADMIN_API_SECRET',
-    secret: true,
-  }),
 
-  adminSignatureVersion: variable('ADMIN_API_SIGNATURE_VERSION', integer({ min: 0, max: 9999 }), {
-    about: 'accepted version of Admin API signatures',
-    default: 1,
-  }),
-  adminSignatureTtlSeconds: variable('ADMIN_API_SIGNATURE_TTL_SECONDS', integer({ min: 1, max: 86_400 }), {
-    about: 'oldest accepted Admin API signature in s',
-    default: 30,
-  }),
+  ...adminApiVariables,
   adminCorsOrigins: variable('ADMIN_CORS_ORIGINS', list, {
     about: 'origins that may call the Admin API from a browser',
     default: [],
@@ -66,14 +61,7 @@ export const resourceVariables = {
     default: 86_400_000,
   }),
 
-  publicHosts: variable('PUBLIC_HOSTS', list, {
-    about: 'further hosts that signed requests may name',
-    default: [],
-  }),
-  signatureWindowSeconds: variable('SIGNATURE_WINDOW_SECONDS', integer({ min: 1, max: 86_400 }), {
-    about: 'how far the time in a signature may be off, in s',
-    default: 300,
-  }),
+  ...signedRequestVariables,
   walletAddressNotFoundPolling: variable('WALLET_ADDRESS_NOT_FOUND_POLLING_ENABLED', boolean, {
     about: 'ask the wallet also when an unknown address itself is opened',
     default: false,
@@ -89,16 +77,7 @@ export const resourceVariables = {
     about: 'published in wallet address documents',
   }),
 
-  redisUrl: variable('REDIS_URL', redisUrl, {
-    about: 'cache and STREAM totals; none: in process, for a single connector',
-    default: 'redis://127.0.0.1:6379',
-    secret: true,
-  }),
-  redisCaFile: optionalVariable('REDIS_TLS_CA_FILE_PATH', text, { about: 'CA of the Redis server' }),
-  redisKeyFile: optionalVariable('REDIS_TLS_KEY_FILE_PATH', text, { about: 'client key for Redis' }),
-  redisCertFile: optionalVariable('REDIS_TLS_CERT_FILE_PATH', text, {
-    about: 'client certificate for Redis',
-  }),
+  ...redisVariables,
 
   twoPhaseTimeoutSeconds: variable(
     'TIGERBEETLE_TWO_PHASE_TIMEOUT_SECONDS',

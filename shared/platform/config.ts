@@ -59,12 +59,6 @@ export class ConfigError extends Error {
   }
 }
 
-export interface LoadedConfig<T> {
-  config: T
-  /** Names of variables that look like ours and are not known: a typo, most likely. Never a failure. */
-  warnings: string[]
-}
-
 /**
  * Reads `env` by `schema`. `checks` states relations between variables. Throws {@link ConfigError} with the whole list.
  * An empty value counts as unset.
@@ -138,6 +132,23 @@ export const url =
   }
 
 export const httpUrl = url('http', 'https')
+
+/** The base of public URLs: no query, no fragment. */
+export const baseUrl: Parse<string> = (value) => {
+  const { search, hash } = new URL(httpUrl(value))
+  if (search !== '' || hash !== '') throw new Error('must be a URL without query and fragment')
+  return value
+}
+
+/** `none`, or a redis: or rediss: URL. */
+export const redisUrl: Parse<string> = (value) => (value === 'none' ? value : url('redis', 'rediss')(value))
+
+/** What a signing secret must at least be: not blank. */
+export const secretText: Parse<string> = (value) => {
+  if (value.trim() === '') throw new Error('must not be blank')
+  return value
+}
+
 export const postgresUrl: Parse<string> = (value) => {
   if (!/^postgres(ql)?:\/\//.test(value)) throw new Error('must start with postgresql://')
   return value

@@ -38,3 +38,9 @@ export { present } from './present.ts'
 export { connectRedis, type Redis, type RedisOptions } from './redis.ts'
 export { createSecretBox, type SecretBox } from './secret-box.ts'
 export { joinSql, rawSql, type Sql, sql, sqlText } from './sql.ts'
+export {
+  adminApiVariables,
+  deployableVariables,
+  redisVariables,
+  signedRequestVariables,
+} from './variables.ts'
