@@ -1,5 +1,5 @@
 import { createDb } from '../../shared/platform/index.ts'
-import { noMovements, readMovements } from '../audit/books.ts'
+import { noMovements, readMovements, readPeers } from '../audit/books.ts'
 
 /** How many packets of an outgoing payment the ledger posted. */
 export async function packetCounts(
@@ -13,4 +13,22 @@ export async function packetCounts(
   } finally {
     await db.close()
   }
+}
+
+/** What A owes B by A's books, and by B's, over all assets in which they are peered: what packets moved. */
+export async function peerTotals(
+  databases: Record<'a' | 'b', { resources: string }>,
+): Promise<{ owes: bigint; isOwed: bigint }> {
+  const netOf = async (name: 'a' | 'b') => {
+    const db = createDb({ connectionString: databases[name].resources, poolSizeMax: 1 })
+    try {
+      const movements = await readMovements(db)
+      return (await readPeers(db))
+        .map(({ id }) => movements.get(id) ?? noMovements)
+        .reduce((sum, { packetCredits, packetDebits }) => sum + packetCredits - packetDebits, 0n)
+    } finally {
+      await db.close()
+    }
+  }
+  return { owes: await netOf('a'), isOwed: -(await netOf('b')) }
 }

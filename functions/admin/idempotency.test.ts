@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { createDb, type DbPool, sql, uuidv7 } from '../../shared/platform/index.ts'
-import { createTestDatabase, testClock } from '../../shared/testing/index.ts'
+import { createTestDatabase, testClock, waitFor } from '../../shared/testing/index.ts'
 import { type IdempotencyContext, IdempotencyRefusal, runOnce, sweepIdempotencyKeys } from './idempotency.ts'
 
 describe('idempotency keys', () => {
@@ -93,6 +93,36 @@ describe('idempotency keys', () => {
       select tenant_id, 'dead', operation, arguments_hash, ${clock.now()}, ${uuidv7()}, expires_at
       from idempotency_keys where key = 'shared' and tenant_id = ${tenantId}`)
     await runOnce(ctx(), request('dead'), run)
+    assert.equal(calls.count, 1)
+  })
+
+  it('keeps the key of a slow request for as long as it runs', async () => {
+    const { calls, run } = counting()
+    const slow = Promise.withResolvers<void>()
+    const first = runOnce(ctx(), request('slow'), async () => {
+      await slow.promise
+      return run()
+    })
+    await waitFor(
+      async () => Number(await db.execute(sql`select from idempotency_keys where key = 'slow'`)) > 0,
+    )
+    clock.advance(60_000)
+    // Until it has said that it lives.
+    await waitFor(async () => {
+      const [lock] = await db.many(
+        (row) => row.locked_until as Date,
+        sql`select locked_until from idempotency_keys where key = 'slow'`,
+      )
+      return lock && lock > clock.now()
+    })
+    const hurried = { ...ctx(), lockMs: 0 }
+    await assert.rejects(
+      runOnce(hurried, request('slow'), run),
+      (error) => error instanceof IdempotencyRefusal && error.code === 'idempotency_in_progress',
+    )
+    slow.resolve()
+    assert.deepEqual(await first, { id: 'thing-1' })
+    assert.deepEqual(await runOnce(ctx(), request('slow'), run), { id: 'thing-1' })
     assert.equal(calls.count, 1)
   })
 

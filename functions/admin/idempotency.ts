@@ -114,8 +114,11 @@ async function acquire(
   return rows === 1
 }
 
-/** Longer than any mutation may take: a slow one must never be overtaken by its own repeat. */
-const LOCK_LEASE_MS = 60_000
+/**
+ * A run holds its key for so long and extends that while it lives, however slow it is: it must not be overtaken by its own repeat.
+ * One that died is waited for no longer than this; what asks again is a wallet with a customer's payment.
+ */
+const LOCK_LEASE_MS = 10_000
 
 const find = (ctx: IdempotencyContext, tenantId: string, key: string): Promise<Entry | undefined> =>
   ctx.db.maybe(
@@ -130,6 +133,15 @@ async function finish<T>(
   run: () => Promise<T>,
 ): Promise<T> {
   let answer: T
+  const extend = () =>
+    ctx.db
+      .execute(
+        sql`update idempotency_keys set locked_until = ${ctx.clock.fromNow(LOCK_LEASE_MS)}
+            where tenant_id = ${claim.tenantId} and key = ${claim.key} and owner = ${claim.owner} and result is null`,
+      )
+      // Without a database nobody else takes the key either.
+      .catch(() => undefined)
+  const extending = setInterval(extend, LOCK_LEASE_MS / 4)
   try {
     answer = await run()
   } catch (error) {
@@ -137,6 +149,8 @@ async function finish<T>(
       delete from idempotency_keys
       where tenant_id = ${claim.tenantId} and key = ${claim.key} and owner = ${claim.owner} and result is null`)
     throw error
+  } finally {
+    clearInterval(extending)
   }
   const stored = JSON.stringify({ answer })
   assert(stored !== undefined, 'answers are JSON')
