@@ -5,7 +5,6 @@ import { type GraphQLField, type GraphQLSchema, getNamedType, isInterfaceType, i
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { signHmac, uuidv7 } from '../../shared/platform/index.ts'
 import { createTenant } from '../../shared/tenants/index.ts'
-import { createTestDatabase } from '../../shared/testing/index.ts'
 import { buildAdminSchema } from './app.ts'
 import { loadAdminConfig } from './config.ts'
 import { startAdmin } from './wiring.ts'
@@ -58,8 +57,11 @@ function selectionOf(type: unknown, depth = DEPTH_MAX): string {
   return `{ ${parts.join(' ') || '__typename'} }`
 }
 
-export async function startTestAdmin(): Promise<TestAdmin> {
-  const database = await createTestDatabase('resources')
+/** `database` is a resource database of the test's own; closing drops it. */
+export async function startTestAdmin(database: {
+  connectionString: string
+  drop(): Promise<void>
+}): Promise<TestAdmin> {
   const operator = { tenantId: uuidv7(), apiSecret: newSecret(), prefix: PUBLIC_URL }
   const environment = {
     NODE_ENV: 'test',

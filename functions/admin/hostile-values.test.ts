@@ -10,6 +10,7 @@ import {
   isRequiredInputField,
 } from 'graphql'
 import { uuidv7 } from '../../shared/platform/index.ts'
+import { createTestDatabase } from '../../shared/testing/index.ts'
 import { rootFields, startTestAdmin, type TestAdmin } from './harness.ts'
 
 const nested = (depth: number): unknown => (depth === 0 ? 1 : { a: nested(depth - 1) })
@@ -79,7 +80,7 @@ describe('hostile values in the Admin API', () => {
   let admin: TestAdmin
   let known: Record<string, unknown>
   before(async () => {
-    admin = await startTestAdmin()
+    admin = await startTestAdmin(await createTestDatabase('resources'))
     const { asset } = (await admin.succeed(admin.operator, 'createAsset', {
       input: { code: 'USD', scale: 2 },
     })) as { asset: { id: string } }

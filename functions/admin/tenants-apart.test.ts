@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { rawSql, uuidv7 } from '../../shared/platform/index.ts'
+import { createTestDatabase } from '../../shared/testing/index.ts'
 import { newSecret, type Party, rootFields, startTestAdmin, type TestAdmin } from './harness.ts'
 
 /** What the victim has, and the other one names. */
@@ -27,7 +28,7 @@ describe('tenants on one node', () => {
   let intruder: Party
   let theirs: Belongings
   before(async () => {
-    admin = await startTestAdmin()
+    admin = await startTestAdmin(await createTestDatabase('resources'))
     victim = await admin.newTenant('victim')
     intruder = await admin.newTenant('intruder')
     theirs = await settle(victim)
