@@ -16,28 +16,26 @@ export interface SeedPlan {
   maxPacketAmount?: bigint
 }
 
+const demoMoney = {
+  assets: [
+    { code: 'USD', scale: 2 },
+    { code: 'EUR', scale: 2 },
+  ],
+  assetLiquidity: 1_000_000_00n,
+  peerLiquidity: 1_000_000_00n,
+  sendingFee: { fixed: 5n, basisPoints: 50 },
+}
+
 export const demoPlan: Record<'a' | 'b', SeedPlan> = {
   a: {
-    assets: [
-      { code: 'USD', scale: 2 },
-      { code: 'EUR', scale: 2 },
-    ],
-    assetLiquidity: 1_000_000_00n,
-    peerLiquidity: 1_000_000_00n,
-    sendingFee: { fixed: 5n, basisPoints: 50 },
+    ...demoMoney,
     customers: [
       { name: 'alice', publicName: 'Alice', assetCode: 'USD' },
       { name: 'amara', publicName: 'Amara', assetCode: 'EUR' },
     ],
   },
   b: {
-    assets: [
-      { code: 'USD', scale: 2 },
-      { code: 'EUR', scale: 2 },
-    ],
-    assetLiquidity: 1_000_000_00n,
-    peerLiquidity: 1_000_000_00n,
-    sendingFee: { fixed: 5n, basisPoints: 50 },
+    ...demoMoney,
     customers: [
       { name: 'bob', publicName: 'Bob', assetCode: 'EUR' },
       { name: 'bahati', publicName: 'Bahati', assetCode: 'USD' },

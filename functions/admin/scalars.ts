@@ -8,6 +8,7 @@ import {
   valueFromASTUntyped,
 } from 'graphql'
 import { AMOUNT_MAX } from '../../shared/money/index.ts'
+import { isObject } from '../../shared/platform/index.ts'
 
 const badInput = (message: string) => new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } })
 
@@ -29,9 +30,8 @@ function toUint8(value: unknown): number {
 }
 
 function toObject(value: unknown): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw badInput('JSONObject must be an object')
-  return value as Record<string, unknown>
+  if (!isObject(value)) throw badInput('JSONObject must be an object')
+  return value
 }
 
 const literalText = (node: ValueNode): unknown => {

@@ -20,13 +20,8 @@ export async function buildAuthApp(ctx: AuthContext): Promise<FastifyInstance> {
     log: ctx.log,
     trustProxy: ctx.trustProxy,
     cors: true,
+    takesAnyMediaType: true,
     ready: () => ctx.ready(),
-  })
-  // Other media types reach the validator, which says why they do not do.
-  app.removeContentTypeParser('text/plain')
-  app.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, (request, body, done) => {
-    request.rawBody = body
-    done(null, undefined)
   })
   app.setErrorHandler((error, _request, reply) => answerError(ctx.log, error, reply))
 

@@ -64,3 +64,13 @@ export function answerError(log: Logger, error: unknown, reply: FastifyReply): F
   const [status, code, description] = INTERNAL
   return reply.status(status).send({ error: { code, description } })
 }
+
+/** As internal listeners do it: the status and its name as text. */
+export function answerErrorAsText(log: Logger, error: unknown, reply: FastifyReply): FastifyReply {
+  const { status } = renderHttpError(error) ?? { status: 500 }
+  if (status >= 500) log.error({ err: error }, 'internal request failed')
+  return reply
+    .status(status)
+    .type('text/plain')
+    .send(status >= 500 ? 'Internal Server Error' : 'Bad Request')
+}

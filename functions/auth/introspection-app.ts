@@ -1,11 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import { createHttpApp } from '../../shared/platform/index.ts'
+import { createHttpApp, isObject } from '../../shared/platform/index.ts'
 import type { WantedAccess } from './access/index.ts'
 import type { AuthContext } from './context.ts'
+import { answerErrorAsText } from './error-answer.ts'
 import { introspectToken } from './tokens/index.ts'
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function parseWanted(value: unknown): WantedAccess | undefined {
   if (!isObject(value) || typeof value.type !== 'string' || !Array.isArray(value.actions)) return undefined
@@ -38,14 +36,7 @@ export function parseIntrospectionRequest(body: unknown): Parameters<typeof intr
 /** For resource servers of this node, on a network of their own; errors are text, as they have always been. */
 export async function buildIntrospectionApp(ctx: AuthContext): Promise<FastifyInstance> {
   const app = await createHttpApp({ log: ctx.log, ready: () => ctx.ready() })
-  app.setErrorHandler((error: { statusCode?: number }, _request, reply) => {
-    const status = error.statusCode ?? 500
-    if (status >= 500) ctx.log.error({ err: error }, 'introspection failed')
-    return reply
-      .status(status)
-      .type('text/plain')
-      .send(status >= 500 ? 'Internal Server Error' : 'Bad Request')
-  })
+  app.setErrorHandler((error, _request, reply) => answerErrorAsText(ctx.log, error, reply))
   app.post('/', async (request, reply) => {
     const asked = parseIntrospectionRequest(request.body)
     if (!asked) return reply.status(400).type('text/plain').send('Bad Request')

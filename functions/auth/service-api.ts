@@ -1,7 +1,14 @@
 import { hash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { createHttpApp, isUuid, parseHmacSignature, verifyHmacDigest } from '../../shared/platform/index.ts'
+import {
+  createHttpApp,
+  isObject,
+  isUuid,
+  parseHmacSignature,
+  verifyHmacDigest,
+} from '../../shared/platform/index.ts'
 import type { AuthContext } from './context.ts'
+import { answerErrorAsText } from './error-answer.ts'
 import { createTenant, deleteTenant, type TenantChange, updateTenant } from './tenants/index.ts'
 
 const SIGNATURE_VERSION = 1
@@ -19,8 +26,6 @@ async function isFromNode(ctx: AuthContext, request: FastifyRequest): Promise<bo
   return await ctx.signatures.nonces.claim(`service-api:${hash('sha256', signature.digest)}`, expiresAt)
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 const isTextOrNothing = (value: unknown) => value === undefined || value === null || isText(value)
 
@@ -44,14 +49,7 @@ const badRequest = (reply: FastifyReply) => reply.status(400).type('text/plain')
 /** Tenants as the node mirrors them here (contracts/open-payments/routes.md §6). */
 export async function buildServiceApiApp(ctx: AuthContext): Promise<FastifyInstance> {
   const app = await createHttpApp({ log: ctx.log, ready: () => ctx.ready() })
-  app.setErrorHandler((error: { statusCode?: number }, _request, reply) => {
-    const status = error.statusCode ?? 500
-    if (status >= 500) ctx.log.error({ err: error }, 'service API failed')
-    return reply
-      .status(status)
-      .type('text/plain')
-      .send(status >= 500 ? 'Internal Server Error' : 'Bad Request')
-  })
+  app.setErrorHandler((error, _request, reply) => answerErrorAsText(ctx.log, error, reply))
   // On each route, not by path: paths have many spellings.
   const signed = {
     preHandler: async (request: FastifyRequest, reply: FastifyReply) => {

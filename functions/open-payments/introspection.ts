@@ -2,6 +2,7 @@ import {
   type Clock,
   createCache,
   type HttpClient,
+  isObject,
   type Logger,
   messageOf,
 } from '../../shared/platform/index.ts'
@@ -35,9 +36,6 @@ export type Introspection =
 
 /** Asks the authorization server about a token. Throws {@link AccessRefusal} `introspection_failed` when it gives no usable answer. */
 export type Introspect = (token: string, access: RequestedAccess) => Promise<Introspection>
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function parseAccess(value: unknown): GrantedAccess {
   if (!isObject(value) || typeof value.type !== 'string' || !Array.isArray(value.actions))

@@ -1,4 +1,4 @@
-import { Fault, type HttpResponse } from '../platform/index.ts'
+import { Fault, type HttpResponse, isObject } from '../platform/index.ts'
 import { RemoteRefusal } from './errors.ts'
 
 export interface RemoteAccess {
@@ -47,9 +47,6 @@ export function wideActions(actions: readonly string[]): string {
 
 export const isFresh = (token: RemoteToken, nowMs: number): boolean =>
   token.expiresAt === undefined || token.expiresAt.getTime() - EXPIRY_MARGIN_MS > nowMs
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function parseJson(body: Buffer): Record<string, unknown> {
   try {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { parse } from 'yaml'
-import { assert } from '../platform/index.ts'
+import { assert, isObject } from '../platform/index.ts'
 
 /** Documents of the Open Payments specifications, named as their files are. */
 export type SpecName = 'auth-server' | 'resource-server' | 'wallet-address-server'
@@ -32,9 +32,6 @@ export interface Spec {
 
 /** No URL, amount, date or address of the protocol is longer; the specifications' patterns are quadratic in the length. */
 const TEXT_LENGTH_MAX = 8192
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function resolvePointer(document: unknown, reference: string): unknown {
   assert(reference.startsWith('#/'), 'references stay inside their document', reference)

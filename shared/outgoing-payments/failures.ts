@@ -1,7 +1,7 @@
 import { Fault, type Logger, Refusal } from '../platform/index.ts'
 import { type ReceiverClosed, ReceiverRefusal, type ReceiverRefusalCode } from '../receivers/index.ts'
 
-/** Why an attempt to send failed. Codes are stable (docs/errors.md); the connector adds its own. */
+/** Why an attempt to send failed. Codes are stable; the connector adds its own. */
 export type FailureCode =
   | 'quote_expired'
   | ReceiverClosed

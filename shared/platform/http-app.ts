@@ -19,6 +19,8 @@ export interface HttpAppOptions {
   bodyLimit?: number
   /** `Access-Control-Allow-Origin: *`, as every public listener answers. */
   cors?: boolean
+  /** Bodies of any media type arrive, unparsed unless JSON: a validator behind says what is wrong with them. */
+  takesAnyMediaType?: boolean
   /** Throws when a dependency is away: `/healthz` and `/readyz` then answer 500 and 503. */
   ready?: () => Promise<void>
 }
@@ -58,6 +60,14 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
       }
     },
   )
+
+  if (options.takesAnyMediaType) {
+    app.removeContentTypeParser('text/plain')
+    app.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, (request, body, done) => {
+      request.rawBody = body
+      done(null, undefined)
+    })
+  }
 
   app.get('/livez', async (_request, reply) => reply.type('text/plain').send('OK'))
   const ready =

@@ -21,6 +21,7 @@ export { type HmacSignature, parseHmacSignature, signHmac, verifyHmacDigest } fr
 export { createHttpApp, type HttpAppOptions, listenOn } from './http-app.ts'
 export { createTrustedHttp, type HttpClient, type HttpRequest, type HttpResponse } from './http-client.ts'
 export { bytesToUuid, deriveId, isUuid, uuidv7 } from './ids.ts'
+export { isObject } from './is-object.ts'
 export { createListener, type Listener } from './listener.ts'
 export { createLogger, type Logger, type LogLevel, silentLogger } from './log.ts'
 export { MigrationMismatch, migrate, PendingMigrations } from './migrations.ts'

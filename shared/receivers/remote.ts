@@ -78,38 +78,39 @@ async function authServerOf(ctx: ReceiverContext, receiver: ReceiverUrl): Promis
   })
 }
 
-export async function readRemote(
-  ctx: ReceiverContext,
-  input: { tenantId: string; receiver: ReceiverUrl },
-): Promise<Receiver> {
-  return await reach(async () => {
-    const response = await ctx.grants.request({
-      tenantId: input.tenantId,
-      authServer: await authServerOf(ctx, input.receiver),
-      access: { type: INCOMING_PAYMENT, actions: ['read-all'] },
-      method: 'GET',
-      url: input.receiver.url,
-    })
-    checkStatus(response, {})
-    // The URL that was asked for is the one that is paid, whatever name the other node uses for itself.
-    return { ...parseReceiver(response.body), url: input.receiver.url }
-  })
+interface RemoteInput {
+  tenantId: string
+  receiver: ReceiverUrl
 }
 
-export async function completeRemote(
+export const readRemote = (ctx: ReceiverContext, input: RemoteInput): Promise<Receiver> =>
+  askRemote(ctx, input, { action: 'read-all', method: 'GET', url: input.receiver.url, meanings: {} })
+
+export const completeRemote = (ctx: ReceiverContext, input: RemoteInput): Promise<Receiver> =>
+  askRemote(ctx, input, {
+    action: 'complete',
+    method: 'POST',
+    url: `${input.receiver.url}/complete`,
+    meanings: { 409: 'receiver_wrong_state' },
+  })
+
+async function askRemote(
   ctx: ReceiverContext,
-  input: { tenantId: string; receiver: ReceiverUrl },
+  { tenantId, receiver }: RemoteInput,
+  request: { action: string; method: 'GET' | 'POST'; url: string; meanings: Meanings },
 ): Promise<Receiver> {
+  const { action, method, url, meanings } = request
   return await reach(async () => {
     const response = await ctx.grants.request({
-      tenantId: input.tenantId,
-      authServer: await authServerOf(ctx, input.receiver),
-      access: { type: INCOMING_PAYMENT, actions: ['complete'] },
-      method: 'POST',
-      url: `${input.receiver.url}/complete`,
+      tenantId,
+      authServer: await authServerOf(ctx, receiver),
+      access: { type: INCOMING_PAYMENT, actions: [action] },
+      method,
+      url,
     })
-    checkStatus(response, { 409: 'receiver_wrong_state' })
-    return { ...parseReceiver(response.body), url: input.receiver.url }
+    checkStatus(response, meanings)
+    // The URL that was asked for is the one that is paid, whatever name the other node uses for itself.
+    return { ...parseReceiver(response.body), url: receiver.url }
   })
 }
 
