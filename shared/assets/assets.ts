@@ -18,7 +18,6 @@ import {
   selectAssetByCodeAndScale,
   selectAssets,
   selectAssetsAfter,
-  selectFee,
   selectFees,
   selectLatestFee,
   setThresholds,
@@ -212,8 +211,6 @@ export async function findLatestFee(
   }))
   return kept.fee
 }
-
-export const findFee = (ctx: { db: Db }, id: string): Promise<Fee | undefined> => selectFee(ctx.db, id)
 
 export const listFees = (ctx: { db: Db }, assetId: string, page: Page): Promise<Paged<Fee>> =>
   selectFees(ctx.db, assetId, page)

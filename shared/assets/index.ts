@@ -11,7 +11,6 @@ export {
   ensureAssetAccounts,
   findAsset,
   findAssetByCodeAndScale,
-  findFee,
   findLatestFee,
   getAsset,
   getAssetLiquidity,

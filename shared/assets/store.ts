@@ -147,9 +147,6 @@ export const selectLatestFee = (db: Db, assetId: string, type: FeeType): Promise
       order by f.created_at desc, f.id desc limit 1`,
   )
 
-export const selectFee = (db: Db, id: string): Promise<Fee | undefined> =>
-  db.maybe(toFee, sql`select ${feeColumns} from fees f where f.id = ${id}`)
-
 export const selectFees = (db: Db, assetId: string, page: Page): Promise<Paged<Fee>> =>
   listPage(
     db,

@@ -14,7 +14,7 @@ export {
 export { type ClientKeys, createClientKeys } from './client-keys.ts'
 export { SignatureRefusal, type SignatureRefusalCode } from './errors.ts'
 export { importJwk, type Jwk, jwkOf, jwkThumbprint, parseJwk } from './jwk.ts'
-export { createMemoryNonces, type NonceStore } from './nonces.ts'
+export type { NonceStore } from './nonces.ts'
 export { type SignedHeaders, signRequest } from './sign-request.ts'
 export { type ParsedSignature, parseSignatureInput, type RequestHeaders } from './signature-input.ts'
 export { publicHostsOf, type TargetUriOptions, targetUri } from './target-uri.ts'

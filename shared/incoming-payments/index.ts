@@ -30,7 +30,6 @@ export {
   incomingPaymentAccount,
   incomingPaymentStates,
   incomingPaymentUrl,
-  parseIncomingPaymentUrl,
   type ReceivingPayment,
   toWebhookData,
 } from './model.ts'

@@ -179,15 +179,3 @@ export const incomingPaymentUrl = (
   openPaymentsUrl: string,
   payment: { id: string; tenantId: string },
 ): string => `${withoutSlash(openPaymentsUrl)}/${payment.tenantId}/incoming-payments/${payment.id}`
-
-/** Reads a URL of this node's own; `undefined` for anybody else's. Host and tenant count, unlike in Rafiki. */
-export function parseIncomingPaymentUrl(
-  openPaymentsUrl: string,
-  url: string,
-): { tenantId: string; id: string } | undefined {
-  const prefix = `${withoutSlash(openPaymentsUrl)}/`
-  if (!url.toLowerCase().startsWith(prefix.toLowerCase())) return undefined
-  const uuid = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'
-  const match = new RegExp(`^(${uuid})/incoming-payments/(${uuid})$`, 'i').exec(url.slice(prefix.length))
-  return match?.[1] && match[2] ? { tenantId: match[1].toLowerCase(), id: match[2].toLowerCase() } : undefined
-}

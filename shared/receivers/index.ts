@@ -16,7 +16,6 @@ export {
   type CreateReceiverInput,
   completeReceiver,
   createReceiver,
-  findReceiver,
   getReceiver,
   getRecentReceiver,
   type ReceiverInput,

@@ -67,19 +67,6 @@ function recentReceivers(ctx: ReceiverContext): Cache {
 
 const recentKey = ({ tenantId, url }: ReceiverInput) => `${tenantId} ${url}`
 
-/** As {@link getReceiver}; `undefined` only when there is no such incoming payment. */
-export async function findReceiver(
-  ctx: ReceiverContext,
-  input: ReceiverInput,
-): Promise<Receiver | undefined> {
-  try {
-    return await getReceiver(ctx, input)
-  } catch (error) {
-    if (error instanceof ReceiverRefusal && error.code === 'unknown_receiver') return undefined
-    throw error
-  }
-}
-
 /** Any tenant's: who knows the URL may pay it, as over Open Payments. A tenant segment that is there must be the owner's. */
 async function findLocal(ctx: ReceiverContext, receiver: ReceiverUrl): Promise<IncomingPayment | undefined> {
   const scope = receiver.tenantId === undefined ? 'all' : { tenantId: receiver.tenantId }

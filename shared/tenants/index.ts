@@ -40,7 +40,6 @@ export {
   deleteTenant,
   ensureOperatorTenant,
   findTenant,
-  findTenantEvenDeleted,
   getTenant,
   listTenants,
   setTenantSettings,

@@ -51,10 +51,6 @@ export async function getTenant(ctx: ReadContext, id: string): Promise<Tenant> {
   return tenant
 }
 
-/** Uncached and with deleted tenants: what the operator sees. */
-export const findTenantEvenDeleted = (ctx: Pick<ReadContext, 'db' | 'secretBox'>, id: string) =>
-  selectTenant(ctx, id)
-
 /** All tenants, deleted ones included (the operator's list). */
 export const listTenants = (ctx: Pick<ReadContext, 'db' | 'secretBox'>, page: Page): Promise<Paged<Tenant>> =>
   selectTenants(ctx, page)
