@@ -97,6 +97,22 @@ describe('payments when something is wrong', { concurrency: 3 }, () => {
       assert.equal((await getOutgoing(banks.a, id)).sentAmount.value, '550')
     }))
 
+  it('pays once when the peer has the packet and its answer is lost on the way', () =>
+    withProxy({}, async (banks, proxy) => {
+      const payer = banks.side('a', 'alice')
+      const payee = banks.side('b', 'bob')
+      // One receiver wants a certain amount, the other takes what comes.
+      for (const receiveValue of [500n, undefined]) {
+        const plan = { payer, payee, timeoutMs, ...(receiveValue !== undefined && { receiveValue }) }
+        const receiverUrl = await createReceiver(plan)
+        const quote = await createQuote({ ...plan, ...(!receiveValue && { debitValue: 556n }) }, receiverUrl)
+        proxy.behave({ kind: 'losing', answers: 2 })
+        const id = await createOutgoingPayment(plan, quote.id)
+        await payer.journal.wait('outgoing_payment.completed', id, timeoutMs)
+        assert.equal((await getOutgoing(banks.a, id)).sentAmount.value, '550')
+      }
+    }))
+
   it('refuses a cross-currency quote while rates are away; same currency goes on', () =>
     withBanks({ environments: { a: { EXCHANGE_RATES_URL: 'http://127.0.0.1:9/rates' } } }, async (banks) => {
       const payer = banks.side('a', 'alice')

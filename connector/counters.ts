@@ -10,6 +10,8 @@ export const counterNames = [
   'packets_fulfilled',
   'packets_rejected',
   'packets_forwarded',
+  /** Times that the same packet was sent again, because its answer was lost on the way. */
+  'packets_repeated',
   'packets_delivered',
   'duplicate_packets',
   /** Times that the progress of an incoming payment could not be recorded at once. */

@@ -8,6 +8,8 @@ export type PeerBehaviour =
   | { kind: 'down' }
   /** The request reaches the peer; its answer comes so much later. */
   | { kind: 'slow'; delayMs: number }
+  /** The request reaches the peer and is answered, but the connection breaks before the answer has come through; so many times. */
+  | { kind: 'losing'; answers: number }
 
 export interface PeerProxy {
   url: string
@@ -51,8 +53,13 @@ export async function startPeerProxy(target: () => string): Promise<PeerProxy> {
         body: Buffer.concat(chunks),
       })
       const body = Buffer.from(await answer.body.arrayBuffer())
+      if (current.kind === 'losing' && current.answers > 0) {
+        current.answers--
+        outgoing.destroy()
+        return
+      }
       if (current.kind === 'slow') await new Promise((resolve) => setTimeout(resolve, current.delayMs))
-      outgoing.writeHead(answer.statusCode, { 'content-type': 'application/octet-stream' }).end(body)
+      outgoing.writeHead(answer.statusCode, answer.headers).end(body)
     }
     forward().catch(() => outgoing.destroy())
   })

@@ -17,6 +17,12 @@ export interface PacketServerOptions {
   log: Logger
 }
 
+/**
+ * Tells peers that a packet may be sent again when its answer was lost: it is delivered once and answered as before. With every
+ * answer, and with the HTTP 500 that stands for none.
+ */
+export const REPEATS_HEADER = 'ilp-repeats'
+
 /** 32 KiB of data, an address and the rest; anything larger is no packet. */
 const BODY_SIZE_MAX = 64 * 1024
 
@@ -51,7 +57,10 @@ async function answerPacket(
     const reply = await options.pipeline.receive(accountOf(peer, options.packetsPerMinute), body)
     octets(response, reply.bytes ?? serializeReply(reply))
   } catch (error) {
-    if (error instanceof AnswerUnknown) return text(response, 500, 'the outcome of this packet is not known')
+    if (error instanceof AnswerUnknown) {
+      response.setHeader(REPEATS_HEADER, 'known')
+      return text(response, 500, 'the outcome of this packet is not known')
+    }
     if (!(error instanceof InvalidPacket)) throw error
     const reject = createReject('F01', { triggeredBy: options.ilpAddress, message: error.message })
     octets(response, serializeReject(reject))
@@ -85,6 +94,10 @@ function isPacketType(contentType: string | undefined): boolean {
 }
 
 function octets(response: ServerResponse, body: Buffer): void {
-  response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': body.length })
+  response.writeHead(200, {
+    'Content-Type': 'application/octet-stream',
+    'Content-Length': body.length,
+    [REPEATS_HEADER]: 'known',
+  })
   response.end(body)
 }

@@ -2,6 +2,7 @@ import { Agent, type Dispatcher } from 'undici'
 import { Fault, type HttpClient, messageOf } from '../../shared/platform/index.ts'
 import type { PeerTransport } from '../pipeline/index.ts'
 import type { Peer } from '../routing/index.ts'
+import { REPEATS_HEADER } from './packet-server.ts'
 
 export interface PeerTransportOptions {
   /** Peers of other tenants than the operator are not the node's own choice: their endpoints go through the guarded client. */
@@ -32,6 +33,8 @@ export function createPeerTransport(
     headersTimeout: 0,
     bodyTimeout: 0,
   })
+  // Endpoints whose last answer said so. As many as there are peers.
+  const knowRepeats = new Set<string>()
   // Peers are rebuilt at every change, so what hangs on one is forgotten with it.
   const targets = new WeakMap<Peer, Target>()
   const targetOf = (peer: Peer): Target => {
@@ -45,7 +48,7 @@ export function createPeerTransport(
 
   return {
     async post(peer, body, timeoutMs) {
-      if (options.isTrusted(peer)) return await dispatch(agent, targetOf(peer), body, timeoutMs)
+      if (options.isTrusted(peer)) return await dispatch(agent, targetOf(peer), body, timeoutMs, knowRepeats)
       const response = await options.guarded.request({
         method: 'POST',
         url: peer.endpoint,
@@ -81,17 +84,31 @@ function toTarget(peer: Peer): Target {
   }
 }
 
-const answered = (status: number) =>
-  new Fault('peer_refused', { retryable: true, message: `the peer answered HTTP ${status}` })
+const answered = (status: number, isLost = false) =>
+  new Fault(isLost ? 'answer_lost' : 'peer_refused', {
+    retryable: true,
+    message: `the peer answered HTTP ${status}`,
+  })
 
-const connectionFailed = (error: unknown) =>
-  new Fault('connection_failed', { retryable: true, message: messageOf(error), cause: error })
+const connectionFailed = (error: unknown, isLost = false) =>
+  new Fault(isLost ? 'answer_lost' : 'connection_failed', {
+    retryable: true,
+    message: messageOf(error),
+    cause: error,
+  })
 
-function dispatch(agent: Agent, target: Target, body: Buffer, timeoutMs: number): Promise<Buffer> {
+function dispatch(
+  agent: Agent,
+  target: Target,
+  body: Buffer,
+  timeoutMs: number,
+  knowRepeats: Set<string>,
+): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const chunks: Buffer[] = []
   let size = 0
   let running: Dispatcher.DispatchController | undefined
+  const endpoint = target.origin + target.path
   const fail = (fault: Fault) => {
     clearTimeout(timer)
     reject(fault)
@@ -105,8 +122,11 @@ function dispatch(agent: Agent, target: Target, body: Buffer, timeoutMs: number)
     onRequestStart(controller) {
       running = controller
     },
-    onResponseStart(_controller, status) {
-      if (status < 200 || status > 299) fail(answered(status))
+    onResponseStart(_controller, status, headers) {
+      const knows = headers[REPEATS_HEADER] === 'known'
+      if (knows) knowRepeats.add(endpoint)
+      else if (status === 200) knowRepeats.delete(endpoint)
+      if (status < 200 || status > 299) fail(answered(status, knows))
     },
     onResponseData(_controller, chunk) {
       size += chunk.length
@@ -120,7 +140,8 @@ function dispatch(agent: Agent, target: Target, body: Buffer, timeoutMs: number)
       resolve(chunks.length === 1 && first ? first : Buffer.concat(chunks))
     },
     onResponseError(_controller, error) {
-      fail(connectionFailed(error))
+      // Before a request has begun on a connection nothing can have arrived.
+      fail(connectionFailed(error, running !== undefined && knowRepeats.has(endpoint)))
     },
   }
   try {

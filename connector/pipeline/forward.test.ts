@@ -214,6 +214,8 @@ test('what the next hop does wrong becomes T00 or F05, and the money is free aga
     assert.deepEqual(rejected(await post()), { code, message })
     assert.deepEqual(await balances(), [1000n, 0n])
   }
+  // A hop that does not say that it knows repeats would take one for another packet.
+  assert.equal(hop.requests.length, answers.length)
 })
 
 test('money that is not there is T04, and says whose', async () => {
