@@ -1,6 +1,6 @@
 import type { HttpClient } from '../../shared/platform/index.ts'
 import { type ConsumeContext, type Consumer, consumeJobs } from '../../shared/queue/index.ts'
-import { deliverWebhook, type WebhookRecipient } from '../../shared/webhooks/index.ts'
+import { deliverWebhook, loadDelivery, type WebhookRecipient } from '../../shared/webhooks/index.ts'
 
 /**
  * Deliveries in flight for each of WEBHOOK_WORKERS. In Rafiki a worker is one delivery at a time; here it is a share of one
@@ -25,6 +25,7 @@ export const consumeWebhooks = (
   consumeJobs(ctx, {
     queue: 'webhooks',
     handler: (job) => deliverWebhook({ ...ctx, http: ctx.trustedHttp }, job),
+    load: loadDelivery,
     concurrency: options.workers * DELIVERIES_PER_WORKER,
     concurrencyPerTenant: options.workers * DELIVERIES_PER_TENANT_AND_WORKER,
     idleMs: options.idleMs,

@@ -1,6 +1,6 @@
 import { type Clock, type Db, type Listener, type Logger, messageOf } from '../platform/index.ts'
 import { createGate } from './gate.ts'
-import type { Job, JobHandler, JobResult, QueueName } from './model.ts'
+import type { Job, JobHandler, JobResult, LoadWithClaim, QueueName } from './model.ts'
 import { runJob } from './run-job.ts'
 import { claimJobs, extendLeases, finishJobs, JOBS_CHANNEL } from './store.ts'
 
@@ -14,6 +14,8 @@ export interface ConsumeContext {
 export interface ConsumeOptions {
   queue: QueueName
   handler: JobHandler
+  /** Saves the handler a query of its own. */
+  load?: LoadWithClaim
   /** Jobs in flight at most. */
   concurrency: number
   /** Jobs in flight of one tenant at most. Default: no limit below `concurrency`. */
@@ -80,6 +82,7 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
       leaseSeconds,
       tenantLimit,
       busyTenants: new Map(places),
+      ...(options.load && { load: options.load }),
     })
     for (const { tenantId } of claim.jobs) places.set(tenantId, (places.get(tenantId) ?? tenantLimit) - 1)
     moreIsDue = claim.more

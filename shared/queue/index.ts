@@ -6,7 +6,7 @@
  */
 export { type ConsumeContext, type ConsumeOptions, type Consumer, consumeJobs } from './consume-jobs.ts'
 export { LeaseLost } from './errors.ts'
-export type { Job, JobHandler, JobOutcome, NewJob, QueueName } from './model.ts'
+export type { Job, JobHandler, JobOutcome, LoadWithClaim, NewJob, QueueName } from './model.ts'
 export { handleBatch } from './run-job.ts'
 export {
   enqueueJob,

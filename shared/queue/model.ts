@@ -1,3 +1,5 @@
+import type { Row, Sql } from '../platform/index.ts'
+
 export type QueueName = 'outgoing-payments' | 'incoming-payments' | 'webhooks'
 
 /** A piece of work under a lease. Carries ids only: the handler reads the row that it is about. */
@@ -11,7 +13,15 @@ export interface Job {
   leaseToken: bigint
   /** How often the job had been asked for when it was claimed. Asked for again meanwhile: it runs once more. */
   requested: bigint
+  /** What {@link LoadWithClaim} read. */
+  loaded?: Row
 }
+
+/**
+ * A query that finds what a job is about, by `claimed.key`; it runs in the statement that claims. Its columns must not have the
+ * names of a job's.
+ */
+export type LoadWithClaim = Sql
 
 export interface NewJob {
   queue: QueueName

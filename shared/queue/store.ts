@@ -1,6 +1,6 @@
 import { type Db, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
 import { LeaseLost } from './errors.ts'
-import type { Job, JobOutcome, JobResult, NewJob, QueueName } from './model.ts'
+import type { Job, JobOutcome, JobResult, LoadWithClaim, NewJob, QueueName } from './model.ts'
 
 export const JOBS_CHANNEL = 'upesi_jobs'
 
@@ -101,6 +101,7 @@ export async function claimJobs(
     tenantLimit: number
     /** Tenants with jobs in flight, and how many more each may have. */
     busyTenants: ReadonlyMap<string | undefined, number>
+    load?: LoadWithClaim
   },
 ): Promise<Claim> {
   const { queue, now, limit } = input
@@ -139,15 +140,18 @@ export async function claimJobs(
       from locked where j.queue = ${queue} and j.key = locked.key
       returning j.queue, j.key, j.tenant_id, j.attempts, j.lease_token, j.requested, j.run_at
     )
-    select claimed.*, summary.candidates, summary.next_ms
+    select claimed.*, loaded.*, summary.candidates, summary.next_ms
     from (
       select (select count(*) from candidates)::int as candidates,
              (select extract(epoch from min(run_at) - ${dueBy})::float8 * 1000 from waiting where not due) as next_ms
     ) summary
     left join claimed on true
+    left join lateral (${input.load ?? rawSql('select')} limit 1) loaded on true
     order by claimed.run_at, claimed.key`,
   )
-  const jobs = rows.filter((row) => row.key !== null).map(toJob)
+  const jobs = rows
+    .filter((row) => row.key !== null)
+    .map((row) => (input.load ? { ...toJob(row), loaded: row } : toJob(row)))
   const { candidates, next_ms: nextMs } = rows[0] as Row
   return {
     jobs,

@@ -35,7 +35,7 @@ const done: JobOutcome = { status: 'done' }
  * repeats by its id: the process may die between their answer and our record.
  */
 export async function deliverWebhook(ctx: Context, job: Job): Promise<JobOutcome> {
-  const delivery = await findDelivery(ctx.db, job.key)
+  const delivery = await findDelivery(ctx.db, job)
   if (!delivery || delivery.state !== 'pending') return done
   if (delivery.isAhead) return { status: 'retry', at: ctx.clock.fromNow(ORDER_WAIT_MS) }
   const recipient = await ctx.recipients(delivery.recipientTenantId)

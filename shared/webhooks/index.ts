@@ -19,6 +19,7 @@ export {
   findPaymentEvents,
   insertEvent,
   listEvents,
+  loadDelivery,
   notifyDeliveries,
   recordEvent,
 } from './store.ts'

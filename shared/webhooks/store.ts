@@ -18,6 +18,7 @@ import {
   type Job,
   type JobOutcome,
   LeaseLost,
+  type LoadWithClaim,
   leaseColumns,
   notifyJobs,
   outcomeOf,
@@ -164,19 +165,10 @@ export function listEvents(db: Db, filter: EventFilter): Promise<Paged<WebhookEv
  */
 const ORDER_SECONDS_MAX = 60
 
-/** A delivery with what to send. */
-export const findDelivery = (db: Db, id: string): Promise<WebhookDelivery | undefined> =>
-  db.maybe(
-    (row): WebhookDelivery => ({
-      id: row.id,
-      state: row.state,
-      recipientTenantId: row.recipient_tenant_id,
-      attempts: row.attempts,
-      event: { id: row.event_id, type: row.type, data: row.data },
-      isAhead: row.is_ahead,
-    }),
-    sql`
-    select d.id, d.state, d.recipient_tenant_id, d.attempts, e.id as event_id, e.type, e.data,
+/** For a consumer of this queue: what {@link findDelivery} would otherwise have to ask for. */
+export const loadDelivery: LoadWithClaim = sql`
+    select d.id as delivery_id, d.state as delivery_state, d.recipient_tenant_id, d.attempts as delivery_attempts,
+      e.id as event_id, e.type as event_type, e.data as event_data,
       d.attempts = 0 and exists (
         select 1 from webhook_events earlier
         join webhook_deliveries untried on untried.event_id = earlier.id
@@ -186,8 +178,25 @@ export const findDelivery = (db: Db, id: string): Promise<WebhookDelivery | unde
           and untried.recipient_tenant_id = d.recipient_tenant_id and untried.state = 'pending' and untried.attempts = 0
       ) as is_ahead
     from webhook_deliveries d join webhook_events e on e.id = d.event_id
-    where d.id = ${id}`,
+    where d.id = claimed.key`
+
+const toDelivery = (row: Row): WebhookDelivery => ({
+  id: row.delivery_id,
+  state: row.delivery_state,
+  recipientTenantId: row.recipient_tenant_id,
+  attempts: row.delivery_attempts,
+  event: { id: row.event_id, type: row.event_type, data: row.event_data },
+  isAhead: row.is_ahead,
+})
+
+/** A delivery with what to send: from the claim where that loaded it, otherwise read now. */
+export async function findDelivery(db: Db, job: Job): Promise<WebhookDelivery | undefined> {
+  if (job.loaded) return job.loaded.delivery_id === null ? undefined : toDelivery(job.loaded)
+  return await db.maybe(
+    toDelivery,
+    sql`select loaded.* from (select ${job.key}::uuid as key) as claimed cross join lateral (${loadDelivery}) loaded`,
   )
+}
 
 export interface DeliveryAttempt {
   state: WebhookDelivery['state']

@@ -11,7 +11,7 @@ import {
 } from '../platform/index.ts'
 import { consumeJobs } from '../queue/index.ts'
 import { createTestDatabase, startTestHttpServer, waitFor } from '../testing/index.ts'
-import { deliverWebhook, recordEvent } from './index.ts'
+import { deliverWebhook, loadDelivery, recordEvent } from './index.ts'
 
 const EVENTS = 5_000
 const IN_FLIGHT = 16
@@ -38,6 +38,7 @@ async function measure(answerMs: number, events: number): Promise<void> {
     { db, listener, clock: systemClock, log: silentLogger },
     {
       queue: 'webhooks',
+      load: loadDelivery,
       handler: (job) => deliverWebhook(ctx, job),
       concurrency: 256,
       concurrencyPerTenant: IN_FLIGHT,

@@ -26,7 +26,7 @@ import {
 } from '../testing/index.ts'
 import { deliverWebhook } from './deliver-webhook.ts'
 import { nextAttemptMs, type WebhookRecipient } from './model.ts'
-import { findEvent, findPaymentEvent, listEvents, recordEvent } from './store.ts'
+import { findEvent, findPaymentEvent, listEvents, loadDelivery, recordEvent } from './store.ts'
 
 const tenantId = deriveId('tenant', 1)
 const otherTenantId = deriveId('tenant', 2)
@@ -107,6 +107,7 @@ function work(
     { db: pool, listener, clock, log: silentLogger },
     {
       queue: 'webhooks',
+      load: loadDelivery,
       handler: (job) => deliverWebhook(ctx, job),
       concurrency: 16,
       idleMs: 20,
