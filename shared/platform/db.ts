@@ -35,6 +35,9 @@ export interface DbOptions {
   log?: Logger
 }
 
+/** Opening a connection costs both sides some milliseconds, and it plans every statement anew: not worth it between two bursts. */
+const IDLE_MS_MAX = 300_000
+
 const INT8 = 20
 const NUMERIC = 1700
 const INT8_ARRAY = 1016
@@ -133,6 +136,7 @@ export function createDb(options: DbOptions): DbPool {
     max: options.poolSizeMax ?? 10,
     types,
     connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: IDLE_MS_MAX,
     ...(options.applicationName && { application_name: options.applicationName }),
   })
   // An idle connection that breaks must not end the process; the next query opens another.

@@ -52,11 +52,31 @@ async function unlessAborted<T>(pending: Promise<T>, signal: AbortSignal): Promi
   }
 }
 
+/** Aborts after `timeoutMs`, or with the caller's signal. Unlike AbortSignal.timeout it leaves nothing behind that fires after the answer. */
+function deadlineOf({ timeoutMs, signal: given }: HttpRequest) {
+  const controller = new AbortController()
+  let timedOut = false
+  const timer = setTimeout(() => {
+    timedOut = true
+    controller.abort(new DOMException('the request took too long', 'TimeoutError'))
+  }, timeoutMs)
+  const onAbort = () => controller.abort(given?.reason)
+  if (given?.aborted) onAbort()
+  else given?.addEventListener('abort', onAbort, { once: true })
+  return {
+    signal: controller.signal,
+    isTimedOut: () => timedOut,
+    release() {
+      clearTimeout(timer)
+      given?.removeEventListener('abort', onAbort)
+    },
+  }
+}
+
 /** Reads the body up to the limit and turns undici's errors into faults. Shared by the trusted and the guarded client. */
 export async function exchange(dispatcher: Agent, input: HttpRequest): Promise<HttpResponse> {
   const sizeMax = input.responseSizeMax ?? RESPONSE_SIZE_MAX
-  const timeout = AbortSignal.timeout(input.timeoutMs)
-  const signal = input.signal ? AbortSignal.any([input.signal, timeout]) : timeout
+  const { signal, isTimedOut, release } = deadlineOf(input)
   try {
     const pending = request(input.url, {
       dispatcher,
@@ -83,7 +103,7 @@ export async function exchange(dispatcher: Agent, input: HttpRequest): Promise<H
   } catch (error) {
     if (error instanceof Fault) throw error
     const host = URL.canParse(input.url) ? new URL(input.url).host : 'an invalid URL'
-    if (timeout.aborted)
+    if (isTimedOut())
       throw new Fault('request_timeout', {
         retryable: true,
         message: `no answer from ${host} within ${input.timeoutMs} ms`,
@@ -95,6 +115,8 @@ export async function exchange(dispatcher: Agent, input: HttpRequest): Promise<H
       message: `${host}: ${messageOf(error)}`,
       cause: error,
     })
+  } finally {
+    release()
   }
 }
 
