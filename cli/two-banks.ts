@@ -6,7 +6,7 @@ import type { Side } from './payment.ts'
 import { demoPlan, type SeededBank, type SeedPlan, seedBank } from './seed.ts'
 
 /** Prices that both banks' rates services give, as decimal text: one unit of the first in units of the second. */
-export const demoRates: Record<string, Record<string, string>> = {
+const demoRates: Record<string, Record<string, string>> = {
   USD: { EUR: '0.91' },
   EUR: { USD: '1.0989' },
 }

@@ -39,7 +39,7 @@ export interface Rates {
 }
 
 /** How old a price may get in an outage, in lifetimes: five times 15 s. */
-export const STALE_LIFETIMES = 5
+const STALE_LIFETIMES = 5
 /** After this part of its life an entry is fetched anew while it still serves. */
 const REFRESH_AFTER = 2 / 3
 /** During an outage the service is asked again this often. */

@@ -9,7 +9,7 @@ export interface Cursor {
 
 export const cursorOver = (bytes: Buffer): Cursor => ({ bytes, offset: 0 })
 
-export function readBytes(cursor: Cursor, length: number): Buffer {
+function readBytes(cursor: Cursor, length: number): Buffer {
   const end = cursor.offset + length
   if (end > cursor.bytes.length) throw new InvalidStreamPacket('packet ends too early')
   const bytes = cursor.bytes.subarray(cursor.offset, end)
@@ -62,7 +62,7 @@ export function readVarUint(cursor: Cursor, saturate = false): bigint {
 const byteLimits = Array.from({ length: 8 }, (_, index) => 2n ** BigInt(8 * (index + 1)))
 
 /** Bytes that the value needs: 1 to 8, and 9 for what does not fit into 64 bits. */
-export function varUintBytes(value: bigint): number {
+function varUintBytes(value: bigint): number {
   let bytes = 1
   for (const limit of byteLimits) {
     if (value < limit) return bytes

@@ -68,7 +68,7 @@ const probeFailed = (message: string, reject?: IlpReject): ProbeFailed =>
   })
 
 /** The attempt after one that a connector rejected. Throws {@link ProbeFailed} where no other amount can do better. */
-export function nextAttempt(attempt: Attempt, reject: IlpReject): Attempt {
+function nextAttempt(attempt: Attempt, reject: IlpReject): Attempt {
   const { code } = reject
   const told = code === 'F08' ? parseAmountTooLarge(reject.data) : undefined
   if (told) {

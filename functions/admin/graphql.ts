@@ -62,7 +62,7 @@ function createDocuments(schema: GraphQLSchema, introspection: boolean) {
 }
 
 /** True when the operation that would run is a mutation; malformed documents are not. */
-export function isMutation(document: DocumentNode, operationName: unknown): boolean {
+function isMutation(document: DocumentNode, operationName: unknown): boolean {
   return document.definitions.some(
     (definition) =>
       definition.kind === 'OperationDefinition' &&

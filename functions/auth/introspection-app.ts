@@ -19,7 +19,7 @@ function parseWanted(value: unknown): WantedAccess | undefined {
 }
 
 /** `undefined` for a request that says nothing sensible. `tenant` is ours: a resource server may name its own. */
-export function parseIntrospectionRequest(body: unknown): Parameters<typeof introspectToken>[1] | undefined {
+function parseIntrospectionRequest(body: unknown): Parameters<typeof introspectToken>[1] | undefined {
   if (!isObject(body) || typeof body.access_token !== 'string') return undefined
   if (body.tenant !== undefined && typeof body.tenant !== 'string') return undefined
   const items = body.access ?? []

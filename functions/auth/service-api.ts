@@ -30,7 +30,7 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 const isTextOrNothing = (value: unknown) => value === undefined || value === null || isText(value)
 
 /** Members of a tenant that the node may send; `undefined` when one is not what it should be. */
-export function parseTenantChange(body: unknown): TenantChange | undefined {
+function parseTenantChange(body: unknown): TenantChange | undefined {
   if (!isObject(body)) return undefined
   const { apiSecret, idpConsentUrl, idpSecret } = body
   if (apiSecret !== undefined && !isText(apiSecret)) return undefined

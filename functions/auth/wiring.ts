@@ -32,7 +32,7 @@ export const serviceApiSecretOf = (
   config.authServiceApiSecret ??
   Buffer.from(hkdfSync('sha256', config.adminApiSecret, 'upesi', 'auth-service-api', 32)).toString('hex')
 
-export function createAuthContext(
+function createAuthContext(
   config: AuthConfig,
   outside: { clock: Clock; http: HttpClient },
 ): AuthContext {

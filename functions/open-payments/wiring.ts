@@ -16,7 +16,7 @@ const withoutSlash = (url: string) => url.replace(/\/+$/, '')
 const lookupForm = (url: string) => withoutSlash(url.toLowerCase().replace(/^http:/, 'https:'))
 
 /** Joins the node with what only this listener has. */
-export function createOpenPaymentsContext(
+function createOpenPaymentsContext(
   node: NodeContext,
   config: OpenPaymentsConfig,
 ): OpenPaymentsContext {

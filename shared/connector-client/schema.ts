@@ -19,7 +19,7 @@ import type {
  * travels as decimal text, rates as two of them. Both ends parse what they get: a newer or older other side is an error with a
  * name, never a wrong amount.
  */
-export const rpcMethods = ['probe', 'send', 'settle', 'getPrice'] as const
+const rpcMethods = ['probe', 'send', 'settle', 'getPrice'] as const
 export type RpcMethod = (typeof rpcMethods)[number]
 
 export interface RpcRequest {

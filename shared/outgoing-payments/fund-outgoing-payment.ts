@@ -55,7 +55,7 @@ export async function fundAndStart(ctx: Context, payment: OutgoingPaymentRow): P
   return true
 }
 
-export const outgoingPaymentAccount = (
+const outgoingPaymentAccount = (
   payment: Pick<OutgoingPaymentRow, 'id' | 'tenantId' | 'walletAddress'>,
 ): NewAccount => ({
   id: payment.id,

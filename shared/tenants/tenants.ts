@@ -34,7 +34,7 @@ type WriteContext = ReadContext & {
   settings: Pick<TenantDefaults, 'operatorTenantId' | 'ilpAddress'>
 }
 
-export const tenantCacheKey = (id: string): string => `tenant:${id}`
+const tenantCacheKey = (id: string): string => `tenant:${id}`
 export const settingsCacheKey = (id: string): string => `tenant-settings:${id}`
 
 /** A tenant that is not deleted. Cached for LOCAL_CACHE_DURATION_MS: a rotated secret is dead on other processes by then. */

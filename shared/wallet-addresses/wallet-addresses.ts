@@ -26,7 +26,7 @@ import {
 
 type ReadContext = { db: Db; cache: Cache }
 
-export const walletAddressCacheKey = (address: string): string => `wallet-address:${address}`
+const walletAddressCacheKey = (address: string): string => `wallet-address:${address}`
 const unknown = () =>
   new WalletAddressRefusal('unknown_wallet_address', { message: 'unknown wallet address' })
 
