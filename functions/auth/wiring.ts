@@ -32,10 +32,7 @@ export const serviceApiSecretOf = (
   config.authServiceApiSecret ??
   Buffer.from(hkdfSync('sha256', config.adminApiSecret, 'upesi', 'auth-service-api', 32)).toString('hex')
 
-function createAuthContext(
-  config: AuthConfig,
-  outside: { clock: Clock; http: HttpClient },
-): AuthContext {
+function createAuthContext(config: AuthConfig, outside: { clock: Clock; http: HttpClient }): AuthContext {
   const log = createLogger({ level: config.logLevel, name: 'auth' })
   const { clock } = outside
   const db = createDb({

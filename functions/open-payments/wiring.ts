@@ -16,10 +16,7 @@ const withoutSlash = (url: string) => url.replace(/\/+$/, '')
 const lookupForm = (url: string) => withoutSlash(url.toLowerCase().replace(/^http:/, 'https:'))
 
 /** Joins the node with what only this listener has. */
-function createOpenPaymentsContext(
-  node: NodeContext,
-  config: OpenPaymentsConfig,
-): OpenPaymentsContext {
+function createOpenPaymentsContext(node: NodeContext, config: OpenPaymentsConfig): OpenPaymentsContext {
   const { db, clock, log } = node
   return {
     ...node,
