@@ -2,6 +2,7 @@ import {
   adminApiVariables,
   type ConfigOf,
   configuration,
+  deployableChecks,
   deployableVariables,
   type Environment,
   loadConfig,
@@ -97,4 +98,5 @@ function portProblems(config: AuthConfig): string[] {
     : ['AUTH_PORT, INTROSPECTION_PORT and SERVICE_API_PORT must differ']
 }
 
-export const loadAuthConfig = (env: Environment): AuthConfig => loadConfig(authConfig, env, portProblems)
+export const loadAuthConfig = (env: Environment): AuthConfig =>
+  loadConfig(authConfig, env, (config) => [...deployableChecks(config), ...portProblems(config)])

@@ -88,6 +88,10 @@ test('malformed values are refused, and secrets not repeated', () => {
     assert.equal(problems.length, 1, `${name}=${value}`)
     assert.ok(problems[0]?.startsWith(name), problems[0])
   }
+  const [unreadable = ''] = problemsOf({ DATABASE_URL: 'postgresql://me:hush-hush@host:99999/db' })
+  assert.match(unreadable, /^DATABASE_URL/)
+  assert.doesNotMatch(unreadable, /hush/)
+  assert.deepEqual(problemsOf({ DATABASE_URL: 'postgresql://me:hush-hush@/db?host=%2Frun%2Fpostgresql' }), [])
   assert.doesNotMatch(problemsOf({ DB_ENCRYPTION_SECRET: 'hush-hush' }).join(), /hush/)
 })
 

@@ -1,6 +1,7 @@
 import {
   type ConfigOf,
   configuration,
+  deployableChecks,
   deployableVariables,
   optionalVariable,
   variable,
@@ -147,15 +148,13 @@ export type NodeConfig = ConfigOf<typeof nodeConfig>
 
 /** Relations between variables. Each deployable's `loadConfig` adds these to its own. */
 export function nodeConfigChecks(config: NodeConfig): string[] {
-  const problems: string[] = []
+  const problems: string[] = deployableChecks(config)
   if (config.useTigerbeetle)
     problems.push(
       'USE_TIGERBEETLE=true (the default): this version has the Postgres ledger only; set it to false',
     )
   if (config.queueDriver !== 'postgres')
     problems.push(`QUEUE_DRIVER=${config.queueDriver}: this version has the Postgres queue only`)
-  if (config.egressAllowHttp && config.egressAllow.length === 0)
-    problems.push('EGRESS_ALLOW_HTTP=true needs hosts in EGRESS_ALLOW: it applies to them only')
   if (config.incomingPaymentCreatedPollFrequencyMs > config.incomingPaymentCreatedPollTimeoutMs)
     problems.push(
       'INCOMING_PAYMENT_CREATED_POLL_FREQUENCY_MS must not exceed INCOMING_PAYMENT_CREATED_POLL_TIMEOUT_MS',

@@ -151,6 +151,8 @@ export const secretText: Parse<string> = (value) => {
 
 export const postgresUrl: Parse<string> = (value) => {
   if (!/^postgres(ql)?:\/\//.test(value)) throw new Error('must start with postgresql://')
+  // Read as the driver reads it: blanks are escaped, and a server on a socket has no host.
+  if (!URL.canParse(encodeURI(value).replace('@/', '@localhost/'))) throw new Error('must be a URL')
   return value
 }
 

@@ -41,6 +41,7 @@ export { createSecretBox, type SecretBox } from './secret-box.ts'
 export { joinSql, rawSql, type Sql, sql, sqlText } from './sql.ts'
 export {
   adminApiVariables,
+  deployableChecks,
   deployableVariables,
   redisVariables,
   signedRequestVariables,

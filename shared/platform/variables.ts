@@ -60,6 +60,12 @@ export const deployableVariables = {
   }),
 }
 
+/** Relations between them. */
+export const deployableChecks = (config: { egressAllow: readonly string[]; egressAllowHttp: boolean }) =>
+  config.egressAllowHttp && config.egressAllow.length === 0
+    ? ['EGRESS_ALLOW_HTTP=true needs hosts in EGRESS_ALLOW: it applies to them only']
+    : []
+
 /** Of the listeners whose callers sign their requests (RFC 9421). */
 export const signedRequestVariables = {
   publicHosts: variable('PUBLIC_HOSTS', list, {
