@@ -171,6 +171,20 @@ export async function insertPayment(
   return inserted === 1
 }
 
+/** When a payment that has just been completed is announced: after a grace when somebody else may still be crediting it. */
+const announceAt = (now: Date, othersMayCredit: Sql): Sql => sql`${now}::timestamptz
+  + case when ${othersMayCredit} then ${ANNOUNCE_GRACE_MS}::float8 * interval '1 millisecond' else interval '0' end`
+
+/** `moved` is an update that returns id, tenant_id and state; the job that announces a completed one comes with it. The state, if it changed. */
+const moveAndAnnounce = (db: Db, moved: Sql, now: Date): Promise<IncomingPaymentState | undefined> => {
+  const job = insertJobs(QUEUE, rawSql(`select id, tenant_id from moved where state = 'COMPLETED'`), now)
+  return db.maybe(
+    (row) => row.state as IncomingPaymentState,
+    sql`with moved as (${moved}), job as (${job})
+      select state, case when state = 'COMPLETED' then ${notifyJobs(QUEUE)} end from moved`,
+  )
+}
+
 /**
  * PENDING → PROCESSING at the first credit, → COMPLETED when the amount is reached, then with the job that announces it. One
  * statement: it stands beside every packet. The new state, if it changed.
@@ -180,23 +194,16 @@ export const recordReceived = (
   payment: { id: string; received: bigint; now: Date },
 ): Promise<IncomingPaymentState | undefined> => {
   const reached = sql`p.incoming_amount <= ${payment.received}::numeric`
-  const grace = sql`${ANNOUNCE_GRACE_MS}::float8 * interval '1 millisecond'`
   const othersMayCredit = sql`p.paid_locally or p.paid_by_connector = ${SEVERAL}::uuid`
-  const announceAt = sql`${payment.now}::timestamptz + case when ${othersMayCredit} then ${grace} else interval '0' end`
-  const job = insertJobs(
-    QUEUE,
-    rawSql(`select id, tenant_id from moved where state = 'COMPLETED'`),
-    payment.now,
-  )
-  return db.maybe(
-    (row) => row.state as IncomingPaymentState,
-    sql`with moved as (
+  const processAt = announceAt(payment.now, othersMayCredit)
+  return moveAndAnnounce(
+    db,
+    sql`
         update incoming_payments p set state = case when ${reached} then 'COMPLETED' else 'PROCESSING' end,
-          process_at = case when ${reached} then ${announceAt} else p.process_at end, updated_at = ${payment.now}::timestamptz
+          process_at = case when ${reached} then ${processAt} else p.process_at end, updated_at = ${payment.now}::timestamptz
         where p.id = ${payment.id} and ${open} and (p.state = 'PENDING' or ${reached})
-        returning p.id, p.tenant_id, p.state),
-      job as (${job})
-      select state, case when state = 'COMPLETED' then ${notifyJobs(QUEUE)} end from moved`,
+        returning p.id, p.tenant_id, p.state`,
+    payment.now,
   )
 }
 
@@ -220,24 +227,17 @@ export const recordLocalCredit = (
 ): Promise<IncomingPaymentState | undefined> => {
   const received = sql`${payment.received ?? 0n}::numeric`
   const reached = sql`p.incoming_amount <= ${received}`
-  const grace = sql`${ANNOUNCE_GRACE_MS}::float8 * interval '1 millisecond'`
   const othersMayCredit = rawSql('p.paid_by_connector is not null or p.local_credits > 1')
-  const announceAt = sql`${payment.now}::timestamptz + case when ${othersMayCredit} then ${grace} else interval '0' end`
-  const job = insertJobs(
-    QUEUE,
-    rawSql(`select id, tenant_id from moved where state = 'COMPLETED'`),
-    payment.now,
-  )
-  return db.maybe(
-    (row) => row.state as IncomingPaymentState,
-    sql`with moved as (
+  const processAt = announceAt(payment.now, othersMayCredit)
+  return moveAndAnnounce(
+    db,
+    sql`
         update incoming_payments p set local_credits = greatest(p.local_credits - 1, 0),
           state = case when ${reached} then 'COMPLETED' when ${received} > 0 then 'PROCESSING' else p.state end,
-          process_at = case when ${reached} then ${announceAt} else p.process_at end, updated_at = ${payment.now}::timestamptz
+          process_at = case when ${reached} then ${processAt} else p.process_at end, updated_at = ${payment.now}::timestamptz
         where p.id = ${payment.id} and ${open}
-        returning p.id, p.tenant_id, p.state),
-      job as (${job})
-      select state, case when state = 'COMPLETED' then ${notifyJobs(QUEUE)} end from moved`,
+        returning p.id, p.tenant_id, p.state`,
+    payment.now,
   )
 }
 
