@@ -42,7 +42,11 @@ const secret = () => randomBytes(32).toString('base64')
 /** Below the range that systems give to outgoing connections, so that a bank finds its ports free at the next start. */
 const PORT_MIN = 20_000
 const PORT_MAX = 32_000
-const PORT_ATTEMPTS = 100
+const PORT_ATTEMPTS = 200
+/** Processes that choose at the same time choose from slices of their own, mostly: a port is taken only later, when its listener starts. */
+const SLICE = 100
+const slices = (PORT_MAX - PORT_MIN) / SLICE
+const given = new Set<number>()
 
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -52,11 +56,16 @@ function isFree(port: number): Promise<boolean> {
   })
 }
 
-/** A port that nobody listens on now and that is not in `taken`. */
-async function freePort(taken: ReadonlySet<number>): Promise<number> {
+/** A port that nobody listens on now, and that was not given before. */
+async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
-    const port = randomInt(PORT_MIN, PORT_MAX)
-    if (!taken.has(port) && (await isFree(port))) return port
+    const slice = attempt < SLICE ? process.pid % slices : randomInt(slices)
+    const port = PORT_MIN + slice * SLICE + randomInt(SLICE)
+    if (given.has(port) || !(await isFree(port))) continue
+    // Another call may have chosen it while this one looked.
+    if (given.has(port)) continue
+    given.add(port)
+    return port
   }
   throw new Error(`no free port between ${PORT_MIN} and ${PORT_MAX} found`)
 }
@@ -66,11 +75,8 @@ export async function createBankSettings(
   assetCodes: readonly string[],
 ): Promise<BankSettings> {
   const ports = {} as Record<BankListener, number>
-  const taken = new Set<number>()
   for (const listener of listeners) {
-    const port = await freePort(taken)
-    taken.add(port)
-    ports[listener] = port
+    ports[listener] = await freePort()
   }
   const { privateKey } = generateKeyPairSync('ed25519')
   return {
