@@ -20,6 +20,8 @@ const rooms = [
     'grants-client',
     'connector-client',
     'stream-credentials',
+    'grant-limits',
+    'graphql-server',
   ],
   ['money'],
   ['platform'],
