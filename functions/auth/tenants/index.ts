@@ -6,6 +6,7 @@ export {
   createTenant,
   deleteTenant,
   ensureOperatorTenant,
+  findApiSecret,
   isTenant,
   type TenantChange,
   type TenantContext,

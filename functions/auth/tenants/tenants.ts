@@ -19,8 +19,12 @@ export interface TenantChange {
   idpSecret?: string | null
 }
 
-const seal = (ctx: TenantContext, field: 'api-secret' | 'idp-secret', id: string, value?: string | null) =>
-  value === undefined || value === null ? null : ctx.secretBox.seal(value, `auth-tenant:${id}:${field}`)
+type SecretField = 'api-secret' | 'idp-secret'
+
+const secretPurpose = (field: SecretField, id: string) => `auth-tenant:${id}:${field}`
+
+const seal = (ctx: TenantContext, field: SecretField, id: string, value?: string | null) =>
+  value === undefined || value === null ? null : ctx.secretBox.seal(value, secretPurpose(field, id))
 
 /** Whether grants may be asked of this tenant. */
 export async function isTenant(ctx: Pick<TenantContext, 'db'>, id: string): Promise<boolean> {
@@ -30,6 +34,13 @@ export async function isTenant(ctx: Pick<TenantContext, 'db'>, id: string): Prom
   )
   return found !== undefined
 }
+
+/** What a tenant signs its requests with. `undefined`: there is no such tenant (any more). */
+export const findApiSecret = (ctx: TenantContext, id: string): Promise<string | undefined> =>
+  ctx.db.maybe(
+    (row) => ctx.secretBox.open(row.api_secret_sealed, secretPurpose('api-secret', id)),
+    sql`select api_secret_sealed from tenants where id = ${id} and deleted_at is null`,
+  )
 
 /** A repeat replaces: the node may call again when it did not hear the answer. False: the tenant was deleted, for good. */
 export async function createTenant(ctx: TenantContext, tenant: NewTenant): Promise<boolean> {
