@@ -1,27 +1,21 @@
-import { GraphQLError, type GraphQLFormattedError } from 'graphql'
 import type { AssetRefusalCode, LiquidityRefusalCode } from '../../shared/assets/index.ts'
 import type { ConnectorRefusalCode } from '../../shared/connector-client/index.ts'
+import {
+  createErrorRenderer,
+  type GraphqlCode,
+  type RenderError,
+  type ServerRefusalCode,
+} from '../../shared/graphql-server/index.ts'
 import type { IncomingPaymentRefusalCode } from '../../shared/incoming-payments/index.ts'
 import { toWireAmount } from '../../shared/money/index.ts'
 import type { OutgoingPaymentRefusalCode } from '../../shared/outgoing-payments/index.ts'
 import type { PeerRefusalCode } from '../../shared/peers/index.ts'
-import { Fault, type Logger, Refusal } from '../../shared/platform/index.ts'
+import type { Logger, Refusal } from '../../shared/platform/index.ts'
 import { QuoteRefusal, type QuoteRefusalCode } from '../../shared/quotes/index.ts'
 import type { ReceiverRefusalCode } from '../../shared/receivers/index.ts'
 import type { TenantRefusalCode } from '../../shared/tenants/index.ts'
 import type { WalletAddressRefusalCode } from '../../shared/wallet-addresses/index.ts'
 import type { IdempotencyRefusalCode } from './idempotency.ts'
-
-/** The contract's `extensions.code`s (admin-api.md §1). */
-type GraphqlCode =
-  | 'BAD_USER_INPUT'
-  | 'CONFLICT'
-  | 'DUPLICATE'
-  | 'FORBIDDEN'
-  | 'INACTIVE'
-  | 'INTERNAL_SERVER_ERROR'
-  | 'NOT_FOUND'
-  | 'TIMEOUT'
 
 type AnyRefusalCode =
   | AssetRefusalCode
@@ -33,11 +27,10 @@ type AnyRefusalCode =
   | PeerRefusalCode
   | QuoteRefusalCode
   | ReceiverRefusalCode
+  | ServerRefusalCode
   | TenantRefusalCode
   | WalletAddressRefusalCode
   | 'invalid_amount'
-  | 'invalid_input'
-  | 'invalid_page'
 
 const graphqlCode = {
   unknown_tenant: 'NOT_FOUND',
@@ -104,43 +97,10 @@ const graphqlCode = {
   withdrawal_expired: 'FORBIDDEN',
 } as const satisfies Record<AnyRefusalCode, GraphqlCode>
 
-const isKnown = (code: string): code is AnyRefusalCode => Object.hasOwn(graphqlCode, code)
-
-const detailsOf = (error: unknown): Record<string, unknown> =>
-  error instanceof QuoteRefusal && error.minSendAmount
-    ? { details: { minSendAmount: toWireAmount(error.minSendAmount) } }
+const detailsOf = (refusal: Refusal): Record<string, unknown> =>
+  refusal instanceof QuoteRefusal && refusal.minSendAmount
+    ? { details: { minSendAmount: toWireAmount(refusal.minSendAmount) } }
     : {}
 
-/**
- * An error as clients see it: the contract's code, and our stable one as `reason`. Anything that is not a refusal is logged and
- * told as an internal error without words of its own, which might hold SQL or secrets.
- */
-export function toGraphqlError(error: GraphQLError | Error, log: Logger): GraphQLFormattedError & Error {
-  const original = error instanceof GraphQLError ? error.originalError : error
-  const located = error instanceof GraphQLError ? error : undefined
-  const place = {
-    ...(located?.locations && { locations: located.locations }),
-    ...(located?.path && { path: located.path }),
-  }
-  const formatted = (message: string, extensions: Record<string, unknown>) =>
-    ({ message, ...place, extensions }) as unknown as GraphQLFormattedError & Error
-  if (original instanceof Refusal && isKnown(original.code))
-    return formatted(original.message, {
-      code: graphqlCode[original.code],
-      reason: original.code,
-      ...detailsOf(original),
-    })
-  if (original instanceof Fault) {
-    log.warn({ err: original }, 'admin request met a fault')
-    return formatted('a service that this needs is unavailable', {
-      code: 'INTERNAL_SERVER_ERROR',
-      reason: original.code,
-      retryable: original.retryable,
-    })
-  }
-  // A GraphQL error of the request itself: syntax, validation, coercion.
-  if (located && (original === undefined || original instanceof GraphQLError))
-    return formatted(located.message, { code: 'BAD_USER_INPUT', ...located.extensions })
-  log.error({ err: original ?? error }, 'admin request failed')
-  return formatted('internal server error', { code: 'INTERNAL_SERVER_ERROR' })
-}
+export const createAdminErrors = (log: Logger): RenderError =>
+  createErrorRenderer({ log, codes: graphqlCode, extensionsOf: detailsOf })

@@ -3,7 +3,7 @@ import { listenOn, messageOf, type StartDeployable } from '../../shared/platform
 import { buildAdminApp } from './app.ts'
 import { loadAdminConfig } from './config.ts'
 import { sweepIdempotencyKeys } from './idempotency.ts'
-import { sweepSignatures } from './signature.ts'
+import { sweepSignatures } from './used-signatures.ts'
 
 const SWEEP_MS = 60_000
 

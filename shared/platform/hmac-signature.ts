@@ -13,7 +13,7 @@ export interface HmacSignature {
   digest: Buffer
 }
 
-const HEADER = /^t=(\d{1,16}), v(\d{1,4})=([0-9a-f]{64})$/
+const HEADER = /^t=([1-9]\d{0,15}), v(0|[1-9]\d{0,3})=([0-9a-f]{64})$/
 
 const digestOf = (secret: string, timestampMs: number, body: unknown): Buffer => {
   const canonical = canonicalize(body)

@@ -28,3 +28,9 @@ test('texts that no database takes are refused, wherever they stand', () => {
   for (const text of ['"\\u0000"', '{"a":[{"b":"x\\u0000"}]}', '{"\\u0000":1}', '"\\ud800"', '{"\\udc00":1}'])
     assert.throws(() => parse(text), { ...refused, message: 'Bad Request: text that is no Unicode' })
 })
+
+test('numbers that are infinite here are refused', () => {
+  for (const text of ['1e400', '{"a":[-1e309]}'])
+    assert.throws(() => parse(text), { ...refused, message: 'Bad Request: number out of range' })
+  assert.equal(parse('1.7976931348623157e308'), Number.MAX_VALUE)
+})

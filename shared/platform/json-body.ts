@@ -14,6 +14,8 @@ function check(value: unknown, depth: number, checksText: boolean): void {
     if (checksText) checkText(value)
     return
   }
+  // 1e400 is JSON and no number of ours: it would be infinite here, and null when written again.
+  if (typeof value === 'number' && !Number.isFinite(value)) throw refuse('Bad Request: number out of range')
   if (typeof value !== 'object' || value === null) return
   if (depth === DEPTH_MAX) throw refuse('Bad Request: nested too deeply')
   if (Array.isArray(value)) {
@@ -28,7 +30,7 @@ function check(value: unknown, depth: number, checksText: boolean): void {
 
 /**
  * A request's JSON, or `undefined` for an empty body. Refuses, as malformed, what parses but could not be handled further: nesting
- * beyond {@link DEPTH_MAX} levels, and texts that are not Unicode. Throws an error with `statusCode` 400.
+ * beyond {@link DEPTH_MAX} levels, numbers beyond a double, and texts that are not Unicode. Throws an error with `statusCode` 400.
  */
 export function parseJsonBody(body: Buffer): unknown {
   if (body.length === 0) return undefined

@@ -11,8 +11,8 @@ import {
   setFee,
   withdrawAssetLiquidity,
 } from '../../../shared/assets/index.ts'
-import { type PageArguments, toConnection, toPage } from '../paging.ts'
-import { parseId, parseTimeout, succeeded } from './input.ts'
+import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
+import { parseTimeout, succeeded } from './input.ts'
 import {
   anyOrOwn,
   given,

@@ -1,5 +1,12 @@
 import { findLiquidity } from '../../../shared/assets/index.ts'
 import {
+  InvalidInput,
+  type PageArguments,
+  parseId,
+  toConnection,
+  toPage,
+} from '../../../shared/graphql-server/index.ts'
+import {
   approveIncomingPayment,
   cancelIncomingPayment,
   createIncomingPayment,
@@ -10,8 +17,7 @@ import {
   listIncomingPayments,
 } from '../../../shared/incoming-payments/index.ts'
 import { toWireAmount } from '../../../shared/money/index.ts'
-import { type PageArguments, toConnection, toPage } from '../paging.ts'
-import { type AmountInput, InvalidInput, parseAmountInput, parseDate, parseId } from './input.ts'
+import { type AmountInput, parseAmountInput, parseDate } from './input.ts'
 import { anyOrOwn, listScope, mutation, own, type RequestContext, type ResolverMap } from './resolver.ts'
 
 const toPayment = (ctx: RequestContext) => (payment: IncomingPayment) => ({

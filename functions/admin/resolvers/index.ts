@@ -1,4 +1,3 @@
-import { type GraphQLSchema, isObjectType } from 'graphql'
 import { assetResolvers } from './assets.ts'
 import { incomingPaymentResolvers } from './incoming-payments.ts'
 import { liquidityResolvers } from './liquidity.ts'
@@ -16,7 +15,7 @@ const whoami: ResolverMap = {
   },
 }
 
-const maps: readonly ResolverMap[] = [
+export const adminResolvers: readonly ResolverMap[] = [
   whoami,
   assetResolvers,
   peerResolvers,
@@ -28,21 +27,3 @@ const maps: readonly ResolverMap[] = [
   liquidityResolvers,
   webhookEventResolvers,
 ]
-
-/** Puts the resolvers on their fields. Throws on a resolver without a field and on a root field without a resolver. */
-export function addResolvers(schema: GraphQLSchema): void {
-  for (const map of maps) {
-    for (const [typeName, fields] of Object.entries(map)) {
-      const type = schema.getType(typeName)
-      if (!isObjectType(type)) throw new Error(`resolvers for a type that the schema lacks: ${typeName}`)
-      for (const [name, resolve] of Object.entries(fields)) {
-        const field = type.getFields()[name]
-        if (!field) throw new Error(`resolver for a field that the schema lacks: ${typeName}.${name}`)
-        field.resolve = resolve as unknown as NonNullable<typeof field.resolve>
-      }
-    }
-  }
-  for (const root of [schema.getQueryType(), schema.getMutationType()])
-    for (const field of Object.values(root?.getFields() ?? {}))
-      if (!field.resolve) throw new Error(`root field without a resolver: ${root?.name}.${field.name}`)
-}

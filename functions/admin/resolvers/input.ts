@@ -1,18 +1,5 @@
+import { InvalidInput } from '../../../shared/graphql-server/index.ts'
 import { type Amount, InvalidAmount, parseAmount } from '../../../shared/money/index.ts'
-import { isUuid, Refusal } from '../../../shared/platform/index.ts'
-
-/** An argument that the schema's types let through and that still makes no sense. */
-export class InvalidInput extends Refusal<'invalid_input'> {
-  constructor(message: string) {
-    super('invalid_input', { message })
-  }
-}
-
-/** A UUID in lower case. */
-export function parseId(value: string, name: string): string {
-  if (!isUuid(value)) throw new InvalidInput(`${name} must be a UUID`)
-  return value.toLowerCase()
-}
 
 const TIMEOUT_SECONDS_MAX = 2n ** 31n - 1n
 

@@ -1,3 +1,4 @@
+import { parseId } from '../../../shared/graphql-server/index.ts'
 import { withdrawIncomingPayment } from '../../../shared/incoming-payments/index.ts'
 import {
   depositEventLiquidity,
@@ -7,7 +8,7 @@ import {
   withdrawEventLiquidity,
   withdrawOutgoingPayment,
 } from '../../../shared/outgoing-payments/index.ts'
-import { parseId, parseTimeout, succeeded } from './input.ts'
+import { parseTimeout, succeeded } from './input.ts'
 import { anyOrOwn, mutation, own, type ResolverMap } from './resolver.ts'
 
 interface Keyed {

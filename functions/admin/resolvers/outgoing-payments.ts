@@ -1,3 +1,4 @@
+import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
 import { toWireAmount } from '../../../shared/money/index.ts'
 import {
   cancelOutgoingPayment,
@@ -8,8 +9,7 @@ import {
   listOutgoingPayments,
   type OutgoingPayment,
 } from '../../../shared/outgoing-payments/index.ts'
-import { type PageArguments, toConnection, toPage } from '../paging.ts'
-import { type AmountInput, parseAmountInput, parseId } from './input.ts'
+import { type AmountInput, parseAmountInput } from './input.ts'
 import { toQuote } from './quotes.ts'
 import { anyOrOwn, listScope, mutation, own, type ResolverMap } from './resolver.ts'
 

@@ -1,3 +1,4 @@
+import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
 import {
   createPeer,
   deletePeer,
@@ -9,9 +10,8 @@ import {
   updatePeer,
   withdrawPeerLiquidity,
 } from '../../../shared/peers/index.ts'
-import { type PageArguments, toConnection, toPage } from '../paging.ts'
 import { assetOf } from './assets.ts'
-import { parseId, parseTimeout, succeeded } from './input.ts'
+import { parseTimeout, succeeded } from './input.ts'
 import { anyOrOwn, given, listScope, mutation, own, type ResolverMap } from './resolver.ts'
 
 const toPeer = (peer: Peer) => ({

@@ -1,6 +1,7 @@
+import { parseId } from '../../../shared/graphql-server/index.ts'
 import { toWireAmount } from '../../../shared/money/index.ts'
 import { createQuote, estimatedExchangeRate, getQuote, type Quote } from '../../../shared/quotes/index.ts'
-import { type AmountInput, parseAmountInput, parseId } from './input.ts'
+import { type AmountInput, parseAmountInput } from './input.ts'
 import { mutation, own, type ResolverMap } from './resolver.ts'
 
 export const toQuote = (quote: Quote) => ({

@@ -1,35 +1,31 @@
+import type * as server from '../../../shared/graphql-server/index.ts'
+import { scopeOf, listScope as scopeOfList } from '../../../shared/graphql-server/index.ts'
 import type { AdminContext } from '../context.ts'
 import { runOnce } from '../idempotency.ts'
-import type { Caller } from '../signature.ts'
-import { parseId } from './input.ts'
 
 /** What every resolver gets: the node, and who asks. */
 export interface RequestContext {
   node: AdminContext
-  caller: Caller
+  caller: server.Caller
 }
 
-export type Resolver<Source = unknown, Arguments = Record<string, unknown>> = (
-  source: Source,
-  args: Arguments,
-  ctx: RequestContext,
-) => unknown
+export type Resolver<Source = unknown, Arguments = Record<string, unknown>> = server.Resolver<
+  RequestContext,
+  Source,
+  Arguments
+>
 
-/** Resolvers by type and field. Fields that are missing here are read off the parent. */
-export type ResolverMap = Record<string, Record<string, Resolver<never, never>>>
+export type ResolverMap = server.ResolverMap<RequestContext>
 
 /** The caller's own rows, or everybody's for the operator ("ANY/OWN" in the contract). */
-export const anyOrOwn = (ctx: RequestContext) =>
-  ctx.caller.isOperator ? ('all' as const) : { tenantId: ctx.caller.tenantId }
+export const anyOrOwn = (ctx: RequestContext) => scopeOf(ctx.caller)
 
 /** The caller's own rows, also for the operator ("OWN"). */
 export const own = (ctx: RequestContext) => ({ tenantId: ctx.caller.tenantId })
 
 /** Operator: one tenant's rows when it names one, else all. Tenants: their own, whatever they name. */
-export function listScope(ctx: RequestContext, tenantId: string | null | undefined) {
-  if (!ctx.caller.isOperator) return own(ctx)
-  return tenantId ? { tenantId: parseId(tenantId, 'tenantId') } : ('all' as const)
-}
+export const listScope = (ctx: RequestContext, tenantId: string | null | undefined) =>
+  scopeOfList(ctx.caller, tenantId)
 
 const plain = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_key, item) => (typeof item === 'bigint' ? item.toString() : item)))

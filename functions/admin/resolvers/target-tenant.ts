@@ -1,5 +1,5 @@
+import { InvalidInput, parseId } from '../../../shared/graphql-server/index.ts'
 import { getTenant } from '../../../shared/tenants/index.ts'
-import { InvalidInput, parseId } from './input.ts'
 import type { RequestContext } from './resolver.ts'
 
 /** The tenant that a creation is for: the caller, or, for the operator, the one it names (admin-api.md §3). */

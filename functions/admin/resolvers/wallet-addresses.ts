@@ -1,3 +1,4 @@
+import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
 import { updateWalletAddress } from '../../../shared/incoming-payments/index.ts'
 import {
   type AdditionalProperty,
@@ -13,9 +14,7 @@ import {
   type WalletAddress,
   type WalletAddressKey,
 } from '../../../shared/wallet-addresses/index.ts'
-import { type PageArguments, toConnection, toPage } from '../paging.ts'
 import { assetOf } from './assets.ts'
-import { parseId } from './input.ts'
 import { anyOrOwn, listScope, mutation, own, type ResolverMap } from './resolver.ts'
 import { toTargetTenant } from './target-tenant.ts'
 

@@ -1,5 +1,5 @@
+import { type PageArguments, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
 import { listEvents, type WebhookEvent } from '../../../shared/webhooks/index.ts'
-import { type PageArguments, toConnection, toPage } from '../paging.ts'
 import { listScope, type ResolverMap } from './resolver.ts'
 
 const toEvent = (event: WebhookEvent) => ({

@@ -1,5 +1,4 @@
-import { isUuid } from '../../shared/platform/index.ts'
-import { InvalidPage, type Page, type Paged } from '../../shared/tenants/index.ts'
+import { InvalidPage, isUuid, type Page, type Paged } from '../platform/index.ts'
 
 /** Paging arguments as GraphQL delivers them. */
 export interface PageArguments {
@@ -10,6 +9,7 @@ export interface PageArguments {
   sortOrder?: 'ASC' | 'DESC' | null
 }
 
+/** Throws InvalidPage for a cursor that is no id. */
 export function toPage(args: PageArguments): Page {
   for (const cursor of [args.after, args.before])
     if (cursor != null && !isUuid(cursor)) throw new InvalidPage('a cursor must be the id of a row')

@@ -7,8 +7,8 @@ import {
   type ValueNode,
   valueFromASTUntyped,
 } from 'graphql'
-import { AMOUNT_MAX } from '../../shared/money/index.ts'
-import { isObject } from '../../shared/platform/index.ts'
+import { AMOUNT_MAX } from '../money/index.ts'
+import { isObject } from '../platform/index.ts'
 
 const badInput = (message: string) => new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } })
 

@@ -10,9 +10,8 @@ import {
   validate,
 } from 'graphql'
 import { createHandler } from 'graphql-http'
-import type { Logger } from '../../shared/platform/index.ts'
-import { toGraphqlError } from './errors.ts'
 import { limitRules, limits } from './limits.ts'
+import type { RenderError } from './render-error.ts'
 
 export interface GraphqlAnswer {
   status: number
@@ -23,17 +22,17 @@ export interface GraphqlAnswer {
 const DOCUMENTS_MAX = 500
 /** Longer ones carry their values inside and differ each time. */
 const KEPT_LENGTH_MAX = 10_000
-const NUMBER_OF_SUGGESTIONS = /( Did you mean [^?]*\?)/g
+const SUGGESTION = /( Did you mean [^?]*\?)/g
 
 const withCode = (error: GraphQLError, code: string): GraphQLError =>
-  new GraphQLError(error.message.replace(NUMBER_OF_SUGGESTIONS, ' [Suggestion hidden]'), {
+  new GraphQLError(error.message.replace(SUGGESTION, ' [Suggestion hidden]'), {
     ...(error.nodes && { nodes: error.nodes }),
     ...(error.source && { source: error.source }),
     ...(error.positions && { positions: error.positions }),
     extensions: { code, ...error.extensions },
   })
 
-/** Parses and validates a document once; wallets send the same few texts for ever. */
+/** Parses and validates a document once; clients send the same few texts for ever. */
 function createDocuments(schema: GraphQLSchema, introspection: boolean) {
   const rules = [
     ...specifiedRules,
@@ -78,7 +77,7 @@ function isMutation(document: DocumentNode, operationName: unknown): boolean {
 export function createGraphql<Context>(options: {
   schema: GraphQLSchema
   introspection: boolean
-  log: Logger
+  renderError: RenderError
 }) {
   const documentOf = createDocuments(options.schema, options.introspection)
   const handle = createHandler<
@@ -109,13 +108,12 @@ export function createGraphql<Context>(options: {
       if (!('data' in result)) request.context.notRun = true
     },
     formatError: (error) =>
-      error instanceof GraphQLError
-        ? toGraphqlError(error, options.log)
-        : // graphql-http could not read the request itself.
-          toGraphqlError(
+      options.renderError(
+        error instanceof GraphQLError
+          ? error
+          : // graphql-http could not read the request itself.
             new GraphQLError(error.message, { extensions: { code: 'BAD_REQUEST' } }),
-            options.log,
-          ),
+      ),
   })
 
   return async (

@@ -1,0 +1,49 @@
+import { type Clock, isUuid, parseHmacSignature, verifyHmacDigest } from '../platform/index.ts'
+import type { Caller } from './caller.ts'
+
+/** A proven signature as it is noted when it is used up. */
+export interface UsedSignature {
+  digest: Buffer
+  /** Until then the signature would be accepted again. */
+  expiresAt: Date
+}
+
+/** What signatures are held against; the ports are the deployable's. */
+export interface SignatureTerms {
+  clock: Clock
+  operator: { tenantId: string; apiSecret: string }
+  /** ADMIN_API_SIGNATURE_VERSION. */
+  version: number
+  /** ADMIN_API_SIGNATURE_TTL_SECONDS, both ways. */
+  ttlSeconds: number
+  /** By an id in lower case. `undefined`: no such tenant, or a deleted one. */
+  findApiSecret(tenantId: string): Promise<string | undefined>
+  /** Uses a signature up: true for exactly one of any number of concurrent claims, across processes. */
+  claim(signature: UsedSignature): Promise<boolean>
+}
+
+/**
+ * The caller of a signed request, or `undefined`: one answer for a missing, malformed, stale or wrong signature and for an
+ * unknown tenant (contracts/admin/admin-api.md §2). The operator is recognised by id and secret together; by secret alone, a
+ * tenant that was given the operator's secret would be the operator.
+ */
+export async function authenticate(
+  terms: SignatureTerms,
+  request: { tenantId: unknown; signature: unknown; body: unknown },
+): Promise<(Caller & UsedSignature) | undefined> {
+  const signature = parseHmacSignature(request.signature)
+  if (!signature || signature.version !== terms.version || !isUuid(request.tenantId)) return undefined
+  const ttlMs = terms.ttlSeconds * 1000
+  if (Math.abs(terms.clock.nowMs() - signature.timestampMs) > ttlMs) return undefined
+  const tenantId = request.tenantId.toLowerCase()
+  const apiSecret = await terms.findApiSecret(tenantId)
+  if (apiSecret === undefined) return undefined
+  if (!verifyHmacDigest(signature, { secret: apiSecret, body: request.body })) return undefined
+  return {
+    tenantId,
+    isOperator: tenantId === terms.operator.tenantId && apiSecret === terms.operator.apiSecret,
+    digest: signature.digest,
+    // Twice: clocks of processes differ, and a note that outlives its signature harms nobody.
+    expiresAt: new Date(signature.timestampMs + 2 * ttlMs),
+  }
+}
