@@ -62,3 +62,19 @@ test('each placeholder is filled once', () => {
   // What is filled in is not looked at again.
   assert.equal(fillRedirect('%wa', 'https://bank.example/%ewa'), 'https://bank.example/%ewa')
 })
+
+test('a path that is longer than any address is refused at once', () => {
+  for (const path of [
+    `/${'/'.repeat(15_000)}x`,
+    `/a${'/'.repeat(15_000)}/jwks.json`,
+    `/${'%2f'.repeat(5_000)}x`,
+  ]) {
+    const attempt = () => {
+      const startedAt = performance.now()
+      assert.equal(walletAddressTarget('bank.example', path), undefined)
+      return performance.now() - startedAt
+    }
+    // The best of a few: other work on the machine is not what is measured.
+    assert.ok(Math.min(attempt(), attempt(), attempt()) < 20, path.slice(0, 5))
+  }
+})

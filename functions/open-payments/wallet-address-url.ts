@@ -10,6 +10,8 @@ const KEYS = '/jwks.json'
 /** Characters that would end the path of a URL, or turn it into another path. */
 const NOT_OF_A_PATH = /[?#\\\p{Cc}]/u
 const HOST = /^[a-z0-9._[\]:-]+$/i
+/** No stored address is longer, and what trims slashes below takes its time with thousands of them. */
+const PATH_LENGTH_MAX = 2048
 
 /**
  * The wallet address that `host` and the raw request target name: https whatever the transport, the path decoded and lower-cased,
@@ -22,7 +24,8 @@ export function walletAddressTarget(host: string, rawTarget: string): WalletAddr
   } catch {
     return undefined
   }
-  if (!HOST.test(host) || !path.startsWith('/') || NOT_OF_A_PATH.test(path)) return undefined
+  if (path.length > PATH_LENGTH_MAX || !path.startsWith('/')) return undefined
+  if (!HOST.test(host) || NOT_OF_A_PATH.test(path)) return undefined
   path = path.replace(/\/+$/, '')
   // `/jwks.json` alone is a wallet address of that name. Clients append to what they were given, so slashes may double.
   const isKeys = path.endsWith(KEYS) && path.replace(/\/+/g, '/') !== KEYS
