@@ -7,8 +7,8 @@ import {
   createDeliveries,
   createPipeline,
   createProgressRecorder,
+  type Payees,
   type Pipeline,
-  type ReceivingPayments,
   type WriteProgress,
 } from './pipeline/index.ts'
 import { createRates, type RatesSource } from './rates/index.ts'
@@ -30,7 +30,7 @@ export interface ConnectorContext {
   /** The address under which a tenant receives. */
   ilpAddressOf: (tenantId: string) => Promise<string | undefined>
   ratesSource: (tenantId: string) => Promise<RatesSource | undefined>
-  payments: ReceivingPayments
+  payees: Payees
   writeProgress: WriteProgress
   records: SendRecords
   /** For receipts. */
@@ -91,7 +91,7 @@ export async function buildConnectorApp(
     rates,
     progress,
     streamTotals: ctx.streamTotals,
-    deliveries: createDeliveries({ payments: ctx.payments, ledger, clock }),
+    deliveries: createDeliveries({ payees: ctx.payees, ledger, clock }),
     reader: createCredentialReader(settings),
     ilpAddressOf: ctx.ilpAddressOf,
   })

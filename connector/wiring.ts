@@ -4,6 +4,7 @@ import {
   reconcileIncomingPayments,
   recordIncomingProgress,
 } from '../shared/incoming-payments/index.ts'
+import { accountCode } from '../shared/ledger/index.ts'
 import { createNodeContext, type NodeContext } from '../shared/node-context/index.ts'
 import { getSendProgress, recordSendProgress } from '../shared/outgoing-payments/index.ts'
 import { listRoutedPeers, PEERS_CHANNEL, type RoutedPeer } from '../shared/peers/index.ts'
@@ -16,8 +17,10 @@ import {
   uuidv7,
 } from '../shared/platform/index.ts'
 import { getTenantSettings, type TenantSettings } from '../shared/tenants/index.ts'
+import { findWalletAddress, isActive, type WalletAddress } from '../shared/wallet-addresses/index.ts'
 import { buildConnectorApp, type ConnectorContext, type ConnectorSettings } from './app.ts'
 import { type ConnectorConfig, loadConnectorConfig } from './config.ts'
+import type { Payee } from './pipeline/index.ts'
 import { createMemoryTotals, createRedisTotals, type StreamTotals } from './receipts/stream-totals.ts'
 import type { LedgerAsset, Peer } from './routing/index.ts'
 
@@ -82,10 +85,17 @@ export function connectorContext(
       const isTrusted = tenantId === config.operatorTenantId || url === config.exchangeRatesUrl
       return { url, http: isTrusted ? node.trustedHttp : node.guardedHttp }
     },
-    payments: {
-      async findReceivingPayment(id) {
+    payees: {
+      async findPayee(id) {
         const payment = await findForPackets(node, id, connectorId)
-        return payment && { ...payment, asset: toLedgerAsset(payment.asset) }
+        if (payment)
+          return {
+            ...payment,
+            asset: toLedgerAsset(payment.asset),
+            accountCode: accountCode.incomingPayment,
+          }
+        const walletAddress = await findWalletAddress(node, 'all', id)
+        return walletAddress && toPayee(walletAddress)
       },
     },
     async writeProgress(progress) {
@@ -116,6 +126,14 @@ const toLedgerAsset = (asset: RoutedPeer['asset']): LedgerAsset => ({
   assetCode: asset.code,
   assetScale: asset.scale,
   ledger: asset.ledger,
+})
+
+const toPayee = (walletAddress: WalletAddress): Payee => ({
+  id: walletAddress.id,
+  tenantId: walletAddress.tenantId,
+  asset: toLedgerAsset(walletAddress.asset),
+  state: isActive(walletAddress) ? 'ACTIVE' : 'INACTIVE',
+  accountCode: accountCode.webMonetization,
 })
 
 const toPeer = (peer: RoutedPeer): Peer => ({

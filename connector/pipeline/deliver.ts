@@ -6,7 +6,7 @@ import type { StreamTotals } from '../receipts/stream-totals.ts'
 import { type IncomingMoney, receiveStreamPacket, type StreamRejects } from '../stream/index.ts'
 import { answerAgain } from './answer-again.ts'
 import type { Conversion } from './convert.ts'
-import { type Credit, creditPayment } from './credit-payment.ts'
+import { type Credit, creditPayee } from './credit-payee.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import type { LocalPacket, Reply, Service } from './model.ts'
 import type { ProgressRecorder } from './record-progress.ts'
@@ -28,21 +28,21 @@ export interface DeliverContext {
 }
 
 /**
- * Delivery to one of this node's incoming payments. Money moves in one step, and only after the STREAM receiver has said yes,
- * so a Fulfill means that the payment has the money and a Reject that it has not. The payment takes the packet that reaches its
+ * Delivery to one of this node's incoming payments or wallet addresses. Money moves in one step, and only after the STREAM receiver has said yes,
+ * so a Fulfill means that the payee has the money and a Reject that it has not. A payment takes the packet that reaches its
  * amount, even past it, and refuses every later one: with an authentic F99 while its state follows, with F02 afterwards.
- * Packets of one payment are decided one after the other, by reserving; their credits go to the ledger together.
+ * Packets of one payee are decided one after the other, by reserving; their credits go to the ledger together.
  */
 export function deliver(ctx: DeliverContext): Service<LocalPacket> {
   return async (packet) => {
     const { prepare, account } = packet
     if (isExpired(ctx, packet)) return await refuse(ctx, packet, expired(ctx))
     const delivery = await ctx.deliveries.find(packet.paymentTag)
-    // The token is not bound to a tenant's address, the payment is.
-    if (delivery?.payment.tenantId !== account.tenantId)
+    // The token is not bound to a tenant's address, the payee is.
+    if (delivery?.payee.tenantId !== account.tenantId)
       return ctx.rejects('F02', rejectMessages.unknownDestination)
     if (prepare.amount !== 0n && isClosed(ctx, delivery)) return await refuse(ctx, packet, closed(ctx))
-    const amount = await ctx.convert(account, delivery.payment.asset, prepare.amount)
+    const amount = await ctx.convert(account, delivery.payee.asset, prepare.amount)
     if (typeof amount !== 'bigint') return await refuse(ctx, packet, amount)
 
     const decision = receiveStreamPacket({
@@ -72,10 +72,11 @@ const closed = (ctx: DeliverContext): Reply => ctx.rejects('F02', rejectMessages
 const isExpired = (ctx: DeliverContext, packet: LocalPacket): boolean =>
   packet.prepare.expiresAt.getTime() <= ctx.clock.nowMs()
 
-const isClosed = (ctx: DeliverContext, { payment }: Delivery): boolean =>
-  payment.state === 'COMPLETED' ||
-  payment.state === 'EXPIRED' ||
-  payment.expiresAt.getTime() <= ctx.clock.nowMs()
+const isClosed = (ctx: DeliverContext, { payee }: Delivery): boolean =>
+  payee.state === 'COMPLETED' ||
+  payee.state === 'EXPIRED' ||
+  payee.state === 'INACTIVE' ||
+  (payee.expiresAt !== undefined && payee.expiresAt.getTime() <= ctx.clock.nowMs())
 
 async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: IncomingMoney): Promise<Reply> {
   // Rates may have been waited for: the state must be young when the money moves.
@@ -116,11 +117,11 @@ async function credit(
   amount: bigint,
 ): Promise<Credit> {
   const mayCredit = async () => {
-    const current = await ctx.deliveries.find(delivery.payment.id)
+    const current = await ctx.deliveries.find(delivery.payee.id)
     return current && !isClosed(ctx, current) ? current.readAtMs : undefined
   }
   try {
-    const outcome = await creditPayment(ctx, { packet, payment: delivery.payment, amount, mayCredit })
+    const outcome = await creditPayee(ctx, { packet, payee: delivery.payee, amount, mayCredit })
     delivery.settle(amount, outcome.kind === 'refused' ? 'unchanged' : outcome.kind)
     return outcome
   } catch (error) {
@@ -135,11 +136,11 @@ async function reportProgress(ctx: DeliverContext, delivery: Delivery): Promise<
     await delivery.open()
     const receivedAmount = delivery.takeReport()
     if (receivedAmount === undefined) return
-    await ctx.progress.record({ incomingPaymentId: delivery.payment.id, receivedAmount })
-    ctx.deliveries.forgetState(delivery.payment.id)
+    await ctx.progress.record({ incomingPaymentId: delivery.payee.id, receivedAmount })
+    ctx.deliveries.forgetState(delivery.payee.id)
   } catch (error) {
     ctx.log.error(
-      { incomingPaymentId: delivery.payment.id, reason: messageOf(error) },
+      { incomingPaymentId: delivery.payee.id, reason: messageOf(error) },
       'progress is not recorded',
     )
   }

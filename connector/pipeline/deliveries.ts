@@ -1,39 +1,44 @@
-import { accountCode, isSuccess, type Ledger, tenantSurrogate } from '../../shared/ledger/index.ts'
+import { type accountCode, isSuccess, type Ledger, tenantSurrogate } from '../../shared/ledger/index.ts'
 import { assert, type Clock, isUuid } from '../../shared/platform/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
 
-/** An incoming payment as packets need it. Its id is its ledger account. */
-export interface ReceivingPayment {
+/**
+ * Whom a packet pays: an incoming payment, or a wallet address, whose credentials SPSP gives out. Its id is its ledger account. A
+ * wallet address takes any amount for as long as it is `ACTIVE`.
+ */
+export interface Payee {
   id: string
   tenantId: string
   asset: LedgerAsset
-  state: 'PENDING' | 'PROCESSING' | 'COMPLETED' | 'EXPIRED'
+  state: 'PENDING' | 'PROCESSING' | 'COMPLETED' | 'EXPIRED' | 'ACTIVE' | 'INACTIVE'
+  /** What its ledger account is for. */
+  accountCode: typeof accountCode.incomingPayment | typeof accountCode.webMonetization
   incomingAmount?: bigint
-  expiresAt: Date
+  expiresAt?: Date
 }
 
-export interface ReceivingPayments {
-  /** `undefined`: unknown, or deleted. */
-  findReceivingPayment(id: string): Promise<ReceivingPayment | undefined>
+export interface Payees {
+  /** By the tag of its credentials. `undefined`: unknown, or deleted. */
+  findPayee(id: string): Promise<Payee | undefined>
 }
 
 export interface DeliveriesContext {
-  payments: ReceivingPayments
+  payees: Payees
   ledger: Ledger
   clock: Clock
 }
 
 /**
- * Money on its way into one payment. What was received counts in memory from the ledger's figure on; what is being credited is
+ * Money on its way to one payee. What was received counts in memory from the ledger's figure on; what is being credited is
  * reserved, so that packets at the same time cannot all be "the one that reaches the amount".
  */
 export interface Delivery {
-  readonly payment: ReceivingPayment
-  /** When the payment's state was read. A credit must be decided soon after that (`canReceive` of shared/incoming-payments). */
+  readonly payee: Payee
+  /** When the payee's state was read. A credit must be decided soon after that (`canReceive` of shared/incoming-payments). */
   readonly readAtMs: number
   /** The ledger account is there and its total is known. */
   open(): Promise<void>
-  /** False when the payment has, or is about to have, all that it asked for. */
+  /** False when the payee has, or is about to have, all that it asked for. */
   reserve(amount: bigint): boolean
   /** `unchanged`: nothing was credited. `uncertain`: it may have been, now or before; the total is read again. */
   settle(amount: bigint, outcome: 'credited' | 'unchanged' | 'uncertain'): void
@@ -45,18 +50,18 @@ export interface Delivery {
 }
 
 export interface Deliveries {
-  /** The payment with its state as it was at most {@link STATE_LIFE_MS} ago. */
-  find(paymentId: string): Promise<Delivery | undefined>
+  /** The payee with its state as it was at most {@link STATE_LIFE_MS} ago. */
+  find(payeeId: string): Promise<Delivery | undefined>
   /** Its state has changed: the next packet reads it again. */
-  forgetState(paymentId: string): void
+  forgetState(payeeId: string): void
 }
 
 const STATE_LIFE_MS = 500
-/** Payments that are remembered. A forgotten one costs two lookups at its next packet. */
+/** Payees that are remembered. A forgotten one costs two lookups at its next packet. */
 const DELIVERIES_MAX = 10_000
 
 interface Entry extends Delivery {
-  payment: ReceivingPayment
+  payee: Payee
   readAtMs: number
   received: bigint
   reserved: bigint
@@ -88,13 +93,13 @@ export function createDeliveries(ctx: DeliveriesContext): Deliveries {
 
   const read = async (id: string): Promise<Entry | undefined> => {
     const readAtMs = ctx.clock.nowMs()
-    const payment = await ctx.payments.findReceivingPayment(id)
-    if (!payment) {
+    const payee = await ctx.payees.findPayee(id)
+    if (!payee) {
       entries.delete(id)
       return undefined
     }
-    const entry = entries.get(id) ?? createEntry(ctx, payment)
-    entry.payment = payment
+    const entry = entries.get(id) ?? createEntry(ctx, payee)
+    entry.payee = payee
     entry.readAtMs = readAtMs
     // Payments within this node credit the same account from other processes: the total is read again with the state.
     entry.needsReading = true
@@ -103,30 +108,30 @@ export function createDeliveries(ctx: DeliveriesContext): Deliveries {
   }
 
   return {
-    async find(paymentId) {
-      // Tags of other kinds, and what only looks like ours, are no incoming payments.
-      if (!isUuid(paymentId)) return undefined
-      const known = entries.get(paymentId)
+    async find(payeeId) {
+      // What only looks like a tag of ours names nobody.
+      if (!isUuid(payeeId)) return undefined
+      const known = entries.get(payeeId)
       const ageMs = known ? ctx.clock.nowMs() - known.readAtMs : Number.NaN
       // A clock that was set back must not make a state live on.
       if (known && ageMs >= 0 && ageMs < STATE_LIFE_MS) return known
-      let pending = reading.get(paymentId)
+      let pending = reading.get(payeeId)
       if (!pending) {
-        pending = read(paymentId).finally(() => reading.delete(paymentId))
-        reading.set(paymentId, pending)
+        pending = read(payeeId).finally(() => reading.delete(payeeId))
+        reading.set(payeeId, pending)
       }
       return await pending
     },
-    forgetState(paymentId) {
-      const entry = entries.get(paymentId)
+    forgetState(payeeId) {
+      const entry = entries.get(payeeId)
       if (entry) entry.readAtMs = Number.NEGATIVE_INFINITY
     },
   }
 }
 
-function createEntry(ctx: DeliveriesContext, payment: ReceivingPayment): Entry {
+function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
   const entry: Entry = {
-    payment,
+    payee,
     readAtMs: Number.NEGATIVE_INFINITY,
     received: 0n,
     reserved: 0n,
@@ -143,8 +148,8 @@ function createEntry(ctx: DeliveriesContext, payment: ReceivingPayment): Entry {
       await entry.reading
     },
     reserve(amount) {
-      assert(entry.hasAccount, 'a payment is opened before money is reserved', entry.payment.id)
-      const { incomingAmount } = entry.payment
+      assert(entry.hasAccount, 'a payee is opened before money is reserved', entry.payee.id)
+      const { incomingAmount } = entry.payee
       if (incomingAmount !== undefined && entry.received + entry.reserved >= incomingAmount) return false
       entry.reserved += amount
       entry.reservations++
@@ -157,7 +162,7 @@ function createEntry(ctx: DeliveriesContext, payment: ReceivingPayment): Entry {
       if (outcome === 'uncertain') entry.needsReading = true
     },
     takeReport() {
-      const { state, incomingAmount } = entry.payment
+      const { state, incomingAmount } = entry.payee
       const isFirst = state === 'PENDING' && !entry.reported && entry.received > 0n
       const isReached =
         incomingAmount !== undefined && entry.received >= incomingAmount && entry.reserved === 0n
@@ -176,8 +181,8 @@ function createEntry(ctx: DeliveriesContext, payment: ReceivingPayment): Entry {
 async function readTotal(ctx: DeliveriesContext, entry: Entry): Promise<void> {
   const { reservations, hasAccount } = entry
   const [account] = await Promise.all([
-    ctx.ledger.lookupAccounts([entry.payment.id]).then(([found]) => found),
-    hasAccount || createAccount(ctx, entry.payment),
+    ctx.ledger.lookupAccounts([entry.payee.id]).then(([found]) => found),
+    hasAccount || createAccount(ctx, entry.payee),
   ])
   entry.hasAccount = true
   if (entry.reservations !== reservations) return
@@ -188,18 +193,18 @@ async function readTotal(ctx: DeliveriesContext, entry: Entry): Promise<void> {
 
 async function createAccount(
   ctx: DeliveriesContext,
-  { id, tenantId, asset }: ReceivingPayment,
+  { id, tenantId, asset, accountCode: code }: Payee,
 ): Promise<void> {
   const [status] = await ctx.ledger.createAccounts([
     {
       id,
       ledger: asset.ledger,
-      code: accountCode.incomingPayment,
+      code,
       debitsMustNotExceedCredits: true,
       userData128: asset.id,
       userData64: tenantSurrogate(tenantId),
     },
   ])
   const exists = status !== undefined && (isSuccess(status) || status === 'exists_with_different_fields')
-  assert(exists, 'an incoming payment gets its account', { id, status })
+  assert(exists, 'a payee gets its account', { id, status })
 }

@@ -6,8 +6,8 @@
 export {
   createDeliveries,
   type Deliveries,
-  type ReceivingPayment,
-  type ReceivingPayments,
+  type Payee,
+  type Payees,
 } from './deliveries.ts'
 export { AnswerUnknown } from './errors.ts'
 export type { IncomingAccount, Reply } from './model.ts'

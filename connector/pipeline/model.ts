@@ -25,7 +25,7 @@ export interface IdentifiedPacket extends IncomingPacket {
   packetId: string
 }
 
-/** A packet for one of this node's payments. */
+/** A packet for one of this node's payments or wallet addresses. */
 export interface LocalPacket extends IdentifiedPacket {
   /** Id of the resource that the address was made for. */
   paymentTag: string

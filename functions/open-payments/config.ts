@@ -10,6 +10,7 @@ const {
   walletAddressNotFoundPolling,
   walletAddressRedirectHtmlPage,
   cardServiceUrl,
+  spspEnabled,
 } = resourceVariables
 
 /** What this deployable reads; names are contract (contracts/admin/environment.md §1). */
@@ -23,6 +24,7 @@ export const openPaymentsConfig = {
   walletAddressNotFoundPolling,
   walletAddressRedirectHtmlPage,
   cardServiceUrl,
+  spspEnabled,
 }
 
 export type OpenPaymentsConfig = ConfigOf<typeof openPaymentsConfig>

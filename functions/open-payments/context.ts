@@ -24,6 +24,8 @@ export interface OpenPaymentsContext extends NodeContext {
   walletAddressPage?: string
   /** Whether a wallet is told of unknown addresses when the address itself is opened. */
   awaitsWalletAddresses: boolean
+  /** ENABLE_SPSP_PAYMENT_POINTERS. */
+  answersSpsp: boolean
   /** Throws when a dependency is away. */
   ready(): Promise<void>
 }

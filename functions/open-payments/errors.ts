@@ -25,6 +25,8 @@ export type RouteRefusalCode =
   | 'outgoing_payment_not_found'
   | 'pagination_contradictory'
   | 'pagination_incomplete'
+  /** SPSP: receipts are asked for with a nonce and a secret, or not at all. */
+  | 'receipt_setup_invalid'
 
 /** What the routes themselves refuse. `details` of these are shown to the caller. */
 export class RouteRefusal extends Refusal<RouteRefusalCode> {

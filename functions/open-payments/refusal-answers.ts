@@ -56,6 +56,10 @@ const answers = {
   outgoing_payment_not_found: { status: 404, description: 'Outgoing payment does not exist' },
   pagination_contradictory: { status: 400, description: 'first and last are mutually exclusive' },
   pagination_incomplete: { status: 400, description: 'last requires cursor' },
+  receipt_setup_invalid: {
+    status: 400,
+    description: 'Receipt-Nonce (16 bytes) and Receipt-Secret (32 bytes) must both be given, in base64',
+  },
 
   keyid_missing: signature('missing keyId in signature input'),
   keys_unavailable: signature('could not retrieve client keys'),

@@ -10,6 +10,7 @@ import {
 } from '../../shared/wallet-addresses/index.ts'
 import type { OpenPaymentsContext } from './context.ts'
 import { RouteRefusal } from './errors.ts'
+import { receiptSetupOf, SPSP_TYPE, spspDocument, wantsSpsp } from './spsp.ts'
 import { fillRedirect, walletAddressTarget } from './wallet-address-url.ts'
 import { toWalletAddress } from './wire.ts'
 
@@ -52,6 +53,7 @@ export async function answerWalletAddress(
       .header('location', fillRedirect(ctx.walletAddressPage, target.url))
       .type('text/plain')
       .send('Found')
+  if (ctx.answersSpsp && wantsSpsp(request)) return await answerSpsp(ctx, request, reply, target.url)
   return reply.send(await walletAddressDocument(ctx, request, target.url))
 }
 
@@ -68,15 +70,37 @@ async function keysDocument(ctx: OpenPaymentsContext, request: FastifyRequest, u
   return body
 }
 
-async function walletAddressDocument(ctx: OpenPaymentsContext, request: FastifyRequest, url: string) {
-  const { walletAddress: validator } = ctx.validators
-  validator.validateRequest(getDocument, request)
+/** Credentials are for one payer and no cache. */
+async function answerSpsp(
+  ctx: OpenPaymentsContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  url: string,
+): Promise<FastifyReply> {
+  const receipt = receiptSetupOf(request.headers)
+  const document = await spspDocument(ctx, await activeWalletAddress(ctx, request, url), receipt)
+  if (!document) throw notFound(url)
+  return reply.type(SPSP_TYPE).header('cache-control', 'no-store').send(JSON.stringify(document))
+}
+
+async function activeWalletAddress(
+  ctx: OpenPaymentsContext,
+  request: FastifyRequest,
+  url: string,
+): Promise<WalletAddress> {
   // The node's own address is an identity for signing, not an account.
   if (url === ctx.ownWalletAddress) throw notFound(url)
   const walletAddress = ctx.awaitsWalletAddresses
     ? await findAwaitedWalletAddress(ctx, url, request.ip)
     : await findWalletAddressByUrl(ctx, 'all', url)
   if (!walletAddress || !isActive(walletAddress)) throw notFound(url)
+  return walletAddress
+}
+
+async function walletAddressDocument(ctx: OpenPaymentsContext, request: FastifyRequest, url: string) {
+  const { walletAddress: validator } = ctx.validators
+  validator.validateRequest(getDocument, request)
+  const walletAddress = await activeWalletAddress(ctx, request, url)
   const body = toWalletAddress(ctx.urls, walletAddress)
   if (ctx.validatesResponses) validator.validateResponse(getDocument, { status: 200, body })
   return body

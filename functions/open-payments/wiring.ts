@@ -51,6 +51,7 @@ function createOpenPaymentsContext(node: NodeContext, config: OpenPaymentsConfig
     instanceJwk: node.instanceKey.jwk,
     ...present({ walletAddressPage: config.walletAddressRedirectHtmlPage }),
     awaitsWalletAddresses: config.walletAddressNotFoundPolling,
+    answersSpsp: config.spspEnabled,
     ready: async () => {
       await db.execute(sql`select 1`)
     },

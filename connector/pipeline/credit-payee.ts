@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CREDIT_DECISION_AGE_MAX_MS } from '../../shared/incoming-payments/index.ts'
 import type { Ledger, TransferEvent } from '../../shared/ledger/index.ts'
 import { type Clock, Fault, type Logger, messageOf } from '../../shared/platform/index.ts'
-import type { ReceivingPayment } from './deliveries.ts'
+import type { Payee } from './deliveries.ts'
 import { AnswerUnknown } from './errors.ts'
 import { applyChain, type ChainOutcome } from './ledger-outcome.ts'
 import type { LocalPacket, Reply } from './model.ts'
@@ -22,10 +22,10 @@ export type Credit =
 
 export interface CreditInput {
   packet: LocalPacket
-  payment: ReceivingPayment
-  /** In the payment's asset. */
+  payee: Payee
+  /** In the payee's asset. */
   amount: bigint
-  /** When the payment was last read as open; `undefined` once it is closed. */
+  /** When the payee was last read as open; `undefined` once it is closed. */
   mayCredit: () => Promise<number | undefined>
 }
 
@@ -33,19 +33,19 @@ export interface CreditInput {
 const ABANDONED_CALL_MS = 15_000
 
 /**
- * Moves a packet's money into the payment: one chain of posted transfers. The same packet again finds its transfers and is a
+ * Moves a packet's money to the payee: one chain of posted transfers. The same packet again finds its transfers and is a
  * success without a second credit. While the outcome is unknown the same ids are repeated, as long as the packet lives and the
- * payment is known to be open; after that nothing new may move, so the ledger is only asked whether it did. Throws
+ * payee is known to be open; after that nothing new may move, so the ledger is only asked whether it did. Throws
  * {@link AnswerUnknown} when neither answer is true.
  */
-export async function creditPayment(ctx: Context, input: CreditInput): Promise<Credit> {
-  const { packet, payment, amount } = input
-  const legs = legsOf(packet, { accountId: payment.id, asset: payment.asset, amount })
+export async function creditPayee(ctx: Context, input: CreditInput): Promise<Credit> {
+  const { packet, payee, amount } = input
+  const legs = legsOf(packet, { accountId: payee.id, asset: payee.asset, amount })
   const events = postedChain({
     packet,
     legs,
     idOf: (leg) => transferId(packet, leg, 'move'),
-    about: payment.id,
+    about: payee.id,
     reason: transferReason.delivered,
   })
   const readAtMs = await input.mayCredit()
@@ -84,7 +84,7 @@ async function applyWhileOpen(
 
 function refused(
   ctx: Context,
-  { payment }: CreditInput,
+  { payee }: CreditInput,
   legs: readonly Leg[],
   outcome: { status: string; index: number },
 ): Credit {
@@ -99,7 +99,7 @@ function refused(
       // Delivered before at another rate or with another amount: a Fulfill would confirm what did not arrive.
       throw new AnswerUnknown('the packet was delivered before, with another amount')
     default:
-      ctx.log.error({ paymentId: payment.id, status: outcome.status }, 'ledger refused a delivery')
+      ctx.log.error({ payeeId: payee.id, status: outcome.status }, 'ledger refused a delivery')
       return { kind: 'refused', reject: ctx.rejects('T00', rejectMessages.internal) }
   }
 }
