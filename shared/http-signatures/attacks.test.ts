@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { createHmac, generateKeyPairSync, hash, type KeyObject, sign } from 'node:crypto'
+import { createHmac, generateKeyPairSync, hash, type KeyObject } from 'node:crypto'
 import { describe, test } from 'node:test'
 import type { HttpClient } from '../platform/index.ts'
-import { testClock } from '../testing/index.ts'
+import { type Forgery, fitsWeakKeys, forgeSignature, testClock, WEAK_KEYS } from '../testing/index.ts'
 import { authenticateRequest, createAttemptLimiter } from './authenticate-request.ts'
 import { createClientKeys } from './client-keys.ts'
 import { SignatureRefusal, type SignatureRefusalCode } from './errors.ts'
@@ -65,36 +65,10 @@ function setUp(published: () => unknown = () => [jwk]) {
   return { clock, now, send, claimed, fetches: () => fetches }
 }
 
-interface Claim {
-  created: number
-  /** Appended to the parameters. */
-  extra?: string
-  covered?: string[]
-  headers?: Record<string, string>
-  by?: KeyObject
-  /** Instead of signing. */
-  signature?: (base: string) => Buffer
-  label?: string
-}
-
-/** Signs whatever is claimed, as no honest client would. */
-function forge(claim: Claim): Record<string, string> {
-  const headers: Record<string, string> = { ...claim.headers }
-  const names = ['@method', '@target-uri', ...(claim.covered ?? [])]
-  const params = `(${names.map((name) => `"${name}"`).join(' ')});keyid="k";created=${claim.created}${claim.extra ?? ''}`
-  const textOf = (name: string) =>
-    name === '@method' ? 'POST' : name === '@target-uri' ? url : headers[name]
-  const base = [...names.map((name) => `"${name}": ${textOf(name)}`), `"@signature-params": ${params}`].join(
-    '\n',
-  )
-  const signature = claim.signature?.(base) ?? sign(null, Buffer.from(base), claim.by ?? privateKey)
-  const label = claim.label ?? 'sig1'
-  return {
-    ...headers,
-    'signature-input': `${label}=${params}`,
-    signature: `${label}=:${signature.toString('base64')}:`,
-  }
-}
+/** Signs whatever is claimed. `covered` comes after method and URL. */
+const forge = ({ by, ...claim }: Partial<Forgery> & { created: number; by?: KeyObject }) =>
+  forgeSignature({ method: 'POST', url, keyId: 'k', privateKey: by ?? privateKey, ...claim })
+const withDigest = ['@method', '@target-uri', 'content-digest']
 
 describe('replay', () => {
   test('the same bytes are good for minutes, not for longer', async () => {
@@ -111,30 +85,41 @@ describe('replay', () => {
   test('bytes with a nonce are good once, for as long as they are fresh, and the nonce is the key’s own', async () => {
     const other = generateKeyPairSync('ed25519').privateKey
     const { clock, now, send } = setUp()
-    const headers = forge({ created: now(), extra: ';nonce="n1"' })
+    const headers = forge({ created: now(), parameters: ';nonce="n1"' })
     await send({ headers })
     await assert.rejects(send({ headers }), refusedWith('nonce_reused'))
     clock.advance(299_000)
     await assert.rejects(send({ headers }), refusedWith('nonce_reused'))
-    const byOther = forge({ created: now(), extra: ';nonce="n1"', by: other })
+    const byOther = forge({ created: now(), parameters: ';nonce="n1"', by: other })
     await send({ headers: byOther }, { jwk: jwkOf(other, 'k') })
   })
   test('who proves nothing uses up nobody’s nonce', async () => {
     const { now, send, claimed } = setUp()
     const stranger = generateKeyPairSync('ed25519').privateKey
-    const forged = forge({ created: now(), extra: ';nonce="n2"', by: stranger })
+    const forged = forge({ created: now(), parameters: ';nonce="n2"', by: stranger })
     await assert.rejects(send({ headers: forged }), refusedWith('signature_invalid'))
     assert.equal(claimed.size, 0)
-    await send({ headers: forge({ created: now(), extra: ';nonce="n2"' }) })
+    await send({ headers: forge({ created: now(), parameters: ';nonce="n2"' }) })
   })
   test('a signature without a time, or with one that is over, proves nothing', async () => {
     const { now, send } = setUp()
-    const headers = forge({ created: now(), extra: `;expires=${now() - 1}` })
+    const headers = forge({ created: now(), parameters: `;expires=${now() - 1}` })
     await assert.rejects(send({ headers }), refusedWith('signature_expired'))
     const timeless = forge({ created: now() })
     timeless['signature-input'] = (timeless['signature-input'] ?? '').replace(/;created=\d+/, '')
     await assert.rejects(send({ headers: timeless }), refusedWith('created_missing'))
   })
+})
+
+test('method and URL must be covered', async () => {
+  const { now, send } = setUp()
+  for (const derived of [['@method'], ['@target-uri'], []] as const)
+    await assert.rejects(
+      send({
+        headers: forge({ created: now(), covered: [...derived, 'date'], headers: { date: 'x' } }),
+      }),
+      refusedWith('component_not_covered'),
+    )
 })
 
 describe('a key that was revoked', () => {
@@ -162,7 +147,7 @@ describe('the body', () => {
   const signedBody = (created: number, contentDigest: string | undefined, covers = true) =>
     forge({
       created,
-      covered: covers ? ['content-digest'] : [],
+      ...(covers && { covered: withDigest }),
       headers: {
         'content-type': 'application/json',
         'content-length': String(body.length),
@@ -263,7 +248,7 @@ describe('algorithms', () => {
       for (const extra of ['', ';alg="ed25519"', ';alg="hmac-sha256"', ';alg="hmac-sha512"']) {
         const signature = (base: string) => createHmac('sha512', secret).update(base).digest()
         await assert.rejects(
-          send({ headers: forge({ created: now(), extra, signature }) }),
+          send({ headers: forge({ created: now(), parameters: extra, signature }) }),
           refusedWith(extra.includes('hmac') ? 'algorithm_unsupported' : 'signature_invalid'),
         )
       }
@@ -280,14 +265,14 @@ describe('algorithms', () => {
     test(`a right signature that calls itself ${algorithm} is refused`, async () => {
       const { now, send } = setUp()
       await assert.rejects(
-        send({ headers: forge({ created: now(), extra: `;alg="${algorithm}"` }) }),
+        send({ headers: forge({ created: now(), parameters: `;alg="${algorithm}"` }) }),
         refusedWith('algorithm_unsupported'),
       )
     })
   test('of two signatures the one that counts must be right, whatever the other is', async () => {
     const { now, send } = setUp()
     const right = forge({ created: now() })
-    const weak = forge({ created: now(), extra: ';alg="hmac-sha256"' })
+    const weak = forge({ created: now(), parameters: ';alg="hmac-sha256"' })
     const join = (first: Record<string, string>, second: Record<string, string>) => ({
       'signature-input': `sig1=${first['signature-input']?.slice(5)}, sig2=${second['signature-input']?.slice(5)}`,
       signature: `sig1=${first.signature?.slice(5)}, sig2=${second.signature?.slice(5)}`,
@@ -300,21 +285,12 @@ describe('algorithms', () => {
 })
 
 describe('weak keys', () => {
-  const P = 2n ** 255n - 19n
-  const encode = (y: bigint, sign: 0 | 1) =>
-    Buffer.from((y | (BigInt(sign) << 255n)).toString(16).padStart(64, '0'), 'hex')
-      .reverse()
-      .toString('base64url')
-  const eighth = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n
-  const weak = [0n, 1n, P - 1n, eighth, P - eighth, P, P + 1n].flatMap((y) => [encode(y, 0), encode(y, 1)])
-  // R is the neutral point and S is zero: under a key of small order this fits every text, or every eighth.
-  const fitsAll = Buffer.concat([Buffer.from([1]), Buffer.alloc(63)])
-  for (const x of weak)
+  for (const x of WEAK_KEYS)
     test(`${x} is refused where a wallet publishes it and where a client brings it`, async () => {
       const key = { ...jwk, x } as Jwk
       const { now, send } = setUp(() => [key])
       for (let offset = 0; offset < 16; offset++) {
-        const headers = forge({ created: now() - offset, signature: () => fitsAll })
+        const headers = forge({ created: now() - offset, signature: fitsWeakKeys })
         await assert.rejects(send({ headers }), refusedWith('key_invalid'))
         await assert.rejects(send({ headers }, { jwk: key }), refusedWith('key_invalid'))
       }

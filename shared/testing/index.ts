@@ -6,6 +6,7 @@
 export { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres/index.ts'
 export { type TestClock, testClock } from './clock.ts'
 export { createTestDatabase, type TestDatabase, type TestDatabaseKind } from './database.ts'
+export { type Forgery, forgeSignature } from './forge-signature.ts'
 export {
   type ReceivedRequest,
   startTestHttpServer,
@@ -15,3 +16,4 @@ export {
 export { startTestRedis, type TestRedis } from './redis.ts'
 export { startTestServer, TEST_SERVER_VARIABLE, type TestServer } from './server.ts'
 export { waitFor } from './wait-for.ts'
+export { fitsWeakKeys, WEAK_KEYS } from './weak-keys.ts'

@@ -1,0 +1,5 @@
+import type { ThreatTable } from '../guard.ts'
+import { signatureThreats } from './signatures.ts'
+
+/** Every guard that must not disappear unnoticed. */
+export const threatTables: readonly ThreatTable[] = [signatureThreats]
