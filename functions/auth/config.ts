@@ -88,14 +88,15 @@ export const authConfig = {
 
 export type AuthConfig = ConfigOf<typeof authConfig>
 
-/** Both are one port only where it is 0, which means any. */
+/** Two are one port only where it is 0, which means any. */
 function portProblems(config: AuthConfig): string[] {
-  const ports = [config.authPort, config.introspectionPort, config.serviceApiPort].filter(
+  const { authPort, introspectionPort, interactionPort, adminPort, serviceApiPort } = config
+  const ports = [authPort, introspectionPort, interactionPort, adminPort, serviceApiPort].filter(
     (number) => number !== 0,
   )
   return new Set(ports).size === ports.length
     ? []
-    : ['AUTH_PORT, INTROSPECTION_PORT and SERVICE_API_PORT must differ']
+    : ['AUTH_PORT, INTROSPECTION_PORT, INTERACTION_PORT, ADMIN_PORT and SERVICE_API_PORT must differ']
 }
 
 export const loadAuthConfig = (env: Environment): AuthConfig =>

@@ -62,8 +62,11 @@ test('polls: first the wait, then the state', () => {
 describe('configuration', () => {
   const env = testEnvironment('postgresql://localhost/auth', 3006, '7b8a3d1e-8f52-4c9a-9f5e-0d1c2b3a4f5e')
   test('defaults are those of the contract', () => {
-    const { AUTH_PORT: _a, INTROSPECTION_PORT: _b, SERVICE_API_PORT: _c, WAIT_SECONDS: _d, ...rest } = env
-    const config = loadAuthConfig(rest)
+    const { WAIT_SECONDS: _, ...rest } = env
+    // Ports too: a test's are its own.
+    const config = loadAuthConfig(
+      Object.fromEntries(Object.entries(rest).filter(([name]) => !name.endsWith('_PORT'))),
+    )
     const { authPort, introspectionPort, interactionPort, adminPort, serviceApiPort, waitSeconds } = config
     assert.deepEqual(
       { authPort, introspectionPort, interactionPort, adminPort, serviceApiPort, waitSeconds },
@@ -109,8 +112,10 @@ describe('configuration', () => {
         assert.match(error.message, new RegExp(`- ${name} `))
     }
   })
-  test('listeners need ports of their own', () =>
-    assert.throws(() => loadAuthConfig({ ...env, INTROSPECTION_PORT: '3006' }), /must differ/))
+  test('listeners need ports of their own', () => {
+    for (const name of ['INTROSPECTION_PORT', 'INTERACTION_PORT', 'ADMIN_PORT', 'SERVICE_API_PORT'])
+      assert.throws(() => loadAuthConfig({ ...env, [name]: '3006' }), /must differ/, name)
+  })
 })
 
 test('cleanup takes what is long expired and nothing else', async () => {

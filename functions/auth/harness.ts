@@ -95,6 +95,7 @@ export const testEnvironment = (connectionString: string, port: number, tenantId
   AUTH_PORT: String(port),
   INTROSPECTION_PORT: '0',
   SERVICE_API_PORT: '0',
+  ADMIN_PORT: '0',
   AUTH_SERVER_URL: `https://localhost:${port}`,
   ADMIN_API_SECRET: ADMIN_SECRET,
   AUTH_SERVICE_API_SECRET: SERVICE_SECRET,
