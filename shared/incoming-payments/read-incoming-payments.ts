@@ -4,7 +4,7 @@ import type { Page, Paged, TenantScope } from '../tenants/index.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
 import type { IncomingPayment, ReceivingPayment } from './model.ts'
 import { receivedTotals, withReceived } from './received.ts'
-import { type IncomingPaymentFilter, selectPayment, selectPayments, selectReceivingPayment } from './store.ts'
+import { type IncomingPaymentFilter, paymentById, selectPayments, selectReceivingPayment } from './store.ts'
 
 type Context = { db: Db; ledger: Ledger }
 
@@ -21,10 +21,11 @@ export async function findIncomingPayment(
   if (!isUuid(id)) return undefined
   // The account's id is the payment's, so both stores are asked at once.
   const [row, [received]] = await Promise.all([
-    selectPayment(ctx.db, scope, id, filter),
+    ctx.db.lookUp(paymentById, { id, scope }),
     receivedTotals(ctx.ledger, [id]),
   ])
-  return row && withReceived(row, received ?? 0n)
+  const isHidden = filter.client !== undefined && row?.client !== filter.client
+  return row && !isHidden ? withReceived(row, received ?? 0n) : undefined
 }
 
 /** As {@link findIncomingPayment}; throws {@link IncomingPaymentRefusal} `unknown_incoming_payment`. */

@@ -1,6 +1,6 @@
 import { type AssetRef, toMoneyAsset } from '../assets/index.ts'
 import type { Amount } from '../money/index.ts'
-import { type Db, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
+import { type Db, type Lookup, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
 import { insertJobs, notifyJobs } from '../queue/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { toWalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
@@ -76,6 +76,23 @@ export const selectPayment = (
     toRow,
     sql`select ${columns} from ${from} where p.id = ${id} and ${visible} and ${byClient} and ${scopeSql(scope, tenantColumn)}`,
   )
+}
+
+/** Payments of a tenant, or of any. "limit 1" makes each key a look-up of its own, whatever the planner believes about sizes. */
+export const paymentById: Lookup<{ id: string; scope: TenantScope }, IncomingPaymentRow> = {
+  query: (keys) => {
+    const ids = keys.map(({ id }) => id)
+    const tenantIds = keys.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))
+    return sql`select asked.place, ${columns}
+      from unnest(${ids}::uuid[], ${tenantIds}::uuid[]) with ordinality asked (id, tenant_id, place)
+      cross join lateral (
+        select * from incoming_payments x
+        where x.id = asked.id and x.deleted_at is null and (asked.tenant_id is null or x.tenant_id = asked.tenant_id)
+        limit 1) p
+      cross join lateral (select * from wallet_addresses x where x.id = p.wallet_address_id limit 1) w
+      cross join lateral (select * from assets x where x.id = w.asset_id limit 1) a`
+  },
+  map: toRow,
 }
 
 const toReceivingPayment = (row: Row): ReceivingPayment => ({

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { type Batcher, createBatcher } from './batcher.ts'
 import { assert, Fault } from './errors.ts'
 import type { Logger } from './log.ts'
 import { type Sql, sqlText } from './sql.ts'
@@ -16,8 +17,17 @@ export interface Db {
   one<T>(map: (row: Row) => T, query: Sql): Promise<T>
   /** The number of rows affected. */
   execute(query: Sql): Promise<number>
+  /** The row that belongs to `key`. Look-ups of the same kind that are made at the same time are one statement; in a transaction each is its own. */
+  lookUp<Key, T>(lookup: Lookup<Key, T>, key: Key): Promise<T | undefined>
   /** Runs `work` in a transaction (READ COMMITTED); a throw rolls back. Inside a transaction it joins that one. No network calls inside. */
   tx<T>(work: (db: Db) => Promise<T>): Promise<T>
+}
+
+/** How rows are found by key, many at a time. A constant of its room. */
+export interface Lookup<Key, T> {
+  /** Rows say in `place` which key they answer, counted from 1: `unnest(…) with ordinality`. At most one row for each. */
+  query(keys: readonly Key[]): Sql
+  map(row: Row): T
 }
 
 export interface DbPool extends Db {
@@ -108,7 +118,46 @@ function statementName(text: string): string | undefined {
   return name
 }
 
-function queriesOn(run: (query: Sql) => Promise<pg.QueryResult<Row>>, tx: Db['tx']): Db {
+/** Keys of one statement. */
+const LOOKUP_SIZE_MAX = 256
+
+type Run = (query: Sql) => Promise<pg.QueryResult<Row>>
+
+/** Rows by place; `undefined` where there is none. */
+async function findRows<Key>(
+  run: Run,
+  lookup: Lookup<Key, unknown>,
+  keys: readonly Key[],
+): Promise<(Row | undefined)[]> {
+  const found = new Array<Row | undefined>(keys.length).fill(undefined)
+  for (const row of (await run(lookup.query(keys))).rows) {
+    const index = Number(row.place) - 1
+    assert(index in found && found[index] === undefined, 'a look-up gives one row for each key')
+    found[index] = row
+  }
+  return found
+}
+
+/** One batch of each kind of look-up is under way at a time: see {@link createBatcher}. */
+function batchedLookups(run: Run): Db['lookUp'] {
+  const batchers = new Map<unknown, Batcher<unknown, Row | undefined>>()
+  const batcherOf = <Key, T>(lookup: Lookup<Key, T>): Batcher<Key, Row | undefined> => {
+    const known = batchers.get(lookup)
+    if (known) return known
+    const batcher = createBatcher<Key, Row | undefined>({
+      sizeMax: LOOKUP_SIZE_MAX,
+      ask: (keys) => findRows(run, lookup, keys),
+    })
+    batchers.set(lookup, batcher)
+    return batcher
+  }
+  return async (lookup, key) => {
+    const row = await batcherOf(lookup).submit(key)
+    return row === undefined ? undefined : lookup.map(row)
+  }
+}
+
+function queriesOn(run: Run, tx: Db['tx'], lookUp: Db['lookUp']): Db {
   return {
     async many(map, query) {
       return (await run(query)).rows.map(map)
@@ -125,6 +174,7 @@ function queriesOn(run: (query: Sql) => Promise<pg.QueryResult<Row>>, tx: Db['tx
     async execute(query) {
       return (await run(query)).rowCount ?? 0
     },
+    lookUp,
     tx,
   }
 }
@@ -169,7 +219,15 @@ export function createDb(options: DbOptions): DbPool {
       broken = error
     }
     client.on('error', onError)
-    const inside: Db = queriesOn(runOn(client), (inner) => inner(inside))
+    const run = runOn(client)
+    const inside: Db = queriesOn(
+      run,
+      (inner) => inner(inside),
+      async (lookup, key) => {
+        const [row] = await findRows(run, lookup, [key])
+        return row === undefined ? undefined : lookup.map(row)
+      },
+    )
     try {
       await client.query('begin')
       const result = await work(inside)
@@ -188,8 +246,9 @@ export function createDb(options: DbOptions): DbPool {
     }
   }
 
+  const run = runOn(pool)
   return {
-    ...queriesOn(runOn(pool), tx),
+    ...queriesOn(run, tx, batchedLookups(run)),
     connectionString: options.connectionString,
     close: () => pool.end(),
   }

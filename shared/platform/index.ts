@@ -2,6 +2,7 @@
  * Platform is what every room stands on and knows nothing of payments: errors, time, ids, SQL, configuration, logs and the
  * one way out to the network. Time, randomness and the environment enter the program here and nowhere else.
  */
+export { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts'
 export { type Cache, createCache } from './cache.ts'
 export { type Clock, systemClock } from './clock.ts'
 export * as configuration from './config.ts'
@@ -13,7 +14,15 @@ export {
   optionalVariable,
   variable,
 } from './config.ts'
-export { createDb, type Db, type DbOptions, type DbPool, type Row, violatedConstraint } from './db.ts'
+export {
+  createDb,
+  type Db,
+  type DbOptions,
+  type DbPool,
+  type Lookup,
+  type Row,
+  violatedConstraint,
+} from './db.ts'
 export { type RunningDeployable, runDeployable, type StartDeployable } from './deployable.ts'
 export { createGuardedHttp, type GuardedHttpOptions, type HostAddress } from './egress-http.ts'
 export { AssertionFailed, assert, type ErrorInput, Fault, messageOf, Refusal, unreachable } from './errors.ts'

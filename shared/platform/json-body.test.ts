@@ -34,3 +34,36 @@ test('numbers that are infinite here are refused', () => {
     assert.throws(() => parse(text), { ...refused, message: 'Bad Request: number out of range' })
   assert.equal(parse('1.7976931348623157e308'), Number.MAX_VALUE)
 })
+
+test('a member that comes twice is refused, however it is written and wherever it stands', () => {
+  for (const text of [
+    '{"a":1,"a":1}',
+    '{"a":1,"b":{"c":"}"},"a":2}',
+    '{"a":1,"\\u0061":2}',
+    '{"x":[{"a":1, "a" : 2}]}',
+    '[{"__proto__":1,"__proto__":2}]',
+    '{"":1,"":2}',
+    '{"\\"":1,"\\"":2}',
+  ])
+    assert.throws(() => parseJsonBody(Buffer.from(text)), isRefused, text)
+  for (const text of [
+    '{"a":{"a":1},"b":{"a":1}}',
+    '[{"a":1},{"a":1}]',
+    '{"a":"a","b":"a"}',
+    ' { "a" : "x\\\\", "b" : ["a", "a:", "a\\":"] } ',
+    '{"b":1,"1":2,"a":1.0}',
+  ])
+    assert.deepEqual(parseJsonBody(Buffer.from(text)), JSON.parse(text), text)
+})
+
+test('looking for members that come twice takes no longer for a text that tries', () => {
+  for (const text of [
+    `{"a":"${'\\\\'.repeat(500_000)}"} `,
+    ` [${'""   ,'.repeat(150_000)}""]`,
+    `{${Array.from({ length: 80_000 }, (_, index) => `"n${index}": 1`).join()}}`,
+  ]) {
+    const startedAt = performance.now()
+    parseJsonBody(Buffer.from(text))
+    assert.ok(performance.now() - startedAt < 1_000)
+  }
+})

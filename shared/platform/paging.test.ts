@@ -126,3 +126,24 @@ test('pages that make no sense are refused', () => {
     assert.throws(() => readPage(page), InvalidPage, JSON.stringify(page))
   assert.equal(readPage({ first: 100 }).size, 100)
 })
+
+test("a cursor's row must satisfy the cursor's own condition, and need not be listed", async () => {
+  const after = async (kind: string) => {
+    const page = await listPage(
+      db,
+      {
+        map: (row) => row.id as string,
+        columns: rawSql('t.id'),
+        from: rawSql('things t'),
+        alias: 't',
+        table: 'things',
+        where: [sql`t.kind = ${'shown'}`],
+        cursorWhere: [sql`t.kind = ${kind}`],
+      },
+      { after: deriveId('hidden', 40) },
+    )
+    return page.items.length
+  }
+  assert.equal(await after('hidden'), 20)
+  assert.equal(await after('shown'), 0)
+})

@@ -71,6 +71,8 @@ export interface ListQuery<T> {
   table: string
   /** Everything that a row must satisfy, tenant scope included. */
   where: readonly Sql[]
+  /** What the cursor's row must satisfy, by the same alias: with the tenant scope, a foreign id is as good as an unknown one. */
+  cursorWhere?: readonly Sql[]
 }
 
 /**
@@ -85,8 +87,11 @@ export async function listPage<T>(db: Db, query: ListQuery<T>, page: Page): Prom
   const orderBy = rawSql(
     `${query.alias}.created_at ${rising ? 'asc' : 'desc'}, ${query.alias}.id ${rising ? 'asc' : 'desc'}`,
   )
+  const place = rawSql(`${query.alias}.created_at, ${query.alias}.id from ${query.table} ${query.alias}`)
+  const isCursorRow = (id: string): Sql =>
+    joinSql([sql`${rawSql(query.alias)}.id = ${id}`, ...(query.cursorWhere ?? [])])
   const beyond = (id: string, up: boolean): Sql =>
-    sql`${key} ${rawSql(up ? '>' : '<')} (select created_at, id from ${rawSql(query.table)} where id = ${id})`
+    sql`${key} ${rawSql(up ? '>' : '<')} (select ${place} where ${isCursorRow(id)})`
   const where = joinSql(cursor === undefined ? query.where : [...query.where, beyond(cursor, rising)])
   const id = rawSql(`${query.alias}.id as page_row_id`)
   const rows = await db.many(

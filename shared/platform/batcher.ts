@@ -1,0 +1,105 @@
+import { assert, Fault } from './errors.ts'
+
+/** Answers single questions by asking many at a time. */
+export interface Batcher<Item, Result> {
+  /** Throws what the batch threw; a retryable Fault `overloaded` when too many wait already. */
+  submit(item: Item): Promise<Result>
+}
+
+export interface BatcherOptions<Item, Result> {
+  /**
+   * One result per item, in order. A retryable Fault is the dependency's and fails all of them; anything else may be one item's
+   * doing, so each is then asked alone.
+   */
+  ask: (items: readonly Item[]) => Promise<readonly Result[]>
+  /** Items in a batch. */
+  sizeMax: number
+  /** While a batch is younger than this, the next one gathers. An older one holds up nobody. */
+  patienceMs?: number
+  /** Batches that run at the same time at most, all but one of them past their patience. */
+  batchesMax?: number
+  /** Items that wait at most. */
+  waitingMax?: number
+}
+
+interface Call<Item, Result> {
+  item: Item
+  resolve(result: Result): void
+  reject(error: unknown): void
+}
+
+const concernsAll = (error: unknown): boolean => error instanceof Fault && error.retryable
+
+/**
+ * Asks at the end of this turn of the event loop when nothing is in flight, and gathers while a batch is: under load batches grow by
+ * themselves, and when idle nobody waits for company. Nothing is remembered: an answer goes to those who asked before the batch left.
+ */
+export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
+  const { ask, sizeMax, patienceMs = 50, batchesMax = 8, waitingMax = 10_000 } = options
+  let waiting: Call<Item, Result>[] = []
+  let running = 0
+  let young = 0
+  let isScheduled = false
+
+  const schedule = () => {
+    if (isScheduled || waiting.length === 0 || young > 0 || running >= batchesMax) return
+    isScheduled = true
+    setImmediate(sendNext)
+  }
+
+  const sendNext = () => {
+    isScheduled = false
+    if (waiting.length <= sizeMax) {
+      void send(waiting)
+      waiting = []
+    } else void send(waiting.splice(0, sizeMax))
+  }
+
+  const send = async (calls: Call<Item, Result>[]): Promise<void> => {
+    running++
+    young++
+    let isYoung = true
+    const age = () => {
+      if (isYoung) young--
+      isYoung = false
+    }
+    const timer = setTimeout(() => {
+      age()
+      schedule()
+    }, patienceMs)
+    timer.unref()
+    await answer(ask, calls)
+    clearTimeout(timer)
+    age()
+    running--
+    schedule()
+  }
+
+  return {
+    submit: (item) =>
+      new Promise((resolve, reject) => {
+        if (waiting.length >= waitingMax) {
+          const message = `${waiting.length} are waiting already`
+          reject(new Fault('overloaded', { retryable: true, message }))
+          return
+        }
+        waiting.push({ item, resolve, reject })
+        schedule()
+      }),
+  }
+}
+
+/** Never throws: each call gets its own end. */
+async function answer<Item, Result>(
+  ask: BatcherOptions<Item, Result>['ask'],
+  calls: readonly Call<Item, Result>[],
+): Promise<void> {
+  try {
+    const results = await ask(calls.map(({ item }) => item))
+    assert(results.length === calls.length, 'one result per item')
+    for (const [index, call] of calls.entries()) call.resolve(results[index] as Result)
+  } catch (error) {
+    if (calls.length === 1 || concernsAll(error)) for (const call of calls) call.reject(error)
+    else await Promise.all(calls.map((call) => answer(ask, [call])))
+  }
+}
