@@ -99,6 +99,12 @@ export async function startBank(input: {
     tenantId: credentials.tenantId,
     adminSecret: credentials.secret,
     rates: input.rates,
+    consent: {
+      bankName: environment.INSTANCE_NAME ?? '',
+      interactionUrl: `http://localhost:${settings.ports.interaction}`,
+      idpSecret: settings.identityServerSecret,
+      authServerUrl: `http://localhost:${settings.ports.auth}`,
+    },
     onEvent: input.onEvent,
     log,
   })

@@ -1,17 +1,18 @@
 /**
  * A wallet (account servicing entity) as small as it can be and still be right: it takes webhooks, funds payments, takes out
- * what arrives, and quotes prices. Read it to see what a wallet has to do; `npm start` and the tests run it. What is always
+ * what arrives, quotes prices, and asks its customers for their consent. Read it to see what a wallet has to do; `npm start` and the tests run it. What is always
  * true: an event changes the books once, however often it is delivered; it is answered with 200 only after it was handled.
  */
 import { createHttpApp, type Logger, listenOn, messageOf } from '../../shared/platform/index.ts'
 import { type Account, type Accounts, createAccounts } from './accounts.ts'
-import { createAdminClient } from './admin-client.ts'
+import { type AdminClient, createAdminClient } from './admin-client.ts'
+import { addConsentRoutes, type ConsentOptions } from './consent/routes.ts'
 import { handleEvent } from './handle-event.ts'
 import { type RateTable, ratesAnswer } from './rates.ts'
 import { isSigned, readEvent, type WalletEvent } from './webhook-signature.ts'
 
 export { AdminApiError, type AdminClient, createAdminClient } from './admin-client.ts'
-export type { Account, RateTable, WalletEvent }
+export type { Account, ConsentOptions, RateTable, WalletEvent }
 
 export interface MockWalletOptions {
   /** 0: any free one. */
@@ -22,6 +23,8 @@ export interface MockWalletOptions {
   tenantId: string
   adminSecret: string
   rates: RateTable
+  /** Absent: no consent page. */
+  consent?: ConsentOptions
   log: Logger
   /** Each event when it arrives for the first time, before it is handled. */
   onEvent?: (event: WalletEvent) => void
@@ -79,6 +82,13 @@ export async function startMockWallet(options: MockWalletOptions): Promise<MockW
     return answer === undefined ? reply.status(404).send() : reply.type('application/json').send(answer)
   })
 
+  if (options.consent)
+    await addConsentRoutes(app, {
+      ...options.consent,
+      log,
+      holdsAccount: (walletAddress) => holdsAccount(admin, walletAddress),
+    })
+
   const port = await listenOn(app, options.port, 'localhost')
   return {
     port,
@@ -92,6 +102,14 @@ export async function startMockWallet(options: MockWalletOptions): Promise<MockW
     settled: inbox.settled,
     close: () => app.close(),
   }
+}
+
+async function holdsAccount(admin: AdminClient, walletAddress: string): Promise<boolean> {
+  const { walletAddressByUrl } = await admin.graphql<{ walletAddressByUrl: { id: string } | null }>(
+    'query HoldsAccount($url: String!) { walletAddressByUrl(url: $url) { id } }',
+    { url: walletAddress },
+  )
+  return walletAddressByUrl !== null
 }
 
 /** Remembers events by id. A wallet has a table for this; its unique key does what the map does here. */
