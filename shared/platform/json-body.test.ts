@@ -45,7 +45,7 @@ test('a member that comes twice is refused, however it is written and wherever i
     '{"":1,"":2}',
     '{"\\"":1,"\\"":2}',
   ])
-    assert.throws(() => parseJsonBody(Buffer.from(text)), isRefused, text)
+    assert.throws(() => parse(text), { ...refused, message: 'Bad Request: a member comes twice' }, text)
   for (const text of [
     '{"a":{"a":1},"b":{"a":1}}',
     '[{"a":1},{"a":1}]',
@@ -53,7 +53,7 @@ test('a member that comes twice is refused, however it is written and wherever i
     ' { "a" : "x\\\\", "b" : ["a", "a:", "a\\":"] } ',
     '{"b":1,"1":2,"a":1.0}',
   ])
-    assert.deepEqual(parseJsonBody(Buffer.from(text)), JSON.parse(text), text)
+    assert.deepEqual(parse(text), JSON.parse(text), text)
 })
 
 test('looking for members that come twice takes no longer for a text that tries', () => {
@@ -63,7 +63,7 @@ test('looking for members that come twice takes no longer for a text that tries'
     `{${Array.from({ length: 80_000 }, (_, index) => `"n${index}": 1`).join()}}`,
   ]) {
     const startedAt = performance.now()
-    parseJsonBody(Buffer.from(text))
+    parse(text)
     assert.ok(performance.now() - startedAt < 1_000)
   }
 })
