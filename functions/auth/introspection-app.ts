@@ -5,6 +5,8 @@ import type { AuthContext } from './context.ts'
 import { answerErrorAsText } from './error-answer.ts'
 import { introspectToken } from './tokens/index.ts'
 
+type IntrospectionInput = Parameters<typeof introspectToken>[1]
+
 function parseWanted(value: unknown): WantedAccess | undefined {
   if (!isObject(value) || typeof value.type !== 'string' || !Array.isArray(value.actions)) return undefined
   const { type, actions, identifier, limits } = value
@@ -19,7 +21,7 @@ function parseWanted(value: unknown): WantedAccess | undefined {
 }
 
 /** `undefined` for a request that says nothing sensible. `tenant` is ours: a resource server may name its own. */
-function parseIntrospectionRequest(body: unknown): Parameters<typeof introspectToken>[1] | undefined {
+function parseIntrospectionRequest(body: unknown): IntrospectionInput | undefined {
   if (!isObject(body) || typeof body.access_token !== 'string') return undefined
   if (body.tenant !== undefined && typeof body.tenant !== 'string') return undefined
   const items = body.access ?? []
@@ -33,6 +35,17 @@ function parseIntrospectionRequest(body: unknown): Parameters<typeof introspectT
   }
 }
 
+/** Questions in one call of the batch form. */
+const BATCH_SIZE_MAX = 1000
+
+/** `undefined` unless every request makes sense. */
+function parseBatch(body: unknown): IntrospectionInput[] | undefined {
+  if (!isObject(body) || !Array.isArray(body.requests) || body.requests.length > BATCH_SIZE_MAX)
+    return undefined
+  const asked = body.requests.map(parseIntrospectionRequest).filter((item) => item !== undefined)
+  return asked.length === body.requests.length ? asked : undefined
+}
+
 /** For resource servers of this node, on a network of their own; errors are text, as they have always been. */
 export async function buildIntrospectionApp(ctx: AuthContext): Promise<FastifyInstance> {
   const app = await createHttpApp({ log: ctx.log, ready: () => ctx.ready() })
@@ -41,6 +54,12 @@ export async function buildIntrospectionApp(ctx: AuthContext): Promise<FastifyIn
     const asked = parseIntrospectionRequest(request.body)
     if (!asked) return reply.status(400).type('text/plain').send('Bad Request')
     return introspectToken(ctx, asked)
+  })
+  // Ours: many questions in one call, each answered as if it had come alone.
+  app.post('/batch', async (request, reply) => {
+    const asked = parseBatch(request.body)
+    if (!asked) return reply.status(400).type('text/plain').send('Bad Request')
+    return { responses: await Promise.all(asked.map((item) => introspectToken(ctx, item))) }
   })
   return app
 }

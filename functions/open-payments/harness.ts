@@ -72,44 +72,43 @@ async function freePort(): Promise<number> {
   return port
 }
 
+interface Question {
+  access_token: string
+  access: GrantedAccess[]
+}
+
+/** As the authorization server matches: same type, the action or its -all, the same identifier where both name one. */
+function answerTo(tokens: ReadonlyMap<string, Token>, { access_token: value, access: [asked] }: Question) {
+  const token = tokens.get(value)
+  if (!token) return { active: false }
+  const access = token.access.filter(
+    (item) =>
+      item.type === asked?.type &&
+      asked.actions.every(
+        (action) => item.actions.includes(action) || item.actions.includes(`${action}-all`),
+      ) &&
+      (item.identifier === undefined || item.identifier === asked.identifier),
+  )
+  const { grant = 'grant', tenant, client } = token
+  return { active: true, grant, tenant, access, client }
+}
+
 function startIntrospection(test: Pick<TestNode, 'tokens' | 'introspected'>, isDown: () => boolean): Server {
   return createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      const body = JSON.parse(Buffer.concat(chunks).toString()) as {
-        access_token: string
-        access: GrantedAccess[]
-      }
-      test.introspected.push(body)
+      const body = JSON.parse(Buffer.concat(chunks).toString()) as Question | { requests: Question[] }
+      const questions = 'requests' in body ? body.requests : [body]
+      test.introspected.push(...questions)
       if (isDown()) {
         response.writeHead(500).end()
         return
       }
-      const token = test.tokens.get(body.access_token)
-      const [asked] = body.access
-      // As the authorization server matches: same type, the action or its -all, the same identifier where both name one.
-      const access = token?.access.filter(
-        (item) =>
-          item.type === asked?.type &&
-          asked.actions.every(
-            (action) => item.actions.includes(action) || item.actions.includes(`${action}-all`),
-          ) &&
-          (item.identifier === undefined || item.identifier === asked.identifier),
-      )
-      response.writeHead(200, { 'content-type': 'application/json' }).end(
-        JSON.stringify(
-          token
-            ? {
-                active: true,
-                grant: token.grant ?? 'grant',
-                tenant: token.tenant,
-                access,
-                client: token.client,
-              }
-            : { active: false },
-        ),
-      )
+      const responses = questions.map((question) => answerTo(test.tokens, question))
+      response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end(JSON.stringify('requests' in body ? { responses } : responses[0]))
     })
   })
 }

@@ -1,6 +1,8 @@
 import {
   type Clock,
+  createBatcher,
   createCache,
+  Fault,
   type HttpClient,
   isObject,
   type Logger,
@@ -79,40 +81,85 @@ export function parseIntrospection(value: unknown): Introspection {
   }
 }
 
-/**
- * The client of auth's introspection listener. Questions that are the same and are in flight at the same time are asked once.
- * With `cacheMs` 0, the default, no answer outlives the requests that waited for it: a revoked token is refused from the next
- * request on.
- */
-export function createIntrospect(ctx: {
+interface Question {
+  token: string
+  access: RequestedAccess
+}
+
+/** Questions in one call: what their tokens and addresses can weigh stays below the listener's limit on bodies. */
+const BATCH_SIZE_MAX = 50
+/** An authorization server without the batch form is not offered it again for so long. */
+const BATCH_FORM_RETRY_MS = 60_000
+
+const toWire = ({ token, access: { type, action, identifier } }: Question) => ({
+  access_token: token,
+  access: [{ type, actions: [action], identifier }],
+})
+
+interface IntrospectContext {
   http: HttpClient
   clock: Clock
   log: Logger
+  /** AUTH_SERVER_INTROSPECTION_URL */
   url: string
   timeoutMs: number
   /** INTROSPECTION_CACHE_MS */
   cacheMs: number
-}): Introspect {
-  const cache = createCache({ clock: ctx.clock, lifeMs: ctx.cacheMs })
+}
 
-  const ask = async (token: string, access: RequestedAccess): Promise<Introspection> => {
-    const { type, action, identifier } = access
-    try {
-      const response = await ctx.http.request({
-        method: 'POST',
-        url: ctx.url,
-        headers: { 'content-type': 'application/json', accept: 'application/json' },
-        body: JSON.stringify({ access_token: token, access: [{ type, actions: [action], identifier }] }),
-        timeoutMs: ctx.timeoutMs,
+/** The two forms of asking: one question as anybody may ask it, and many in one call (`POST /batch`), which only this node's auth knows. */
+function createQuestioner(ctx: IntrospectContext): (questions: readonly Question[]) => Promise<unknown[]> {
+  const batchUrl = `${ctx.url.replace(/\/+$/, '')}/batch`
+  let singlesUntilMs = 0
+
+  const post = async (url: string, body: unknown): Promise<unknown> => {
+    const response = await ctx.http.request({
+      method: 'POST',
+      url,
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify(body),
+      timeoutMs: ctx.timeoutMs,
+    })
+    if (response.status >= 500)
+      throw new Fault('introspection_unavailable', {
+        retryable: true,
+        message: `answered ${response.status}`,
       })
-      if (response.status !== 200) throw new TypeError(`answered ${response.status}`)
-      return parseIntrospection(JSON.parse(response.body.toString('utf8')))
+    if (url === batchUrl && response.status === 404) singlesUntilMs = ctx.clock.nowMs() + BATCH_FORM_RETRY_MS
+    if (response.status !== 200) throw new TypeError(`answered ${response.status}`)
+    return JSON.parse(response.body.toString('utf8'))
+  }
+
+  return async (questions) => {
+    const [only] = questions
+    if (only && questions.length === 1) return [await post(ctx.url, toWire(only))]
+    // Not a fault: the batcher then asks for each alone.
+    if (ctx.clock.nowMs() < singlesUntilMs) throw new TypeError('the server has no batch form')
+    const answer = await post(batchUrl, { requests: questions.map(toWire) })
+    if (!isObject(answer) || !Array.isArray(answer.responses)) throw new TypeError('responses are missing')
+    return answer.responses
+  }
+}
+
+/**
+ * The client of auth's introspection listener. Questions of different requests that come while a call is under way go together in the
+ * next one. An answer goes to those only who asked before its call left, and with `cacheMs` 0, the default, it ends with them: a revoked
+ * token is refused from the next request on.
+ */
+export function createIntrospect(ctx: IntrospectContext): Introspect {
+  const questions = createBatcher({ ask: createQuestioner(ctx), sizeMax: BATCH_SIZE_MAX })
+
+  const ask: Introspect = async (token, access) => {
+    try {
+      return parseIntrospection(await questions.submit({ token, access }))
     } catch (error) {
       ctx.log.warn({ reason: messageOf(error) }, 'token introspection failed')
       throw new AccessRefusal('introspection_failed', { cause: error })
     }
   }
+  if (ctx.cacheMs === 0) return ask
 
+  const cache = createCache({ clock: ctx.clock, lifeMs: ctx.cacheMs })
   return (token, access) =>
     cache.get(JSON.stringify([token, access.type, access.action, access.identifier]), () =>
       ask(token, access),

@@ -1,4 +1,4 @@
-import { type Db, type Row, type Sql, sql } from '../../../shared/platform/index.ts'
+import { type Db, type Lookup, type Row, type Sql, sql } from '../../../shared/platform/index.ts'
 import { type AccessItem, accessSql, toAccess } from '../access/index.ts'
 import { type Client, toClient } from '../clients/index.ts'
 import { hashSecret, type IssuedToken } from './model.ts'
@@ -25,13 +25,22 @@ const columns = sql`t.id, t.grant_id, g.tenant_id, g.client, g.client_jwk,
 
 const notRevoked = sql`t.revoked_at is null and g.finalization_reason is distinct from 'REVOKED'`
 
-/** A token that acts now. One look-up by the hash's unique index. */
+const activeToken: Lookup<{ value: string; now: Date }, StoredToken> = {
+  query: (keys) => {
+    const hashes = keys.map(({ value }) => hashSecret(value))
+    const now = new Date(Math.max(...keys.map((key) => key.now.getTime())))
+    return sql`select asked.place, ${columns}
+      from unnest(${hashes}::bytea[]) with ordinality asked (token_hash, place)
+      cross join lateral (select * from access_tokens x where x.token_hash = asked.token_hash limit 1) t
+      cross join lateral (select * from grants x where x.id = t.grant_id limit 1) g
+      where t.expires_at >= ${now} and ${notRevoked}`
+  },
+  map: toStoredToken,
+}
+
+/** A token that acts now, by the hash's unique index. Those that are asked about at the same time are one statement. */
 export const findActiveToken = (db: Db, value: string, now: Date): Promise<StoredToken | undefined> =>
-  db.maybe(
-    toStoredToken,
-    sql`select ${columns} from access_tokens t join grants g on g.id = t.grant_id
-        where t.token_hash = ${hashSecret(value)} and t.expires_at >= ${now} and ${notRevoked}`,
-  )
+  db.lookUp(activeToken, { value, now })
 
 /** A token that its holder may manage: expired ones too. */
 export const findManagedToken = (
