@@ -58,7 +58,7 @@ export async function buildGraphqlApp<Context>(
     if (!isObject(request.body))
       return reply.status(400).send(badRequest('the body must be one GraphQL request'))
     const answer = await graphql(
-      { headers: { ...request.headers, accept: 'application/json' }, body: request.body },
+      request.body,
       options.contextOf({ tenantId: proven.tenantId, isOperator: proven.isOperator }),
       // Only proven signatures are noted, so nobody fills the table, and only of mutations: repeating a query is harmless.
       () => signature.claim({ digest: proven.digest, expiresAt: proven.expiresAt }),

@@ -4,6 +4,7 @@ import {
   execute,
   GraphQLError,
   type GraphQLSchema,
+  getOperationAST,
   NoSchemaIntrospectionCustomRule,
   parse,
   specifiedRules,
@@ -60,16 +61,6 @@ function createDocuments(schema: GraphQLSchema, introspection: boolean) {
   }
 }
 
-/** True when the operation that would run is a mutation; malformed documents are not. */
-function isMutation(document: DocumentNode, operationName: unknown): boolean {
-  return document.definitions.some(
-    (definition) =>
-      definition.kind === 'OperationDefinition' &&
-      definition.operation === 'mutation' &&
-      (typeof operationName !== 'string' || definition.name?.value === operationName),
-  )
-}
-
 /**
  * Answers one GraphQL request over graphql-http, with the statuses that clients of the reference see: 400 for what never ran,
  * 200 for what did, whatever it answered (admin-api.md §1).
@@ -92,9 +83,15 @@ export function createGraphql<Context>(options: {
         request.context.notRun = true
         return document
       }
-      if (isMutation(document, params.operationName) && !(await request.context.beforeMutation())) {
-        return [null, { status: 401, statusText: 'Unauthorized' }]
+      const operation = getOperationAST(document, params.operationName)
+      if (!operation) {
+        request.context.notRun = true
+        return [
+          withCode(new GraphQLError('the document has no such operation'), 'OPERATION_RESOLUTION_FAILURE'),
+        ]
       }
+      if (operation.operation === 'mutation' && !(await request.context.beforeMutation()))
+        return [null, { status: 401, statusText: 'Unauthorized' }]
       return {
         schema: options.schema,
         document,
@@ -117,21 +114,23 @@ export function createGraphql<Context>(options: {
   })
 
   return async (
-    request: { headers: Record<string, string | string[] | undefined>; body: unknown },
+    /** Parsed JSON. */
+    body: Record<string, unknown>,
     context: Context,
     beforeMutation: () => Promise<boolean>,
   ): Promise<GraphqlAnswer> => {
     const state = { notRun: false, value: context, beforeMutation }
-    const [body, init] = await handle({
+    const [text, init] = await handle({
       method: 'POST',
       url: '/graphql',
-      headers: request.headers,
-      body: request.body as Record<string, unknown>,
+      // What the caller's own headers say is settled: the body has been read as JSON, and JSON is what we answer.
+      headers: { accept: 'application/json', 'content-type': 'application/json' },
+      body,
       raw: undefined,
       context: state,
     })
     const contentType = init.headers?.['content-type'] ?? 'text/plain; charset=utf-8'
     const status = state.notRun ? 400 : init.status
-    return { status, contentType, body: body ?? init.statusText }
+    return { status, contentType, body: text ?? init.statusText }
   }
 }
