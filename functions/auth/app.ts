@@ -3,6 +3,7 @@ import { createHttpApp } from '../../shared/platform/index.ts'
 import type { AuthContext } from './context.ts'
 import { answerError } from './error-answer.ts'
 import { deleteGrant, postContinue, postGrant } from './grant-routes.ts'
+import { registerInteractRoutes } from './interact-routes.ts'
 import type { AuthRoute } from './route.ts'
 import { deleteToken, postToken } from './token-routes.ts'
 
@@ -14,7 +15,7 @@ const DISCOVERY = {
   interaction_finish_modes_supported: ['redirect'],
 }
 
-/** The public listener: GNAP requests of clients. */
+/** The public listener: GNAP requests of clients, and browsers that come and go. */
 export async function buildAuthApp(ctx: AuthContext): Promise<FastifyInstance> {
   const app = await createHttpApp({
     log: ctx.log,
@@ -29,6 +30,7 @@ export async function buildAuthApp(ctx: AuthContext): Promise<FastifyInstance> {
   app.post('/', async (_request, reply) => reply.callNotFound())
   app.get('/discovery', async () => DISCOVERY)
   for (const route of routes) register(app, ctx, route)
+  await registerInteractRoutes(app, ctx)
   return app
 }
 
@@ -42,7 +44,8 @@ function register(app: FastifyInstance, ctx: AuthContext, route: AuthRoute): voi
       if (ctx.validatesResponses)
         ctx.validator.validateResponse(route.operation, { status, ...(body && { body }) })
       // Answers carry tokens.
-      return reply.status(status).header('cache-control', 'no-store').send(body)
+      const headers = { 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' }
+      return reply.status(status).headers(headers).send(body)
     },
   })
 }

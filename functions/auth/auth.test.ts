@@ -10,9 +10,12 @@ import { type Answer, startTestAuth, type TestAuth, type TestClient } from './ha
 let database: TestDatabase
 let auth: TestAuth
 let db: DbPool
+/** A tenant without an identity provider. */
+const bareTenant = crypto.randomUUID()
 before(async () => {
   database = await createTestDatabase('auth')
   auth = await startTestAuth(database.connectionString)
+  assert.equal((await auth.service('POST', '/tenant', { id: bareTenant, apiSecret: 's' })).status, 204)
   db = createDb({ connectionString: database.connectionString })
 })
 after(async () => {
@@ -119,7 +122,7 @@ describe('the official client', () => {
     const official = await start(auth.createClient())
     await assert.rejects(
       official.grant.request(
-        { url: url() },
+        { url: `${auth.publicUrl}/${bareTenant}` },
         {
           access_token: {
             access: [
@@ -227,7 +230,8 @@ describe('a grant request', () => {
         ...(access && { access_token: { access } }),
         ...rest,
       }
-      is(await requestGrant(client, body), 400, code, description)
+      const tenant = description === 'invalid tenant' ? bareTenant : auth.tenantId
+      is(await auth.send({ client, url: `${auth.url}/${tenant}`, body }), 400, code, description)
     })
 
   test('an unknown, a malformed and a deleted tenant are not found, and nothing is fetched for them', async () => {

@@ -50,7 +50,7 @@ export const authConfig = {
   interactionCookieSameSite: optionalVariable<'lax' | 'none'>(
     'INTERACTION_COOKIE_SAME_SITE',
     oneOf('lax', 'none'),
-    { about: 'SameSite of the interaction cookie' },
+    { about: 'SameSite of the interaction cookie; default lax' },
   ),
   interactionExpirySeconds: variable('INTERACTION_EXPIRY_SECONDS', seconds({ min: 1 }), {
     about: 'life of an interaction in s',

@@ -1,6 +1,6 @@
 import type { authenticateRequest } from '../../shared/http-signatures/index.ts'
 import type { OpenApiValidator } from '../../shared/openapi/index.ts'
-import type { Clock, DbPool, Logger, SecretBox } from '../../shared/platform/index.ts'
+import type { Clock, DbPool, HttpClient, Logger, SecretBox } from '../../shared/platform/index.ts'
 import type { GrantPolicy } from './grants/index.ts'
 
 /** What the routes work with. Built in `wiring.ts`. */
@@ -9,6 +9,8 @@ export interface AuthContext {
   clock: Clock
   log: Logger
   secretBox: SecretBox
+  /** For what clients name: the guarded one. */
+  http: HttpClient
   /** Proof of possession: client keys, nonces, the limit on unproven work. */
   signatures: Parameters<typeof authenticateRequest>[0]
   /** Hosts that signed requests may name. */
@@ -16,7 +18,11 @@ export interface AuthContext {
   trustProxy: boolean
   /** Public base of continue and token URLs, without a slash at its end. */
   authServerUrl: string
+  /** Public base that clients are told to ask for grants at, without a slash at its end; part of the hash of an interaction. */
+  grantUrl: string
   tokenLifeSeconds: number
+  interactionLifeSeconds: number
+  cookie: { key: string; sameSite: 'lax' | 'none' }
   waitSeconds: number
   policy: GrantPolicy
   validator: OpenApiValidator

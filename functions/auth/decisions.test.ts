@@ -5,11 +5,11 @@ import { createTestDatabase, testClock } from '../../shared/testing/index.ts'
 import type { AccessItem } from './access/index.ts'
 import { startCleanup } from './cleanup.ts'
 import { loadAuthConfig } from './config.ts'
-import { AuthRefusal } from './errors.ts'
 import { decideGrant, type GrantPolicy } from './grants/index.ts'
-import { decidePoll } from './grants/model.ts'
+import { decidePoll, decideReference, type Grant, type GrantState } from './grants/model.ts'
 import { testEnvironment } from './harness.ts'
 import { createNonces } from './nonces.ts'
+import { hashSecret } from './tokens/index.ts'
 
 const client = { walletAddress: 'https://wallet.example/alice' }
 const policy: GrantPolicy = {
@@ -43,20 +43,47 @@ describe('which access is given without asking', () => {
   ]
   for (const [name, access, change, expected] of cases)
     test(`${name}: ${expected}`, () => {
-      const decide = () => decideGrant({ client, access }, { ...policy, ...change })
-      if (expected) assert.equal(decide(), 'approved')
-      else assert.throws(decide, AuthRefusal)
+      const interact = { start: ['redirect'] }
+      const asked = access.map((item) => ({ identifier: 'https://bank.example/alice', ...item }))
+      const decided = decideGrant({ client, access: asked, interact }, { ...policy, ...change }, true)
+      assert.equal(decided.kind, expected ? 'approved' : 'consent')
     })
 })
 
-test('polls: first the wait, then the state', () => {
+describe('continuations: first the wait, then the state', () => {
   const clock = testClock()
-  const polled = (ageMs: number, state: 'PENDING' | 'APPROVED' | 'FINALIZED') =>
-    decidePoll({ state, continuedAt: clock.fromNow(-ageMs) }, clock.now(), 5)
-  assert.equal(polled(4_999, 'APPROVED'), 'too_fast')
-  assert.equal(polled(4_999, 'FINALIZED'), 'too_fast')
-  assert.equal(polled(5_000, 'APPROVED'), 'issue')
-  assert.equal(polled(5_000, 'FINALIZED'), 'not_continuable')
+  const reference = 'R'.repeat(40)
+  const grant = (ageMs: number, state: GrantState, more: Partial<Grant> = {}) => ({
+    state,
+    continuedAt: clock.fromNow(-ageMs),
+    hasFinish: false,
+    referenceHash: hashSecret(reference),
+    ...more,
+  })
+  test('polls', () => {
+    const polled = (...given: Parameters<typeof grant>) => decidePoll(grant(...given), clock.now(), 5)
+    assert.equal(polled(4_999, 'APPROVED'), 'too_fast')
+    assert.equal(polled(4_999, 'FINALIZED'), 'too_fast')
+    assert.equal(polled(4_999, 'PENDING', { hasFinish: true }), 'too_fast')
+    assert.equal(polled(5_000, 'APPROVED'), 'issue')
+    assert.equal(polled(5_000, 'PENDING'), 'keep_waiting')
+    assert.equal(polled(5_000, 'FINALIZED'), 'not_continuable')
+    for (const state of ['PENDING', 'APPROVED', 'FINALIZED'] as const)
+      assert.equal(polled(5_000, state, { hasFinish: true }), 'not_pollable')
+  })
+  test('references', () => {
+    const brought = (text: string, ...given: Parameters<typeof grant>) =>
+      decideReference(grant(...given), text, clock.now(), 5)
+    assert.equal(brought(reference, 5_000, 'APPROVED'), 'issue')
+    assert.equal(brought(reference, 4_999, 'APPROVED'), 'too_fast')
+    assert.equal(brought(`${reference}R`, 4_999, 'APPROVED'), 'unknown')
+    assert.equal(brought('', 5_000, 'APPROVED'), 'unknown')
+    assert.equal(brought(reference, 5_000, 'PENDING'), 'not_approved')
+    assert.equal(brought(reference, 5_000, 'FINALIZED', { finalizationReason: 'ISSUED' }), 'not_approved')
+    assert.equal(brought(reference, 0, 'FINALIZED', { finalizationReason: 'REJECTED' }), 'unknown')
+    const { referenceHash: _none, ...without } = grant(5_000, 'APPROVED')
+    assert.equal(decideReference(without, reference, clock.now(), 5), 'unknown')
+  })
 })
 
 describe('configuration', () => {

@@ -1,19 +1,21 @@
 import type { FastifyRequest } from 'fastify'
 import { isUuid } from '../../shared/platform/index.ts'
 import { parseAccess } from './access/index.ts'
-import { checkSignatureShape, parseClient, proveClient } from './clients/index.ts'
+import { checkSignatureShape, getClientName, parseClient, proveClient } from './clients/index.ts'
+import type { AuthContext } from './context.ts'
 import { AuthRefusal } from './errors.ts'
-import { cancelGrant, continueGrant, type GrantRequest, requestGrant } from './grants/index.ts'
+import { cancelGrant, continueGrant, decideGrant, type GrantRequest, giveGrant } from './grants/index.ts'
+import { requestConsent } from './interactions/index.ts'
 import { presentedToken } from './presented-token.ts'
 import type { AuthRoute } from './route.ts'
-import { isTenant } from './tenants/index.ts'
+import { findTenant } from './tenants/index.ts'
 
 /** What the specification's schema lets through. */
 interface GrantBody {
   client: unknown
   access_token?: { access: Parameters<typeof parseAccess>[0] }
   subject?: NonNullable<GrantRequest['subject']>
-  interact?: unknown
+  interact?: NonNullable<GrantRequest['interact']>
 }
 
 function parseGrantRequest(body: GrantBody): GrantRequest {
@@ -25,7 +27,16 @@ function parseGrantRequest(body: GrantBody): GrantRequest {
   }
 }
 
-/** What costs nothing comes before the look-up of the tenant, and that before keys are fetched from wherever the client says. */
+/** At once, or an invitation to ask somebody. */
+async function answerGrant(ctx: AuthContext, tenant: { id: string; hasIdp: boolean }, request: GrantRequest) {
+  const decision = decideGrant(request, ctx.policy, tenant.hasIdp)
+  if (decision.kind === 'approved') return giveGrant(ctx, tenant.id, request)
+  const { walletAddress: uri, finish } = decision
+  const name = await getClientName(ctx.http, uri)
+  return requestConsent(ctx, tenant.id, request, { name, uri, finish })
+}
+
+/** What costs nothing comes before the look-up of the tenant, and that before anything is fetched from wherever the client says. */
 export const postGrant: AuthRoute = {
   operation: { method: 'POST', path: '/' },
   url: '/:tenantId',
@@ -33,9 +44,10 @@ export const postGrant: AuthRoute = {
     const { tenantId } = request.params as { tenantId: string }
     checkSignatureShape(request.headers)
     const body = parseGrantRequest(request.body as GrantBody)
-    if (!isUuid(tenantId) || !(await isTenant(ctx, tenantId))) throw new AuthRefusal('tenant_unknown')
+    const tenant = isUuid(tenantId) ? await findTenant(ctx, tenantId) : undefined
+    if (!tenant) throw new AuthRefusal('tenant_unknown')
     await proveClient(ctx, request, body.client)
-    return { status: 200, body: await requestGrant(ctx, tenantId.toLowerCase(), body) }
+    return { status: 200, body: await answerGrant(ctx, tenant, body) }
   },
 }
 

@@ -21,6 +21,13 @@ export interface Answer {
   json: any
 }
 
+/** Keeps cookies, follows nothing by itself. */
+export interface Browser {
+  /** By name; a test may put others in. */
+  cookies: Map<string, string>
+  visit(url: string, headers?: Record<string, string>): Promise<Answer>
+}
+
 export interface TestAuth {
   running: RunningDeployable
   tenantId: string
@@ -30,7 +37,8 @@ export interface TestAuth {
   url: string
   /** Requests for keys so far. */
   keyRequests: string[]
-  createClient(name?: string): TestClient
+  /** `publicName: null`: its wallet address has none. */
+  createClient(name?: string, publicName?: string | null): TestClient
   /** Signed by the client unless `headers` says otherwise. */
   send(input: {
     client?: TestClient
@@ -41,11 +49,15 @@ export interface TestAuth {
     headers?: Record<string, string | undefined>
   }): Promise<Answer>
   introspect(body: unknown): Promise<Answer>
+  /** As an identity provider; by default the operator's. */
+  idp(method: 'GET' | 'POST', path: string, secret?: string | null): Promise<Answer>
+  createBrowser(): Browser
   service(method: string, path: string, body: unknown, secret?: string): Promise<Answer>
   close(): Promise<void>
 }
 
 export const ADMIN_SECRET = 'the-admin-secret-of-this-test'
+export const IDP_SECRET = 'the-idp-secret-of-this-test'
 export const SERVICE_SECRET = 'the-service-secret-of-this-test'
 
 const listen = (server: Server): Promise<number> =>
@@ -85,6 +97,27 @@ async function exchange(
   }
 }
 
+const cookiesOf = (answer: Answer): string[] => [answer.headers['set-cookie'] ?? []].flat()
+
+function createBrowser(): Browser {
+  const cookies = new Map<string, string>()
+  return {
+    cookies,
+    async visit(url, headers = {}) {
+      const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+      const answer = await exchange(url.replace(/^https:/, 'http:'), {
+        method: 'GET',
+        headers: { ...(cookie !== '' && { cookie }), ...headers },
+      })
+      for (const text of cookiesOf(answer)) {
+        const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(text) ?? []
+        cookies.set(name, value)
+      }
+      return answer
+    },
+  }
+}
+
 const lowerCase = (headers: Record<string, string | undefined>) =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 
@@ -94,6 +127,7 @@ export const testEnvironment = (connectionString: string, port: number, tenantId
   AUTH_DATABASE_URL: connectionString,
   AUTH_PORT: String(port),
   INTROSPECTION_PORT: '0',
+  INTERACTION_PORT: '0',
   SERVICE_API_PORT: '0',
   ADMIN_PORT: '0',
   AUTH_SERVER_URL: `https://localhost:${port}`,
@@ -101,7 +135,7 @@ export const testEnvironment = (connectionString: string, port: number, tenantId
   AUTH_SERVICE_API_SECRET: SERVICE_SECRET,
   OPERATOR_TENANT_ID: tenantId,
   IDENTITY_SERVER_URL: 'https://idp.example/consent',
-  IDENTITY_SERVER_SECRET: 'idp-secret',
+  IDENTITY_SERVER_SECRET: IDP_SECRET,
   COOKIE_KEY: 'cookie-key',
   WAIT_SECONDS: '0',
   REDIS_URL: 'none',
@@ -110,13 +144,13 @@ export const testEnvironment = (connectionString: string, port: number, tenantId
 })
 
 export async function startTestAuth(connectionString: string, more: Environment = {}): Promise<TestAuth> {
-  const keySets = new Map<string, Jwk>()
+  const documents = new Map<string, unknown>()
   const keyRequests: string[] = []
   const wallet = createServer((asked, response) => {
     const { pathname } = new URL(asked.url ?? '/', 'http://wallet')
     keyRequests.push(pathname)
-    const jwk = keySets.get(pathname)
-    if (jwk) response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: [jwk] }))
+    const document = documents.get(pathname)
+    if (document) response.setHeader('content-type', 'application/json').end(JSON.stringify(document))
     else response.writeHead(404).end()
   })
   const walletPort = await listen(wallet)
@@ -131,10 +165,11 @@ export async function startTestAuth(connectionString: string, more: Environment 
     publicUrl: `https://localhost:${port}`,
     url,
     keyRequests,
-    createClient(name = randomUUID()) {
+    createClient(name = randomUUID(), publicName = `Shop ${name}`) {
       const { privateKey } = generateKeyPairSync('ed25519')
       const jwk = jwkOf(privateKey, `key-of-${name}`)
-      keySets.set(`/${name}/jwks.json`, jwk)
+      documents.set(`/${name}/jwks.json`, { keys: [jwk] })
+      documents.set(`/${name}`, { ...(publicName !== null && { publicName }) })
       return { walletAddress: `https://localhost:${walletPort}/${name}`, privateKey, jwk }
     },
     async send({ client, method = 'POST', token, body, headers, ...input }) {
@@ -167,6 +202,13 @@ export async function startTestAuth(connectionString: string, more: Environment 
         body: typeof body === 'string' ? body : JSON.stringify(body),
       })
     },
+    async idp(method, path, secret = IDP_SECRET) {
+      return exchange(`http://localhost:${running.ports.interaction}${path}`, {
+        method,
+        headers: secret === null ? {} : { 'x-idp-secret': secret },
+      })
+    },
+    createBrowser,
     async service(method, path, body, secret = SERVICE_SECRET) {
       const signature = signHmac({
         secret,

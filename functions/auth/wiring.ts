@@ -20,6 +20,7 @@ import { buildAuthApp } from './app.ts'
 import { startCleanup } from './cleanup.ts'
 import { type AuthConfig, loadAuthConfig } from './config.ts'
 import type { AuthContext } from './context.ts'
+import { buildInteractionApp } from './interaction-app.ts'
 import { buildIntrospectionApp } from './introspection-app.ts'
 import { createNonces } from './nonces.ts'
 import { buildServiceApiApp } from './service-api.ts'
@@ -31,6 +32,8 @@ export const serviceApiSecretOf = (
 ): string =>
   config.authServiceApiSecret ??
   Buffer.from(hkdfSync('sha256', config.adminApiSecret, 'upesi', 'auth-service-api', 32)).toString('hex')
+
+const withoutSlash = (url: string) => url.replace(/\/+$/, '')
 
 function createAuthContext(config: AuthConfig, outside: { clock: Clock; http: HttpClient }): AuthContext {
   const log = createLogger({ level: config.logLevel, name: 'auth' })
@@ -46,6 +49,7 @@ function createAuthContext(config: AuthConfig, outside: { clock: Clock; http: Ht
     clock,
     log,
     secretBox: createSecretBox(config.dbEncryptionSecret?.toString('base64') ?? config.adminApiSecret),
+    http: outside.http,
     signatures: {
       clock,
       keys: createClientKeys({ http: outside.http, clock }),
@@ -59,8 +63,11 @@ function createAuthContext(config: AuthConfig, outside: { clock: Clock; http: Ht
       ...config.publicHosts,
     ]),
     trustProxy: config.trustProxy,
-    authServerUrl: config.authServerUrl.replace(/\/+$/, ''),
+    authServerUrl: withoutSlash(config.authServerUrl),
+    grantUrl: withoutSlash(config.authServerGrantUrl ?? config.authServerUrl),
     tokenLifeSeconds: config.tokenLifeSeconds,
+    interactionLifeSeconds: config.interactionExpirySeconds,
+    cookie: { key: config.cookieKey, sameSite: config.interactionCookieSameSite ?? 'lax' },
     waitSeconds: config.waitSeconds,
     policy: {
       incomingPaymentInteraction: config.incomingPaymentInteraction,
@@ -76,7 +83,7 @@ function createAuthContext(config: AuthConfig, outside: { clock: Clock; http: Ht
   }
 }
 
-/** The authorization server: GNAP, introspection and the node's tenant API. */
+/** The authorization server: GNAP, introspection, the API of identity providers and the node's tenant API. */
 export const startAuth: StartDeployable = async (environment) => {
   const config = loadAuthConfig(environment)
   await migrate({
@@ -105,6 +112,7 @@ export const startAuth: StartDeployable = async (environment) => {
     const ports = {
       auth: await listen(await buildAuthApp(ctx), config.authPort),
       introspection: await listen(await buildIntrospectionApp(ctx), config.introspectionPort),
+      interaction: await listen(await buildInteractionApp(ctx), config.interactionPort),
       service: await listen(await buildServiceApiApp(ctx), config.serviceApiPort),
     }
     if (config.cleanupWorkers > 0) {

@@ -4,4 +4,20 @@
  */
 export { type ContinueContext, cancelGrant, continueGrant } from './continue-grant.ts'
 export { decideGrant, type GrantPolicy, type GrantRequest } from './decide-grant.ts'
-export { type GrantAnswer, type RequestGrantContext, requestGrant } from './request-grant.ts'
+export type { FinalizationReason, Finish, Grant, GrantState, Subject } from './model.ts'
+export {
+  type GrantAnswer,
+  type GrantContext,
+  giveGrant,
+  newGrant,
+  toWireContinue,
+  type WireContinue,
+} from './request-grant.ts'
+export {
+  deleteAbandonedGrants,
+  grantColumns,
+  revokeGrant,
+  settlePendingGrant,
+  toGrant,
+  withNewGrantSql,
+} from './store.ts'

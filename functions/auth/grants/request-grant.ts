@@ -1,44 +1,64 @@
 import { type Db, uuidv7 } from '../../../shared/platform/index.ts'
 import { createToken, newSecret, type TokenTerms, toWireToken } from '../tokens/index.ts'
-import { decideGrant, type GrantPolicy, type GrantRequest } from './decide-grant.ts'
-import { insertApprovedGrant } from './store.ts'
+import type { GrantRequest } from './decide-grant.ts'
+import { insertApprovedGrant, type NewGrant } from './store.ts'
 
-export interface RequestGrantContext extends TokenTerms {
+export interface GrantContext extends TokenTerms {
   db: Db
-  policy: GrantPolicy
+}
+
+export interface WireContinue {
+  access_token: { value: string }
+  uri: string
+  /** Seconds; absent where there is nothing to wait for. */
+  wait?: number
 }
 
 /** The wire shape of a grant that needs nobody. */
 export interface GrantAnswer {
   access_token: ReturnType<typeof toWireToken>
-  continue: { access_token: { value: string }; uri: string }
+  continue: WireContinue
 }
 
-export const toWireContinue = (ctx: TokenTerms, continueId: string, continueToken: string) => ({
-  access_token: { value: continueToken },
-  uri: `${ctx.authServerUrl}/continue/${continueId}`,
+export const toWireContinue = (
+  ctx: Pick<TokenTerms, 'authServerUrl'>,
+  grant: { continueId: string; continueToken: string },
+  waitSeconds?: number,
+): WireContinue => ({
+  access_token: { value: grant.continueToken },
+  uri: `${ctx.authServerUrl}/continue/${grant.continueId}`,
+  ...(waitSeconds !== undefined && { wait: waitSeconds }),
 })
 
-/** For a proven client of a known tenant. Throws AuthRefusal. */
-export async function requestGrant(
-  ctx: RequestGrantContext,
+/** A grant as it begins, with ids and secrets of its own. */
+export function newGrant(
+  ctx: Pick<TokenTerms, 'clock'>,
   tenantId: string,
-  request: GrantRequest,
-): Promise<GrantAnswer> {
-  decideGrant(request, ctx.policy)
+  { client, access, subject }: GrantRequest,
+): NewGrant {
   const nowMs = ctx.clock.nowMs()
-  const grant = {
+  return {
     id: uuidv7(nowMs),
     tenantId,
-    client: request.client,
-    access: request.access,
+    client,
+    access,
+    ...(subject && { subject }),
     continueId: uuidv7(nowMs),
     continueToken: newSecret(),
   }
+}
+
+/** For a proven client of a known tenant, once it is decided that nobody has to agree. */
+export async function giveGrant(
+  ctx: GrantContext,
+  tenantId: string,
+  request: GrantRequest,
+): Promise<GrantAnswer> {
+  const grant = newGrant(ctx, tenantId, request)
   const token = createToken(ctx)
   await insertApprovedGrant(ctx.db, grant, token, ctx.clock.now())
   return {
     access_token: toWireToken(ctx, token, grant.access),
-    continue: toWireContinue(ctx, grant.continueId, grant.continueToken),
+    continue: toWireContinue(ctx, grant),
   }
 }

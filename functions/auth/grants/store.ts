@@ -1,51 +1,82 @@
-import { type Db, type Row, sql } from '../../../shared/platform/index.ts'
+import { type Db, type Row, type Sql, sql } from '../../../shared/platform/index.ts'
 import { type AccessItem, accessSql, toAccess } from '../access/index.ts'
 import { type Client, toClient } from '../clients/index.ts'
 import { hashSecret, type IssuedToken, insertTokenSql } from '../tokens/index.ts'
-import type { Grant } from './model.ts'
+import type { Finish, Grant, Subject } from './model.ts'
 
-const toGrant = (row: Row): Grant => ({
+/** What {@link toGrant} reads, from the table `grants` by its own name. */
+export const grantColumns = sql`grants.id, grants.tenant_id, grants.state, grants.finalization_reason, grants.client,
+  grants.client_jwk, grants.continue_id, grants.continued_at, grants.finish_uri is not null as has_finish,
+  grants.interact_ref_hash, ${accessSql(sql`grants.id`)} as access,
+  (select json_agg(json_build_object('id', s.sub_id, 'format', s.sub_id_format) order by s.position)
+   from subjects s where s.grant_id = grants.id) as sub_ids`
+
+export const toGrant = (row: Row): Grant => ({
   id: row.id,
   tenantId: row.tenant_id,
   state: row.state,
+  ...(row.finalization_reason !== null && { finalizationReason: row.finalization_reason }),
   client: toClient(row),
   access: toAccess(row.access),
+  ...(row.sub_ids !== null && { subject: { sub_ids: row.sub_ids } }),
   continueId: row.continue_id,
   continuedAt: row.continued_at,
+  hasFinish: row.has_finish,
+  ...(row.interact_ref_hash !== null && { referenceHash: row.interact_ref_hash }),
 })
+
+export interface NewGrant {
+  id: string
+  tenantId: string
+  client: Client
+  access: readonly AccessItem[]
+  subject?: Subject
+  continueId: string
+  continueToken: string
+  /** Only with an interaction: until it is finished the grant is pending. */
+  consent?: { clientName: string; finish: Finish | undefined; reference: string }
+}
 
 const REVOKED = sql`'REVOKED'`
 
-/** The grant, its access and its first token, in one statement. */
-export async function insertApprovedGrant(
-  db: Db,
-  grant: {
-    id: string
-    tenantId: string
-    client: Client
-    access: readonly AccessItem[]
-    continueId: string
-    continueToken: string
-  },
-  token: IssuedToken,
-  now: Date,
-): Promise<void> {
-  const client = 'walletAddress' in grant.client ? grant.client.walletAddress : null
-  const jwk = 'jwk' in grant.client ? JSON.stringify(grant.client.jwk) : null
-  await db.execute(sql`
-    with granted as (
-      insert into grants (id, tenant_id, state, client, client_jwk, continue_id, continue_token_hash,
-        continued_at, created_at, updated_at)
-      values (${grant.id}, ${grant.tenantId}, 'APPROVED', ${client}, ${jwk}::jsonb, ${grant.continueId},
-        ${hashSecret(grant.continueToken)}, ${now}, ${now}, ${now})
-      returning id),
+const accessCteSql = (access: readonly AccessItem[]): Sql => sql`,
     accessed as (
       insert into accesses (grant_id, position, type, actions, identifier, limits)
       select granted.id, item.position, item.access ->> 'type',
         array(select jsonb_array_elements_text(item.access -> 'actions')),
         item.access ->> 'identifier', item.access -> 'limits'
-      from granted, jsonb_array_elements(${JSON.stringify(grant.access)}::jsonb) with ordinality as item (access, position))
-    ${insertTokenSql(token, now, sql`granted`)}`)
+      from granted, jsonb_array_elements(${JSON.stringify(access)}::jsonb) with ordinality as item (access, position))`
+
+const subjectCteSql = (subject: Subject): Sql => sql`,
+    subjected as (
+      insert into subjects (grant_id, position, sub_id, sub_id_format)
+      select granted.id, item.position, item.sub ->> 'id', item.sub ->> 'format'
+      from granted, jsonb_array_elements(${JSON.stringify(subject.sub_ids)}::jsonb) with ordinality as item (sub, position))`
+
+/** `with` and the CTEs that insert a grant and all that it is about; whatever follows can read the new id from `granted`. */
+export function withNewGrantSql(grant: NewGrant, now: Date): Sql {
+  const { consent } = grant
+  const client = 'walletAddress' in grant.client ? grant.client.walletAddress : null
+  const jwk = 'jwk' in grant.client ? JSON.stringify(grant.client.jwk) : null
+  return sql`
+    with granted as (
+      insert into grants (id, tenant_id, state, client, client_jwk, continue_id, continue_token_hash,
+        client_name, finish_uri, finish_nonce, interact_ref_hash, continued_at, created_at, updated_at)
+      values (${grant.id}, ${grant.tenantId}, ${consent ? 'PENDING' : 'APPROVED'}, ${client}, ${jwk}::jsonb,
+        ${grant.continueId}, ${hashSecret(grant.continueToken)}, ${consent?.clientName ?? null},
+        ${consent?.finish?.uri ?? null}, ${consent?.finish?.nonce ?? null},
+        ${consent ? hashSecret(consent.reference) : null}, ${now}, ${now}, ${now})
+      returning id)${accessCteSql(grant.access)}${grant.subject ? subjectCteSql(grant.subject) : sql``}`
+}
+
+/** The grant, its access and its first token, in one statement. */
+export async function insertApprovedGrant(
+  db: Db,
+  grant: Omit<NewGrant, 'consent' | 'subject'>,
+  token: IssuedToken,
+  now: Date,
+): Promise<void> {
+  await db.execute(sql`${withNewGrantSql(grant, now)} ${insertTokenSql(token, now, sql`granted`)}`)
 }
 
 /** By both halves of what a continuation presents. Revoked grants are gone. */
@@ -55,25 +86,52 @@ export const findContinuedGrant = (
 ): Promise<Grant | undefined> =>
   db.maybe(
     toGrant,
-    sql`select id, tenant_id, state, client, client_jwk, continue_id, continued_at,
-          ${accessSql(sql`grants.id`)} as access
-        from grants
+    sql`select ${grantColumns} from grants
         where continue_id = ${key.continueId} and continue_token_hash = ${hashSecret(key.continueToken)}
           and finalization_reason is distinct from ${REVOKED}`,
   )
 
-/** Finalises an approved grant with one more token. False: it is no longer approved. */
-export async function issueToken(db: Db, grantId: string, token: IssuedToken, now: Date): Promise<boolean> {
+/** A pending grant was polled: the next poll waits from now on. False: somebody polled since `lastBefore`, or it is pending no more. */
+export async function recordPoll(db: Db, grantId: string, now: Date, lastBefore: Date): Promise<boolean> {
+  const recorded = await db.execute(
+    sql`update grants set continued_at = ${now}, updated_at = ${now}
+        where id = ${grantId} and state = 'PENDING' and continued_at <= ${lastBefore}`,
+  )
+  return recorded === 1
+}
+
+/** Finalises an approved grant, with a token unless it is about a subject only. False: it is no longer approved. */
+export async function issueGrant(
+  db: Db,
+  grantId: string,
+  token: IssuedToken | undefined,
+  now: Date,
+): Promise<boolean> {
+  const tokenCte = token ? sql`, token as (${insertTokenSql(token, now, sql`issued`)})` : sql``
   const issued = await db.maybe(
     (row) => row.id,
     sql`with issued as (
           update grants set state = 'FINALIZED', finalization_reason = 'ISSUED', continued_at = ${now}, updated_at = ${now}
           where id = ${grantId} and state = 'APPROVED'
-          returning id),
-        token as (${insertTokenSql(token, now, sql`issued`)})
+          returning id)${tokenCte}
         select id from issued`,
   )
   return issued !== undefined
+}
+
+/** What somebody decided reaches a pending grant. False: it was decided, or ended, before. */
+export async function settlePendingGrant(
+  db: Db,
+  grantId: string,
+  decision: 'approve' | 'reject',
+  now: Date,
+): Promise<boolean> {
+  const [state, reason] = decision === 'approve' ? ['APPROVED', null] : ['FINALIZED', 'REJECTED']
+  const settled = await db.execute(
+    sql`update grants set state = ${state}, finalization_reason = ${reason}, updated_at = ${now}
+        where id = ${grantId} and state = 'PENDING'`,
+  )
+  return settled === 1
 }
 
 /** From any state, with all tokens. False: it was revoked before. */
@@ -91,3 +149,10 @@ export async function revokeGrant(db: Db, grantId: string, now: Date): Promise<b
   )
   return revoked !== undefined
 }
+
+/** Requests that nobody agreed to in time: never approved, and nobody can any more. */
+export const deleteAbandonedGrants = (db: Db, limit: Date): Promise<number> =>
+  db.execute(
+    sql`delete from grants using interactions i
+        where grants.state = 'PENDING' and i.grant_id = grants.id and i.expires_at < ${limit}`,
+  )

@@ -21,19 +21,22 @@ export interface TenantChange {
 
 type SecretField = 'api-secret' | 'idp-secret'
 
-const secretPurpose = (field: SecretField, id: string) => `auth-tenant:${id}:${field}`
+/** What a tenant's secret is sealed for. */
+export const secretPurpose = (field: SecretField, id: string) => `auth-tenant:${id}:${field}`
 
 const seal = (ctx: TenantContext, field: SecretField, id: string, value?: string | null) =>
   value === undefined || value === null ? null : ctx.secretBox.seal(value, secretPurpose(field, id))
 
-/** Whether grants may be asked of this tenant. */
-export async function isTenant(ctx: Pick<TenantContext, 'db'>, id: string): Promise<boolean> {
-  const found = await ctx.db.maybe(
-    (row: Row) => row.id as string,
-    sql`select id from tenants where id = ${id} and deleted_at is null`,
+/** A tenant that grants may be asked of. `undefined`: there is none (any more). */
+export const findTenant = (
+  ctx: Pick<TenantContext, 'db'>,
+  id: string,
+): Promise<{ id: string; hasIdp: boolean } | undefined> =>
+  ctx.db.maybe(
+    (row: Row) => ({ id: row.id as string, hasIdp: row.has_idp as boolean }),
+    sql`select id, idp_consent_url is not null and idp_secret_sealed is not null as has_idp
+        from tenants where id = ${id} and deleted_at is null`,
   )
-  return found !== undefined
-}
 
 /** What a tenant signs its requests with. `undefined`: there is no such tenant (any more). */
 export const findApiSecret = (ctx: TenantContext, id: string): Promise<string | undefined> =>
