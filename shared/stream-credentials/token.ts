@@ -33,13 +33,20 @@ const AUTH_TAG_LENGTH = 16
 const PRINTABLE_ASCII = /^[ -~]+$/
 const algorithm = 'aes-256-gcm'
 
+/** By identity: a node has one secret, and its bytes do not change. */
+const derived = new WeakMap<Buffer, TokenKeys>()
+
 export function deriveTokenKeys(streamSecret: Buffer): TokenKeys {
+  const known = derived.get(streamSecret)
+  if (known) return known
   assert(streamSecret.length === STREAM_SECRET_LENGTH, 'the STREAM secret is 32 bytes', streamSecret.length)
   const secret = createSecretKey(streamSecret)
-  return {
+  const keys = {
     token: createSecretKey(hmac(secret, 'ilp_stream_connection_token')),
     sharedSecret: createSecretKey(hmac(secret, 'ilp_stream_shared_secret')),
   }
+  derived.set(streamSecret, keys)
+  return keys
 }
 
 /** Length-prefixed bytes. A token fits an ILP address, so lengths of one byte are enough: up to 127. */
