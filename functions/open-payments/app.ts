@@ -1,5 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { serveApiDocument } from '../../shared/openapi/index.ts'
 import { createHttpApp, isUuid } from '../../shared/platform/index.ts'
+import { openPaymentsDocument } from './api-documents.ts'
 import type { OpenPaymentsContext } from './context.ts'
 import { renderError } from './error-answer.ts'
 import {
@@ -26,9 +28,6 @@ export const routes: readonly Route[] = [
   getOutgoingPayment,
 ]
 
-/** Kept for the listener itself; never wallet addresses. */
-const RESERVED_PATHS = ['/openapi.json', '/docs']
-
 /**
  * The public listener: resource server and wallet addresses. Paths without a tenant stand for the operator's, as clients and URLs from
  * before tenants expect; ids that are given out always name the tenant.
@@ -44,7 +43,7 @@ export async function buildOpenPaymentsApp(ctx: OpenPaymentsContext): Promise<Fa
   app.setErrorHandler((error, request, reply) => renderError(ctx, error, request, reply))
 
   for (const route of routes) register(app, ctx, route)
-  for (const path of RESERVED_PATHS) app.get(path, async (_request, reply) => reply.callNotFound())
+  serveApiDocument(app, () => openPaymentsDocument(ctx))
   app.get('/', async (_request, reply) => reply.callNotFound())
   app.get('/*', (request, reply) => answerWalletAddress(ctx, request, reply))
   return app

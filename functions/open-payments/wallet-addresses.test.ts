@@ -153,8 +153,6 @@ test('only JSON is served, and other paths and methods do not exist', async () =
   )
   for (const [method, path] of [
     ['GET', '/'],
-    ['GET', '/openapi.json'],
-    ['GET', '/docs'],
     ['POST', '/alice'],
     ['DELETE', '/alice'],
     ['PUT', '/incoming-payments'],

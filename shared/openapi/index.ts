@@ -1,15 +1,24 @@
 /**
- * OpenAPI holds requests against the Open Payments specifications, which come from the `@interledger/open-payments` package.
+ * OpenAPI holds requests against the Open Payments specifications, which come from the `@interledger/open-payments` package, and
+ * serves them, with this node's addresses, as JSON and as a page.
  * What a client is told about a bad request is contract (contracts/open-payments/routes.md §0): the first problem only, in
  * Ajv's words, behind a fixed prefix. Unknown members of grant requests pass, as they do in the field; everything that the
  * schema names is checked. No string reaches a regular expression of the specification before its length is bounded.
  */
+export {
+  type ApiDocument,
+  joinDocuments,
+  pathsAt,
+  readDocument,
+  type ServerEntry,
+  type SpecName,
+} from './document.ts'
 export { RequestInvalid, ResponseInvalid } from './errors.ts'
+export { serveApiDocument } from './serve.ts'
 export {
   type CheckedRequest,
   createOpenApiValidator,
   type OpenApiValidator,
   type Operation,
   type RequestToCheck,
-  type SpecName,
 } from './validator.ts'

@@ -1,10 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { parse } from 'yaml'
 import { assert, isObject } from '../platform/index.ts'
-
-/** Documents of the Open Payments specifications, named as their files are. */
-export type SpecName = 'auth-server' | 'resource-server' | 'wallet-address-server'
+import { readDocument, resolvePointer, type SpecName } from './document.ts'
 
 /** A JSON Schema object; untyped, because Ajv is its reader. */
 export type JsonSchema = { readonly [keyword: string]: unknown }
@@ -33,14 +28,6 @@ export interface Spec {
 /** No URL, amount, date or address of the protocol is longer; the specifications' patterns are quadratic in the length. */
 const TEXT_LENGTH_MAX = 8192
 
-function resolvePointer(document: unknown, reference: string): unknown {
-  assert(reference.startsWith('#/'), 'references stay inside their document', reference)
-  let found = document
-  for (const part of reference.slice(2).split('/')) found = isObject(found) ? found[part] : undefined
-  assert(found !== undefined, 'a reference leads somewhere', reference)
-  return found
-}
-
 /**
  * Replaces every `$ref` by its target, keywords beside it added: `{$ref: payment, additionalProperties: false}` means the
  * closed payment, which JSON Schema proper would read as *nothing allowed*. The documents have no cycles.
@@ -60,12 +47,9 @@ function dereference(document: unknown, node: unknown, depth = 0): unknown {
   return isObject(target) ? { ...target, ...own } : own
 }
 
-/** Reads a document from the npm package, references resolved. Once per process and document is enough. */
+/** A document of the npm package, references resolved. Once per process and document is enough. */
 export function readSpec(name: SpecName): Spec {
-  const file = createRequire(import.meta.url).resolve(
-    `@interledger/open-payments/dist/openapi/specs/${name}.yaml`,
-  )
-  const document: unknown = parse(readFileSync(file, 'utf8'))
+  const document = readDocument(name)
   return dereference(document, document) as Spec
 }
 

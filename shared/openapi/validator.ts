@@ -1,10 +1,9 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { assert } from '../platform/index.ts'
+import type { SpecName } from './document.ts'
 import { RequestInvalid, ResponseInvalid } from './errors.ts'
-import { type JsonSchema, lenientSchema, type OperationSpec, readSpec, type SpecName } from './spec.ts'
-
-export type { SpecName } from './spec.ts'
+import { type JsonSchema, lenientSchema, type OperationSpec, readSpec } from './spec.ts'
 
 /** An operation of the document: the path is its template, for instance `/incoming-payments/{id}`. */
 export interface Operation {
