@@ -1,5 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { serveApiDocument } from '../../shared/openapi/index.ts'
 import { createHttpApp } from '../../shared/platform/index.ts'
+import { authServerDocument } from './api-document.ts'
 import type { AuthContext } from './context.ts'
 import { answerError } from './error-answer.ts'
 import { deleteGrant, postContinue, postGrant } from './grant-routes.ts'
@@ -29,6 +31,7 @@ export async function buildAuthApp(ctx: AuthContext): Promise<FastifyInstance> {
   // A grant request names its tenant; the router would take nothing for a name.
   app.post('/', async (_request, reply) => reply.callNotFound())
   app.get('/discovery', async () => DISCOVERY)
+  serveApiDocument(app, () => authServerDocument(ctx))
   for (const route of routes) register(app, ctx, route)
   await registerInteractRoutes(app, ctx)
   return app
