@@ -16,6 +16,7 @@ import {
   sql,
   systemClock,
 } from '../../shared/platform/index.ts'
+import { type AdminAppOptions, buildAdminApp } from './admin/index.ts'
 import { buildAuthApp } from './app.ts'
 import { startCleanup } from './cleanup.ts'
 import { type AuthConfig, loadAuthConfig } from './config.ts'
@@ -83,7 +84,16 @@ function createAuthContext(config: AuthConfig, outside: { clock: Clock; http: Ht
   }
 }
 
-/** The authorization server: GNAP, introspection, the API of identity providers and the node's tenant API. */
+const adminOptionsOf = (config: AuthConfig): AdminAppOptions => ({
+  introspection: config.nodeEnv !== 'production',
+  signature: {
+    operator: { tenantId: config.operatorTenantId, apiSecret: config.adminApiSecret },
+    version: config.adminSignatureVersion,
+    ttlSeconds: config.adminSignatureTtlSeconds,
+  },
+})
+
+/** The authorization server: GNAP, introspection, the API of identity providers, its Admin API and the node's tenant API. */
 export const startAuth: StartDeployable = async (environment) => {
   const config = loadAuthConfig(environment)
   await migrate({
@@ -114,6 +124,7 @@ export const startAuth: StartDeployable = async (environment) => {
       introspection: await listen(await buildIntrospectionApp(ctx), config.introspectionPort),
       interaction: await listen(await buildInteractionApp(ctx), config.interactionPort),
       service: await listen(await buildServiceApiApp(ctx), config.serviceApiPort),
+      admin: await listen(await buildAdminApp(ctx, adminOptionsOf(config)), config.adminPort),
     }
     if (config.cleanupWorkers > 0) {
       const cleanup = startCleanup(ctx, config.tokenDeletionDays)
