@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const projectFolder = dirname(dirname(fileURLToPath(import.meta.url)))
+export const projectFolder = dirname(dirname(fileURLToPath(import.meta.url)))
 /** Where `npm start` keeps its PostgreSQL and the banks' secrets between runs. */
 export const dataFolder = join(projectFolder, '.data')
 

@@ -1,6 +1,8 @@
 import { FolderInUse } from '../shared/embedded-postgres/index.ts'
 import { messageOf } from '../shared/platform/index.ts'
 import type { Bank } from './bank.ts'
+import { type ExampleClient, exampleCommand } from './example-client.ts'
+import { projectFolder } from './options.ts'
 import { formatAmount, type PaymentOutcome, type Step } from './payment.ts'
 import type { TwoBanks } from './two-banks.ts'
 
@@ -46,7 +48,7 @@ const bankAddresses = (bank: Bank): string => {
     `  Open Payments         http://localhost:${ports.openPayments}   (public ids: ${bank.environment.OPEN_PAYMENTS_URL})`,
     `  authorization server  http://localhost:${ports.auth}`,
     `  ILP connector         http://localhost:${ports.connector}   ${bank.environment.ILP_ADDRESS}`,
-    `  mock wallet           http://localhost:${ports.wallet}   /webhooks /rates`,
+    `  mock wallet           http://localhost:${ports.wallet}   /webhooks /rates /consent`,
   ].join('\n')
 }
 
@@ -54,8 +56,14 @@ const bankAddresses = (bank: Bank): string => {
 export const addressesOf = (banks: TwoBanks): string =>
   [bankAddresses(banks.a), '', bankAddresses(banks.b), ''].join('\n')
 
+const exampleLines = (banks: TwoBanks, client: ExampleClient): string =>
+  exampleCommand(banks, client, projectFolder)
+    .split('\n')
+    .map((text) => `  ${text}`)
+    .join('\n')
+
 /** Something to paste; plain http on the same host and port serves the https ids in development. */
-export function nextThingsToTry(banks: TwoBanks, outcome: PaymentOutcome): string {
+export function nextThingsToTry(banks: TwoBanks, client: ExampleClient, outcome: PaymentOutcome): string {
   const overHttp = (id: string) => id.replace('https://', 'http://')
   const bob = overHttp(banks.side('b', 'bob').walletAddress.address)
   return [
@@ -66,9 +74,19 @@ export function nextThingsToTry(banks: TwoBanks, outcome: PaymentOutcome): strin
     "  # Bob's wallet address, and the keys his clients sign with",
     `  curl -sw '\\n' -H 'accept: application/json' ${bob}`,
     `  curl -sw '\\n' ${bob}/jwks.json`,
+    '  # a shop that is paid by Alice: it prints an address to open in a browser, where you accept or reject (--approve: without a browser)',
+    exampleLines(banks, client),
     "  # both banks' books, checked while they run",
     '  npm run audit',
     '',
     'Ctrl-C stops everything, PostgreSQL included. The next npm start goes on with the same data.',
   ].join('\n')
 }
+
+/** What is left to do when the banks do not stay. */
+export const nextAfterOnce = (banks: TwoBanks, client: ExampleClient): string =>
+  [
+    'Try next: npm start, without --once, keeps the banks running. Then, in another terminal, a shop that is paid by Alice:',
+    '',
+    exampleLines(banks, client),
+  ].join('\n')

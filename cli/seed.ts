@@ -1,5 +1,6 @@
-import { createPublicKey } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import type { AdminClient } from '../examples/mock-wallet/admin-client.ts'
+import { jwkOf } from '../shared/http-signatures/index.ts'
 import { deriveId } from '../shared/platform/index.ts'
 import type { Bank } from './bank.ts'
 import { customerKey } from './bank-settings.ts'
@@ -12,7 +13,7 @@ export interface SeedPlan {
   /** Absent: no fee. */
   sendingFee?: { fixed: bigint; basisPoints: number }
   /** One wallet address per name, in the named asset. */
-  customers: readonly { name: string; publicName: string; assetCode: string }[]
+  customers: readonly Customer[]
   maxPacketAmount?: bigint
 }
 
@@ -49,7 +50,15 @@ export interface SeededBank {
   /** Peer id by asset code. */
   peers: Record<string, string>
   /** Wallet address by customer name. */
-  walletAddresses: Record<string, { id: string; address: string; assetCode: string }>
+  walletAddresses: Record<string, SeededCustomer>
+}
+
+export interface SeededCustomer {
+  id: string
+  address: string
+  assetCode: string
+  /** Of the key that the wallet address publishes. */
+  keyId: string
 }
 
 interface IdNode {
@@ -151,43 +160,62 @@ async function seedPeer(
   return id
 }
 
-async function seedCustomer(
+export interface Customer {
+  name: string
+  publicName: string
+  assetCode: string
+}
+
+/** A customer's wallet address and the key under which clients act for it: `<name>-key`. */
+export async function seedCustomer(
   bank: Bank,
-  customer: SeedPlan['customers'][number],
+  customer: Customer,
   assetId: string,
-): Promise<{ id: string; address: string; assetCode: string }> {
+  key: KeyObject,
+): Promise<SeededCustomer> {
+  const { admin } = bank
   const address = `${bank.environment.OPEN_PAYMENTS_URL}/${customer.name}`
-  const found = await bank.admin.graphql<{ walletAddressByUrl: IdNode | null }>(
-    'query Find($url: String!) { walletAddressByUrl(url: $url) { id } }',
+  const keyId = `${customer.name}-key`
+  const { walletAddressByUrl: known } = await admin.graphql<{ walletAddressByUrl: WalletAddressNode | null }>(
+    'query Find($url: String!) { walletAddressByUrl(url: $url) { id walletAddressKeys(first: 100) { edges { node { jwk { kid } } } } } }',
     { url: address },
   )
-  if (found.walletAddressByUrl)
-    return { id: found.walletAddressByUrl.id, address, assetCode: customer.assetCode }
-  const created = await bank.admin.graphql<{ createWalletAddress: { walletAddress: IdNode } }>(
+  const id = known?.id ?? (await createWalletAddress(bank, customer, { address, assetId }))
+  if (!known?.walletAddressKeys.edges.some(({ node }) => node.jwk.kid === keyId))
+    await admin.graphql(
+      'mutation Key($input: CreateWalletAddressKeyInput!) { createWalletAddressKey(input: $input) { walletAddressKey { id } } }',
+      {
+        input: {
+          walletAddressId: id,
+          jwk: { ...jwkOf(key, keyId) },
+          idempotencyKey: keyOf('key', customer.name),
+        },
+      },
+    )
+  return { id, address, assetCode: customer.assetCode, keyId }
+}
+
+interface WalletAddressNode extends IdNode {
+  walletAddressKeys: { edges: { node: { jwk: { kid: string } } }[] }
+}
+
+async function createWalletAddress(
+  { admin }: Bank,
+  { name, publicName }: Customer,
+  input: { address: string; assetId: string },
+): Promise<string> {
+  const created = await admin.graphql<{ createWalletAddress: { walletAddress: IdNode } }>(
     'mutation Create($input: CreateWalletAddressInput!) { createWalletAddress(input: $input) { walletAddress { id } } }',
     {
       input: {
-        assetId,
-        address,
-        publicName: customer.publicName,
+        ...input,
+        publicName,
         additionalProperties: [],
-        idempotencyKey: keyOf('wallet-address', customer.name),
+        idempotencyKey: keyOf('wallet-address', name),
       },
     },
   )
-  const walletAddressId = created.createWalletAddress.walletAddress.id
-  const { x } = createPublicKey(customerKey(bank.settings)).export({ format: 'jwk' })
-  await bank.admin.graphql(
-    'mutation Key($input: CreateWalletAddressKeyInput!) { createWalletAddressKey(input: $input) { walletAddressKey { id } } }',
-    {
-      input: {
-        walletAddressId,
-        jwk: { kid: `${customer.name}-key`, x, alg: 'EdDSA', kty: 'OKP', crv: 'Ed25519' },
-        idempotencyKey: keyOf('key', customer.name),
-      },
-    },
-  )
-  return { id: walletAddressId, address, assetCode: customer.assetCode }
+  return created.createWalletAddress.walletAddress.id
 }
 
 /** Assets, liquidity, fees, peers, wallet addresses and keys, by the Admin API alone. Repeating it changes nothing. */
@@ -198,10 +226,11 @@ export async function seedBank(bank: Bank, other: Bank, plan: SeedPlan): Promise
     seeded.assets[asset.code] = assetId
     seeded.peers[asset.code] = await seedPeer(bank, other, asset.code, assetId, plan)
   }
+  const key = customerKey(bank.settings)
   for (const customer of plan.customers) {
     const assetId = seeded.assets[customer.assetCode]
     if (!assetId) throw new Error(`${customer.name} has an asset that the plan lacks: ${customer.assetCode}`)
-    seeded.walletAddresses[customer.name] = await seedCustomer(bank, customer, assetId)
+    seeded.walletAddresses[customer.name] = await seedCustomer(bank, customer, assetId, key)
   }
   return seeded
 }

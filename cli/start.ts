@@ -5,9 +5,10 @@ import { createLogger, messageOf } from '../shared/platform/index.ts'
 import { auditBanks, describeFindings } from './audit/audit-banks.ts'
 import { type BankName, keyFile, loadBankSettings } from './bank-settings.ts'
 import { writeConnections } from './connections.ts'
+import { type ExampleClient, seedExampleClient } from './example-client.ts'
 import { dataFolder, parseStartOptions } from './options.ts'
 import { awaitWithdrawals, formatAmount, type PaymentPlan, pay } from './payment.ts'
-import { addressesOf, line, nextThingsToTry, step, summaryOf } from './screen.ts'
+import { addressesOf, line, nextAfterOnce, nextThingsToTry, step, summaryOf } from './screen.ts'
 import { demoPlan } from './seed.ts'
 import { startTwoBanks, type TwoBanks } from './two-banks.ts'
 
@@ -44,6 +45,7 @@ function startPart<T>(start: () => Promise<T>, close: (part: T) => Promise<void>
 
 async function startBanks(): Promise<{
   banks: TwoBanks
+  client: ExampleClient
   databases: Record<BankName, { resources: string; auth: string }>
 }> {
   const postgres = await step(
@@ -87,7 +89,8 @@ async function startBanks(): Promise<{
       : 'banks A and B: started; peers, liquidity, fees and customers as they were',
     () => startPart(() => startTwoBanks({ settings, databases, environments, log }), closeBanks),
   )
-  return { banks, databases }
+  const client = await seedExampleClient(banks, join(dataFolder, 'shop.pem'))
+  return { banks, client, databases }
 }
 
 const closeBanks = (banks: TwoBanks) => banks.close()
@@ -97,7 +100,7 @@ async function run(): Promise<void> {
   const startedAt = performance.now()
   line('Upesi: two banks, one payment')
   line()
-  const { banks, databases } = await startBanks()
+  const { banks, client, databases } = await startBanks()
 
   line()
   line('Alice at bank A (USD) pays Bob at bank B (EUR): exactly 5.00 EUR shall arrive.')
@@ -131,10 +134,13 @@ async function run(): Promise<void> {
   line()
   line(`From start to paid and audited: ${((performance.now() - startedAt) / 1000).toFixed(2)} s`)
 
-  if (options.once) return stop()
   line()
+  if (options.once) {
+    line(nextAfterOnce(banks, client))
+    return stop()
+  }
   line(addressesOf(banks))
-  line(nextThingsToTry(banks, outcome))
+  line(nextThingsToTry(banks, client, outcome))
 }
 
 async function main(): Promise<void> {

@@ -225,7 +225,7 @@ describe('the consent page', () => {
     const { browser, page } = await open(world)
     world.isExpired = true
     const tooLate = await browser.press(page, 'accept')
-    assert.deepEqual([tooLate.status, /too old/.test(wordsOf(tooLate))], [410, true])
+    assert.deepEqual([tooLate.status, /no longer open/.test(wordsOf(tooLate))], [410, true])
     assert.ok(
       tooLate.text.includes(`href="${world.auth.url}/interact/${world.interactId}/${world.nonce}/finish"`),
     )

@@ -1,4 +1,5 @@
 import { type GrantLimits, parseGrantLimits } from '../../../shared/grant-limits/index.ts'
+import { amountInWords } from '../../amount-words.ts'
 import { type Html, html } from './html.ts'
 import type { RequestedAccess, RequestedGrant } from './identity-provider.ts'
 import { intervalInWords } from './interval-words.ts'
@@ -36,17 +37,6 @@ const ACTIONS: Readonly<Record<string, readonly string[]>> = {
 const strong = (text: string): Html => html`<strong>${text}</strong>`
 /** Addresses come from outside: their direction of writing must not run into the sentence around them. */
 const address = (url: string): Html => html`<bdi class="address">${url}</bdi>`
-
-/** `1,234.50 USD` from 123450 of scale 2: by text, so no digit is lost. */
-export function amountInWords({
-  value,
-  assetCode,
-  assetScale,
-}: NonNullable<GrantLimits['debitAmount']>): string {
-  const digits = value.toString().padStart(assetScale + 1, '0')
-  const whole = digits.slice(0, digits.length - assetScale).replace(/\B(?=(?:\d{3})+$)/g, ',')
-  return `${whole}${assetScale > 0 ? `.${digits.slice(-assetScale)}` : ''} ${assetCode}`
-}
 
 /** Throws {@link UnknownAccess}. */
 export function describeGrant(grant: Pick<RequestedGrant, 'access' | 'subject'>): GrantWords {

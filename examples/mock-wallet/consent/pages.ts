@@ -76,8 +76,8 @@ const NOTICES: Record<NoticeCode, { status: number; title: string; text: string 
   },
   expired: {
     status: 410,
-    title: 'This request is too old',
-    text: 'Nothing was agreed to. Go back to where you came from and start again.',
+    title: 'This request is no longer open',
+    text: 'It is too old, or it was withdrawn. Nothing was agreed to. Go back to where you came from and start again.',
   },
   decided: {
     status: 409,
