@@ -55,6 +55,7 @@ export function renderError(
   }
   if (error instanceof AccessRefusal)
     reply.header('www-authenticate', `GNAP as_uri=${ctx.settings.authServerGrantUrl}`)
+  if (status === 429) reply.header('retry-after', '1')
   return reply
     .status(status)
     .send({ error: { code: String(status), description, ...(details && { details }) } })

@@ -1,5 +1,5 @@
 import cors from '@fastify/cors'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { messageOf } from './errors.ts'
 import { parseJsonBody } from './json-body.ts'
 import type { Logger } from './log.ts'
@@ -37,6 +37,11 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, maxParamLength: 1024 },
     forceCloseConnections: 'idle',
     requestTimeout: 60_000,
+    // A path that cannot be decoded reaches no route and no error handler; what made this server is nobody's business.
+    frameworkErrors: (_error, _request, reply) => {
+      const answer = reply as FastifyReply
+      void answer.status(400).send({ error: { code: '400', description: 'Bad Request' } })
+    },
   })
   if (options.cors)
     // Decided per request: OPTIONS that is no preflight asks for a path that does not exist.
@@ -70,16 +75,15 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   }
 
   app.get('/livez', async (_request, reply) => reply.type('text/plain').send('OK'))
-  const ready =
-    (failureStatus: number) => async (_request: unknown, reply: import('fastify').FastifyReply) => {
-      try {
-        await options.ready?.()
-        return reply.type('text/plain').send('OK')
-      } catch (error) {
-        options.log.warn({ reason: messageOf(error) }, 'not ready')
-        return reply.status(failureStatus).type('text/plain').send('Not Ready')
-      }
+  const ready = (failureStatus: number) => async (_request: unknown, reply: FastifyReply) => {
+    try {
+      await options.ready?.()
+      return reply.type('text/plain').send('OK')
+    } catch (error) {
+      options.log.warn({ reason: messageOf(error) }, 'not ready')
+      return reply.status(failureStatus).type('text/plain').send('Not Ready')
     }
+  }
   app.get('/healthz', ready(500))
   app.get('/readyz', ready(503))
 
