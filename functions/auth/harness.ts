@@ -37,8 +37,9 @@ export interface TestAuth {
   url: string
   /** Requests for keys so far. */
   keyRequests: string[]
-  /** `publicName: null`: its wallet address has none. */
-  createClient(name?: string, publicName?: string | null): TestClient
+  createClient(name?: string, publicName?: string): TestClient
+  /** What the wallet serves at a path; text as it is, `undefined`: not found. */
+  publish(path: string, document: unknown): void
   /** Signed by the client unless `headers` says otherwise. */
   send(input: {
     client?: TestClient
@@ -150,8 +151,9 @@ export async function startTestAuth(connectionString: string, more: Environment 
     const { pathname } = new URL(asked.url ?? '/', 'http://wallet')
     keyRequests.push(pathname)
     const document = documents.get(pathname)
-    if (document) response.setHeader('content-type', 'application/json').end(JSON.stringify(document))
-    else response.writeHead(404).end()
+    const text = typeof document === 'string' ? document : JSON.stringify(document)
+    if (text === undefined) response.writeHead(404).end()
+    else response.setHeader('content-type', 'application/json').end(text)
   })
   const walletPort = await listen(wallet)
   const tenantId = randomUUID()
@@ -169,9 +171,10 @@ export async function startTestAuth(connectionString: string, more: Environment 
       const { privateKey } = generateKeyPairSync('ed25519')
       const jwk = jwkOf(privateKey, `key-of-${name}`)
       documents.set(`/${name}/jwks.json`, { keys: [jwk] })
-      documents.set(`/${name}`, { ...(publicName !== null && { publicName }) })
+      documents.set(`/${name}`, { publicName })
       return { walletAddress: `https://localhost:${walletPort}/${name}`, privateKey, jwk }
     },
+    publish: (path, document) => void documents.set(path, document),
     async send({ client, method = 'POST', token, body, headers, ...input }) {
       const target = input.url.replace(/^https:/, 'http:')
       const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)
