@@ -40,6 +40,7 @@ const graphqlCode = {
   duplicate_wallet_address_prefix: 'BAD_USER_INPUT',
   invalid_page: 'BAD_USER_INPUT',
   invalid_amount: 'BAD_USER_INPUT',
+  outside_grant: 'FORBIDDEN',
   invalid_input: 'BAD_USER_INPUT',
   idempotency_conflict: 'CONFLICT',
   idempotency_in_progress: 'CONFLICT',

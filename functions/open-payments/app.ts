@@ -10,6 +10,7 @@ import {
   postIncomingPayment,
   postIncomingPaymentComplete,
 } from './incoming-payments.ts'
+import { getOutgoingPaymentGrant } from './outgoing-payment-grant.ts'
 import { getOutgoingPayment, getOutgoingPayments, postOutgoingPayment } from './outgoing-payments.ts'
 import { getQuote, postQuote } from './quotes.ts'
 import type { Route } from './route.ts'
@@ -26,6 +27,7 @@ export const routes: readonly Route[] = [
   postOutgoingPayment,
   getOutgoingPayments,
   getOutgoingPayment,
+  getOutgoingPaymentGrant,
 ]
 
 /**

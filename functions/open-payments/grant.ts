@@ -1,3 +1,5 @@
+import { parseGrantLimits } from '../../shared/grant-limits/index.ts'
+import type { Grant as SpendableGrant } from '../../shared/outgoing-payments/index.ts'
 import { AccessRefusal } from './errors.ts'
 import type { GrantedAccess, Introspection, RequestedAccess, TokenClient } from './introspection.ts'
 
@@ -21,12 +23,13 @@ export function tokenOf(authorization: string | undefined): string {
 
 /**
  * Compared again here, although the authorization server has matched already: a mistake there would be money here. What pays
- * names the wallet address that it pays from; other items may leave it open.
+ * names the wallet address that it pays from; other items may leave it open. What is about no wallet address is covered by any.
  */
 const covers = (granted: GrantedAccess, wanted: RequestedAccess): boolean =>
   granted.type === wanted.type &&
   (granted.actions.includes(wanted.action) || includesAll(granted, wanted)) &&
-  (granted.identifier === wanted.identifier ||
+  (wanted.identifier === undefined ||
+    granted.identifier === wanted.identifier ||
     (granted.identifier === undefined && granted.type !== 'outgoing-payment'))
 
 const includesAll = (granted: GrantedAccess, { action }: RequestedAccess): boolean =>
@@ -54,3 +57,9 @@ export function decideGrant(
     ...(limits !== undefined && { limits }),
   }
 }
+
+/** What payments are made under. Limits that cannot be read are no leave to pay: throws GrantLimitsRefusal. */
+export const spendableGrant = ({ id, limits }: Grant): SpendableGrant => ({
+  id,
+  ...(limits !== undefined && { limits: parseGrantLimits(limits) }),
+})

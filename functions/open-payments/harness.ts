@@ -87,7 +87,9 @@ function answerTo(tokens: ReadonlyMap<string, Token>, { access_token: value, acc
       asked.actions.every(
         (action) => item.actions.includes(action) || item.actions.includes(`${action}-all`),
       ) &&
-      (item.identifier === undefined || item.identifier === asked.identifier),
+      (item.identifier === undefined ||
+        asked.identifier === undefined ||
+        item.identifier === asked.identifier),
   )
   const { grant = 'grant', tenant, client } = token
   return { active: true, grant, tenant, access, client }

@@ -13,12 +13,12 @@ import { AccessRefusal } from './errors.ts'
 export type AccessType = 'incoming-payment' | 'outgoing-payment' | 'quote'
 export type AccessAction = 'create' | 'read' | 'list' | 'complete'
 
-/** What a route needs: one action on one wallet address. */
+/** What a route needs: one action on one wallet address, or wherever the grant allows it. */
 export interface RequestedAccess {
   type: AccessType
   action: AccessAction
   /** The wallet address. */
-  identifier: string
+  identifier?: string
 }
 
 /** An item of the grant, as the authorization server says it. */

@@ -1,14 +1,16 @@
 import { type Amount, parseAmount, type WireAmount } from '../../shared/money/index.ts'
 import {
-  createOutgoingPayment,
-  createOutgoingPaymentFromIncomingPayment,
+  createGrantedPayment,
   findOutgoingPayment,
+  type GrantedPayment,
+  type GrantSpent,
   listOutgoingPayments,
-  type OutgoingPayment,
+  type Grant as SpendableGrant,
 } from '../../shared/outgoing-payments/index.ts'
 import { isUuid } from '../../shared/platform/index.ts'
 import type { OpenPaymentsContext } from './context.ts'
-import { AccessRefusal, RouteRefusal } from './errors.ts'
+import { RouteRefusal } from './errors.ts'
+import { spendableGrant } from './grant.ts'
 import { type PageQuery, readPage, toPage } from './pages.ts'
 import {
   created,
@@ -34,46 +36,43 @@ function quoteIdOf(url: string): string {
   return id
 }
 
-/**
- * A grant with limits needs its spending counted, and nothing here counts: such a grant is refused, whatever the limits say.
- * One without limits has none to keep.
- */
-function refuseLimits(request: ProvenRequest<undefined>): void {
-  if (request.grant.limits !== undefined) throw new AccessRefusal('insufficient_grant')
-}
-
-async function createPayment(
+/** Throws GrantLimitsRefusal and OutgoingPaymentRefusal `outside_grant` where the grant's limits do not allow it. */
+function createPayment(
   ctx: OpenPaymentsContext,
   request: ProvenRequest<undefined>,
-): Promise<OutgoingPayment> {
+  grant: SpendableGrant,
+): Promise<GrantedPayment> {
   const body = request.body as CreateBody
-  const common = {
+  const source =
+    body.incomingPayment === undefined
+      ? { quoteId: quoteIdOf(body.quoteId) }
+      : { incomingPayment: body.incomingPayment, debitAmount: parseAmount(body.debitAmount) }
+  return createGrantedPayment(ctx, {
+    ...source,
+    grant,
     tenantId: request.tenantId,
     walletAddressId: request.walletAddress.id,
     ...(body.metadata && { metadata: body.metadata }),
     client: request.client,
-    grantId: request.grant.id,
-    initiatedBy: 'OPEN_PAYMENTS' as const,
-  }
-  if (body.incomingPayment === undefined)
-    return createOutgoingPayment(ctx, { ...common, quoteId: quoteIdOf(body.quoteId) })
-  return createOutgoingPaymentFromIncomingPayment(ctx, {
-    ...common,
-    incomingPayment: body.incomingPayment,
-    debitAmount: parseAmount(body.debitAmount),
+    initiatedBy: 'OPEN_PAYMENTS',
   })
 }
+
+const nothing = (amount: Amount): Amount => ({ ...amount, value: 0n })
+
+/** Of a grant whose amounts have no limit the contract says zero (contracts/open-payments/routes.md §1). */
+const spentBefore = ({ payment, spent }: GrantedPayment, { limits }: SpendableGrant): GrantSpent =>
+  limits?.debitAmount || limits?.receiveAmount
+    ? spent
+    : { debitAmount: nothing(payment.debitAmount), receiveAmount: nothing(payment.receiveAmount) }
 
 export const postOutgoingPayment = route(
   'POST /outgoing-payments',
   { access: ['outgoing-payment', 'create'], subject: walletAddressOfBody },
   async (ctx, request) => {
-    refuseLimits(request)
-    const payment = await createPayment(ctx, request)
-    const none = (amount: Amount): Amount => ({ ...amount, value: 0n })
-    // Without limits there is no account of what was spent, and the contract says zero.
-    const spent = { debitAmount: none(payment.debitAmount), receiveAmount: none(payment.receiveAmount) }
-    return created(toCreatedOutgoingPayment(ctx.urls, payment, spent))
+    const grant = spendableGrant(request.grant)
+    const granted = await createPayment(ctx, request, grant)
+    return created(toCreatedOutgoingPayment(ctx.urls, granted.payment, spentBefore(granted, grant)))
   },
 )
 

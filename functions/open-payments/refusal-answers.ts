@@ -1,3 +1,4 @@
+import type { GrantLimitsRefusalCode } from '../../shared/grant-limits/index.ts'
 import type { SignatureRefusalCode } from '../../shared/http-signatures/index.ts'
 import { SignatureRefusal } from '../../shared/http-signatures/index.ts'
 import type { IncomingPaymentRefusalCode } from '../../shared/incoming-payments/index.ts'
@@ -15,6 +16,7 @@ type RefusalCode =
   | AccessRefusalCode
   | RouteRefusalCode
   | SignatureRefusalCode
+  | GrantLimitsRefusalCode
   | IncomingPaymentRefusalCode
   | QuoteRefusalCode
   | OutgoingPaymentRefusalCode
@@ -38,6 +40,8 @@ const badSignature = signature('provided signature is invalid')
 const badRequest: RefusalAnswer = { status: 400 }
 const notFound: RefusalAnswer = { status: 404 }
 const conflict: RefusalAnswer = { status: 409 }
+// What limits say is between the granter and the client: callers learn that they do not allow it.
+const outsideGrant: RefusalAnswer = { status: 403, description: 'unauthorized' }
 const badReceiver: RefusalAnswer = { status: 400, description: 'invalid receiver' }
 
 /** Every refusal that can reach a caller of this listener, and what it is answered with (contracts/open-payments/routes.md §1). */
@@ -81,6 +85,11 @@ const answers = {
   signature_invalid: badSignature,
   nonce_reused: badSignature,
   too_many_attempts: { status: 429, description: 'Too Many Requests' },
+
+  outside_grant: outsideGrant,
+  limits_malformed: outsideGrant,
+  both_amounts: outsideGrant,
+  interval_invalid: outsideGrant,
 
   invalid_amount: badRequest,
   invalid_expiry: badRequest,

@@ -1,6 +1,6 @@
 import type { IncomingPayment } from '../../shared/incoming-payments/index.ts'
-import { type Amount, toWireAmount } from '../../shared/money/index.ts'
-import type { OutgoingPayment } from '../../shared/outgoing-payments/index.ts'
+import { toWireAmount } from '../../shared/money/index.ts'
+import type { GrantSpent, OutgoingPayment } from '../../shared/outgoing-payments/index.ts'
 import type { Quote } from '../../shared/quotes/index.ts'
 import type { WalletAddress } from '../../shared/wallet-addresses/index.ts'
 
@@ -80,14 +80,16 @@ export const toOutgoingPayment = (urls: Urls, payment: OutgoingPayment) => ({
 })
 
 /** Only the answer to a creation tells what the grant had spent before it. */
-export const toCreatedOutgoingPayment = (
-  urls: Urls,
-  payment: OutgoingPayment,
-  spent: { debitAmount: Amount; receiveAmount: Amount },
-) => ({
+export const toCreatedOutgoingPayment = (urls: Urls, payment: OutgoingPayment, spent: GrantSpent) => ({
   ...toOutgoingPayment(urls, payment),
   grantSpentDebitAmount: toWireAmount(spent.debitAmount),
   grantSpentReceiveAmount: toWireAmount(spent.receiveAmount),
+})
+
+/** Both are there or null: the only nulls that clients expect. */
+export const toSpentAmounts = (spent: GrantSpent | undefined) => ({
+  spentDebitAmount: spent ? toWireAmount(spent.debitAmount) : null,
+  spentReceiveAmount: spent ? toWireAmount(spent.receiveAmount) : null,
 })
 
 export function toWalletAddress(urls: Urls, wallet: WalletAddress) {

@@ -45,6 +45,7 @@ function mortal(chance: () => number) {
     maybe: (map, query) => risk(() => db.maybe(map, query)),
     one: (map, query) => risk(() => db.one(map, query)),
     execute: (query) => risk(() => db.execute(query)),
+    lookUp: (lookup, key) => risk(() => db.lookUp(lookup, key)),
     tx: (work) => risk(() => db.tx((inner) => work(mortalDb(inner)))),
   })
   const { ledger, connector } = world.ctx

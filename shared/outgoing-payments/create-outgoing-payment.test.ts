@@ -6,6 +6,7 @@ import type { Quote } from '../quotes/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.ts'
 import {
   cancelUnfundedPayments,
+  createGrantedPayment,
   createOutgoingPayment,
   createOutgoingPaymentFromIncomingPayment,
   findOutgoingPayment,
@@ -44,13 +45,13 @@ const createdEvents = async (id: string) =>
 
 test('a payment and its event are created together, in the shape that wallets know', async () => {
   const quote = await remoteQuote()
-  const payment = await createOutgoingPayment(world.ctx, {
+  const { payment } = await createGrantedPayment(world.ctx, {
     tenantId: world.tenantId,
     walletAddressId: world.alice.id,
     quoteId: quote.id,
     metadata: { description: 'rent' },
     client: 'https://client.example/app',
-    grantId: 'grant-1',
+    grant: { id: 'grant-1' },
     initiatedBy: 'OPEN_PAYMENTS',
   })
   assert.equal(payment.id, quote.id)

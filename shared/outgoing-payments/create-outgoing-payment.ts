@@ -1,7 +1,7 @@
 import { toMoneyAsset } from '../assets/index.ts'
 import { expectLocalCredits } from '../incoming-payments/index.ts'
 import type { Amount } from '../money/index.ts'
-import { Fault, messageOf } from '../platform/index.ts'
+import { assert, Fault, messageOf } from '../platform/index.ts'
 import { createQuote, findQuote, type Quote, type QuoteContext } from '../quotes/index.ts'
 import {
   getRecentReceiver,
@@ -12,6 +12,13 @@ import {
 import { eventRecipients } from '../tenants/index.ts'
 import { findWalletAddress, isActive } from '../wallet-addresses/index.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
+import {
+  checkLimits,
+  type Grant,
+  type GrantSpent,
+  type SpendingInterval,
+  spendingIntervalAt,
+} from './grant-spending.ts'
 import type { InitiatedBy, OutgoingPayment } from './model.ts'
 import { getOutgoingPayment } from './read-outgoing-payments.ts'
 import { findRequestedId, insertPayment } from './store.ts'
@@ -22,18 +29,30 @@ interface CreateInput {
   walletAddressId: string
   metadata?: Record<string, unknown>
   client?: string
-  grantId?: string
-  /** The same for every run of one request (a UUID): a run after the first, whatever became of that, finds the payment it made. */
-  requestId?: string
   initiatedBy: InitiatedBy
 }
-
-export type CreateOutgoingPaymentInput = CreateInput & { quoteId: string }
-export type CreateFromIncomingPaymentInput = CreateInput & {
+interface Repeatable {
+  /** The same for every run of one request (a UUID): a run after the first, whatever became of that, finds the payment it made. */
+  requestId?: string
+}
+interface FromQuote {
+  quoteId: string
+}
+interface FromIncomingPayment {
   /** The receiver's URL. */
   incomingPayment: string
   /** Send this much. Absent: what the incoming payment asks for arrives. */
   debitAmount?: Amount
+}
+
+export type CreateOutgoingPaymentInput = CreateInput & Repeatable & FromQuote
+export type CreateFromIncomingPaymentInput = CreateInput & Repeatable & FromIncomingPayment
+export type CreateGrantedPaymentInput = CreateInput & { grant: Grant } & (FromQuote | FromIncomingPayment)
+
+export interface GrantedPayment {
+  payment: OutgoingPayment
+  /** What its grant had spent before it, in the payment's assets and in the same interval. */
+  spent: GrantSpent
 }
 
 /**
@@ -46,12 +65,7 @@ export async function createOutgoingPayment(
 ): Promise<OutgoingPayment> {
   const known = await findRequested(ctx, input)
   if (known) return known
-  const quote = await findQuote(ctx, { tenantId: input.tenantId }, input.quoteId)
-  if (!quote) throw new OutgoingPaymentRefusal('unknown_quote', { message: 'unknown quote' })
-  await checkWalletAddress(ctx, input, quote)
-  if (quote.expiresAt <= ctx.clock.now()) throw invalidQuote('the quote is expired')
-  await checkReceiver(ctx, quote)
-  return await insert(ctx, input, quote)
+  return (await insert(ctx, input, await usableQuote(ctx, input))).payment
 }
 
 /** Quotes first. Throws QuoteRefusal and {@link OutgoingPaymentRefusal}. */
@@ -61,17 +75,58 @@ export async function createOutgoingPaymentFromIncomingPayment(
 ): Promise<OutgoingPayment> {
   const known = await findRequested(ctx, input)
   if (known) return known
-  const quote = await createQuote(ctx, {
+  return (await insert(ctx, input, await newQuote(ctx, input))).payment
+}
+
+/**
+ * The same under a grant: the statement that creates the payment also counts it, and creates nothing when the grant's limit would be
+ * passed. Throws QuoteRefusal and {@link OutgoingPaymentRefusal}; after `outside_grant` a given quote is unspent.
+ */
+export async function createGrantedPayment(
+  ctx: QuoteContext,
+  input: CreateGrantedPaymentInput,
+): Promise<GrantedPayment> {
+  const { grant } = input
+  spendingIntervalAt(grant.limits, ctx.clock.now())
+  const quote = await grantedQuote(ctx, input)
+  checkLimits(grant.limits, quote)
+  // Of the moment of creation: quoting may have taken until the next.
+  const interval = spendingIntervalAt(grant.limits, ctx.clock.now())
+  const { payment, spent } = await insert(ctx, input, quote, { grant, interval })
+  assert(spent, 'a payment of a grant is counted', payment.id)
+  return { payment, spent }
+}
+
+/** Nobody is asked for a quote that the limits do not allow anyway. */
+async function grantedQuote(ctx: QuoteContext, input: CreateGrantedPaymentInput): Promise<Quote> {
+  if ('quoteId' in input) return await usableQuote(ctx, input)
+  const { incomingPayment: receiver, debitAmount } = input
+  checkLimits(input.grant.limits, { receiver, debitAmount })
+  return await newQuote(ctx, input)
+}
+
+async function usableQuote(ctx: QuoteContext, input: CreateInput & FromQuote): Promise<Quote> {
+  const quote = await findQuote(ctx, { tenantId: input.tenantId }, input.quoteId)
+  if (!quote) throw new OutgoingPaymentRefusal('unknown_quote', { message: 'unknown quote' })
+  await checkWalletAddress(ctx, input, quote)
+  if (quote.expiresAt <= ctx.clock.now()) throw invalidQuote('the quote is expired')
+  await checkReceiver(ctx, quote)
+  return quote
+}
+
+const newQuote = (ctx: QuoteContext, input: CreateInput & FromIncomingPayment): Promise<Quote> =>
+  createQuote(ctx, {
     tenantId: input.tenantId,
     walletAddressId: input.walletAddressId,
     receiver: input.incomingPayment,
     ...(input.debitAmount && { debitAmount: input.debitAmount }),
     ...(input.client !== undefined && { client: input.client }),
   })
-  return await insert(ctx, input, quote)
-}
 
-async function findRequested(ctx: QuoteContext, input: CreateInput): Promise<OutgoingPayment | undefined> {
+async function findRequested(
+  ctx: QuoteContext,
+  input: CreateInput & Repeatable,
+): Promise<OutgoingPayment | undefined> {
   if (input.requestId === undefined) return undefined
   const scope = { tenantId: input.tenantId }
   const id = await findRequestedId(ctx.db, scope, input.requestId)
@@ -114,46 +169,61 @@ const closedMessage = {
   receiver_unpayable: 'the receiver offers no method of payment',
 }
 
-async function insert(ctx: QuoteContext, input: CreateInput, quote: Quote): Promise<OutgoingPayment> {
+interface Insertion {
+  payment: OutgoingPayment
+  spent?: GrantSpent
+}
+
+async function insert(
+  ctx: QuoteContext,
+  input: CreateInput & Repeatable,
+  quote: Quote,
+  grant?: { grant: Grant; interval: SpendingInterval },
+): Promise<Insertion> {
   const now = ctx.clock.now()
   const given = {
     initiatedBy: input.initiatedBy,
     ...(input.client !== undefined && { client: input.client }),
-    ...(input.grantId !== undefined && { grantId: input.grantId }),
     ...(input.metadata && { metadata: input.metadata }),
   }
-  const payment: OutgoingPayment = {
-    ...given,
-    id: quote.id,
-    tenantId: quote.tenantId,
-    walletAddressId: quote.walletAddressId,
-    walletAddress: quote.walletAddress,
-    quote,
-    state: 'FUNDING',
-    receiver: quote.receiver,
-    debitAmount: quote.debitAmount,
-    receiveAmount: quote.receiveAmount,
-    sentAmount: { value: 0n, ...toMoneyAsset(quote.walletAddress.asset) },
-    deliveredAmount: { ...quote.receiveAmount, value: 0n },
-    stateAttempts: 0,
-    packets: { sent: 0, fulfilled: 0, rejected: 0 },
-    createdAt: now,
-    updatedAt: now,
-  }
+  const payment = newPayment(quote, now, { ...given, ...(grant && { grantId: grant.grant.id }) })
   const { requestId } = input
-  const row = { ...given, quote, now, ...(requestId !== undefined && { requestId }) }
+  const row = { ...given, quote, now, ...(grant && { grant }), ...(requestId !== undefined && { requestId }) }
   // Said before the payment is there, so that nothing can be sent unsaid. Too much said costs the receiver a moment's grace.
   if (quote.method === 'LOCAL') await expectLocalCredits(ctx, incomingPaymentIdOf(quote.receiver))
-  const isFirst = await insertPayment(ctx.db, row, {
+  const inserted = await insertPayment(ctx.db, row, {
     tenantId: payment.tenantId,
     type: 'outgoing_payment.created',
     data: toWebhookData(payment, 0n),
     outgoingPaymentId: payment.id,
     recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
   })
-  if (isFirst) return payment
+  if (inserted) return { payment, ...inserted }
   // Another run of the same request may have come first.
   const known = await findRequested(ctx, input)
   if (!known) throw invalidQuote('the quote was used before')
-  return known
+  return { payment: known }
 }
+
+const newPayment = (
+  quote: Quote,
+  now: Date,
+  given: Pick<OutgoingPayment, 'initiatedBy' | 'client' | 'grantId' | 'metadata'>,
+): OutgoingPayment => ({
+  ...given,
+  id: quote.id,
+  tenantId: quote.tenantId,
+  walletAddressId: quote.walletAddressId,
+  walletAddress: quote.walletAddress,
+  quote,
+  state: 'FUNDING',
+  receiver: quote.receiver,
+  debitAmount: quote.debitAmount,
+  receiveAmount: quote.receiveAmount,
+  sentAmount: { value: 0n, ...toMoneyAsset(quote.walletAddress.asset) },
+  deliveredAmount: { ...quote.receiveAmount, value: 0n },
+  stateAttempts: 0,
+  packets: { sent: 0, fulfilled: 0, rejected: 0 },
+  createdAt: now,
+  updatedAt: now,
+})

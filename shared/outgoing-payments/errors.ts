@@ -10,6 +10,8 @@ export type OutgoingPaymentRefusalCode =
   /** Missing, completed or expired. */
   | 'invalid_receiver'
   | 'invalid_amount'
+  /** The limits of the grant do not allow it: receiver, asset, amount, what was spent before, or the time. */
+  | 'outside_grant'
   /** The payment is not in a state that allows this. */
   | 'wrong_state'
   /** There is no such event, or it is not one that money can be moved for. */

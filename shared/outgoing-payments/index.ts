@@ -1,15 +1,19 @@
 /**
  * Outgoing payments spend quotes. Always true here: `debitAmount = sentAmount + what the payment's ledger account holds`;
- * COMPLETED implies that something was sent; a state is reached once and announced in the same transaction; and every step
- * may be repeated after a crash without moving money twice.
+ * COMPLETED implies that something was sent; a state is reached once and announced in the same transaction; every step may be
+ * repeated after a crash without moving money twice; and what a grant has spent is the sum of what its payments count, changed
+ * in the statement that creates, fails or cancels one, and never more than its limit.
  */
 export { cancelOutgoingPayment } from './cancel-outgoing-payment.ts'
 export type { OutgoingPaymentContext, SendingContext } from './context.ts'
 export {
   type CreateFromIncomingPaymentInput,
+  type CreateGrantedPaymentInput,
   type CreateOutgoingPaymentInput,
+  createGrantedPayment,
   createOutgoingPayment,
   createOutgoingPaymentFromIncomingPayment,
+  type GrantedPayment,
 } from './create-outgoing-payment.ts'
 export { OutgoingPaymentRefusal, type OutgoingPaymentRefusalCode } from './errors.ts'
 export {
@@ -19,9 +23,11 @@ export {
   withdrawOutgoingPayment,
 } from './event-liquidity.ts'
 export { fundOutgoingPayment } from './fund-outgoing-payment.ts'
+export type { Grant, GrantSpent } from './grant-spending.ts'
 export type { InitiatedBy, OutgoingPayment, OutgoingPaymentFilter, OutgoingPaymentState } from './model.ts'
 export { processOutgoingPayment } from './process-outgoing-payment.ts'
 export {
+  findGrantSpent,
   findOutgoingPayment,
   getOutgoingPayment,
   getOutgoingPaymentLiquidity,

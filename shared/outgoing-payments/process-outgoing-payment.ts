@@ -7,6 +7,7 @@ import { type Attempt, attemptPayment, isUnderWay } from './attempt-payment.ts'
 import type { SendingContext } from './context.ts'
 import { type Failure, retryAfter } from './failures.ts'
 import { fundAndStart } from './fund-outgoing-payment.ts'
+import { spentByFailed } from './grant-spending.ts'
 import type { OutgoingPayment } from './model.ts'
 import {
   endPayment,
@@ -166,6 +167,7 @@ async function recordEnd(
       stateAttempts,
       now: recordedAt,
       ...(failure && { failure }),
+      ...(failure && payment.isCounted && { spent: spentByFailed(payment.quote, { sentAmount }) }),
     },
     {
       tenantId: payment.tenantId,

@@ -1,8 +1,11 @@
+import { intervalAt } from '../grant-limits/index.ts'
 import { availableCredit } from '../ledger/index.ts'
-import type { Db } from '../platform/index.ts'
+import type { Clock, Db } from '../platform/index.ts'
 import type { Page, Paged, TenantScope } from '../tenants/index.ts'
 import type { ReadContext } from './context.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
+import type { Grant, GrantSpent } from './grant-spending.ts'
+import { selectSpent } from './grant-spending-store.ts'
 import type { OutgoingPayment, OutgoingPaymentFilter, OutgoingPaymentState } from './model.ts'
 import {
   type OutgoingPaymentRow,
@@ -86,4 +89,18 @@ export async function getSendProgress(
   const progress = await selectProgress(ctx.db, outgoingPaymentId)
   if (!progress) throw unknownPayment()
   return progress
+}
+
+/**
+ * What a grant has spent: in the interval of now where its limits have one, else in its whole life; its failed payments with what they
+ * sent. `undefined` outside of all intervals, and for a grant that never paid.
+ */
+export async function findGrantSpent(
+  ctx: { db: Db; clock: Clock },
+  input: { tenantId: string; grant: Grant },
+): Promise<GrantSpent | undefined> {
+  const { id: grantId, limits } = input.grant
+  const found = limits?.interval && intervalAt(limits.interval, ctx.clock.now())
+  if (limits?.interval && !found) return undefined
+  return await selectSpent(ctx.db, { tenantId: input.tenantId, grantId, interval: found?.start })
 }

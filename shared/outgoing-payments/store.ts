@@ -1,5 +1,14 @@
 import { toMoneyAsset } from '../assets/index.ts'
-import { type Db, isUuid, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
+import {
+  type Db,
+  isUuid,
+  present,
+  type Row,
+  rawSql,
+  type Sql,
+  sql,
+  violatedConstraint,
+} from '../platform/index.ts'
 import {
   finishLease,
   insertJobs,
@@ -13,6 +22,16 @@ import { type Quote, quoteColumns, toQuote } from '../quotes/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { walletAddressColumns } from '../wallet-addresses/index.ts'
 import { insertEvent, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
+import { OutgoingPaymentRefusal } from './errors.ts'
+import type { Grant, GrantSpent, SpendingInterval } from './grant-spending.ts'
+import {
+  countSpending,
+  endedColumns,
+  intervalColumn,
+  LIMIT_CONSTRAINT,
+  returnSpending,
+  spendingColumns,
+} from './grant-spending-store.ts'
 import type { OutgoingPayment, OutgoingPaymentFilter, OutgoingPaymentState } from './model.ts'
 
 /** The row. While SENDING only the ledger knows what was sent. */
@@ -20,11 +39,13 @@ export type OutgoingPaymentRow = Omit<OutgoingPayment, 'sentAmount'> & {
   sentAmount?: bigint
   fundingStartedAt?: Date
   transferAttempts: number
+  /** Whether a grant counts it. */
+  isCounted: boolean
 }
 
 const columns = sql`p.id, p.client, p.grant_id, p.state, p.error_code, p.error, p.metadata, p.state_attempts, p.transfer_attempts,
   p.funding_started_at, p.delivered_amount, p.sent_amount, p.packets_sent, p.packets_fulfilled, p.packets_rejected, p.initiated_by,
-  p.created_at, p.updated_at, ${quoteColumns}, ${walletAddressColumns}`
+  p.created_at, p.updated_at, p.grant_interval_start is not null as is_counted, ${quoteColumns}, ${walletAddressColumns}`
 const from = rawSql(
   `outgoing_payments p join quotes q on q.id = p.id join wallet_addresses w on w.id = p.wallet_address_id
   join assets a on a.id = w.asset_id`,
@@ -48,6 +69,7 @@ const toRow = (row: Row): OutgoingPaymentRow => {
     initiatedBy: row.initiated_by,
     stateAttempts: row.state_attempts,
     transferAttempts: row.transfer_attempts,
+    isCounted: row.is_counted,
     packets: { sent: row.packets_sent, fulfilled: row.packets_fulfilled, rejected: row.packets_rejected },
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -65,7 +87,13 @@ const toRow = (row: Row): OutgoingPaymentRow => {
 
 /** The payment as other rooms see it. */
 export function withSent(row: OutgoingPaymentRow, sent: bigint): OutgoingPayment {
-  const { sentAmount: _sent, fundingStartedAt: _started, transferAttempts: _attempts, ...payment } = row
+  const {
+    sentAmount: _sent,
+    fundingStartedAt: _started,
+    transferAttempts: _attempts,
+    isCounted: _counted,
+    ...payment
+  } = row
   return { ...payment, sentAmount: { value: sent, ...toMoneyAsset(row.walletAddress.asset) } }
 }
 
@@ -100,33 +128,57 @@ export interface NewOutgoingPayment {
   quote: Quote
   metadata?: Record<string, unknown>
   client?: string
-  grantId?: string
+  grant?: { grant: Grant; interval: SpendingInterval }
   requestId?: string
   initiatedBy: OutgoingPayment['initiatedBy']
   now: Date
 }
 
+/** `spent`: by the payment's grant before it. */
+export interface Inserted {
+  spent?: GrantSpent
+}
+
 /**
- * The row and its event, in one statement. `false`, and nothing is written, when the quote was spent before, because its id is the
- * payment's, or when its request was carried out before.
+ * The row, its event and what it spends of its grant, in one statement. `undefined`, and nothing is written, when the quote was spent
+ * before, because its id is the payment's, or when its request was carried out before. Throws {@link OutgoingPaymentRefusal}
+ * `outside_grant`, and writes nothing, when it would pass the grant's limit.
  */
 export async function insertPayment(
   db: Db,
   payment: NewOutgoingPayment,
   event: NewWebhookEvent,
-): Promise<boolean> {
-  const { quote, now } = payment
-  const inserted = await db.execute(sql`
-    with payment as (
-    insert into outgoing_payments (id, tenant_id, wallet_address_id, client, grant_id, request_id, metadata, initiated_by, created_at,
-      updated_at)
-    values (${quote.id}, ${quote.tenantId}, ${quote.walletAddressId}, ${payment.client}, ${payment.grantId}, ${payment.requestId},
-      ${payment.metadata === undefined ? undefined : JSON.stringify(payment.metadata)}::jsonb, ${payment.initiatedBy}, ${now}, ${now})
-    on conflict do nothing returning id
-    ), ${insertEvent(event, rawSql('select from payment'))}
-    select ${notifyDeliveries} from payment`)
-  return inserted === 1
+): Promise<Inserted | undefined> {
+  const { quote, grant } = payment
+  const counted = grant && sql`, ${countSpending(grant.grant, grant.interval, quote)}`
+  const spent = grant ? sql`, ${spendingColumns}` : rawSql('')
+  try {
+    return await db.maybe(
+      (row) => (grant ? { spent: spentBefore(quote, row) } : {}),
+      sql`with payment as (${insertRow(payment)})${counted ?? rawSql('')}, ${insertEvent(event, rawSql('select from payment'))}
+        select ${notifyDeliveries} as notified ${spent} from payment`,
+    )
+  } catch (error) {
+    if (violatedConstraint(error) !== LIMIT_CONSTRAINT) throw error
+    throw new OutgoingPaymentRefusal('outside_grant', {
+      message: 'the amount is more than is left of the grant',
+      cause: error,
+    })
+  }
 }
+
+const insertRow = ({ quote, grant, now, ...payment }: NewOutgoingPayment): Sql => sql`
+  insert into outgoing_payments (id, tenant_id, wallet_address_id, client, grant_id, request_id, metadata, initiated_by, created_at,
+    updated_at, grant_interval_start, spent_debit_amount, spent_receive_amount)
+  values (${quote.id}, ${quote.tenantId}, ${quote.walletAddressId}, ${payment.client}, ${grant?.grant.id}, ${payment.requestId},
+    ${payment.metadata === undefined ? undefined : JSON.stringify(payment.metadata)}::jsonb, ${payment.initiatedBy}, ${now}, ${now},
+    ${grant ? intervalColumn(grant.interval) : null}, ${grant && quote.debitAmount.value}, ${grant && quote.receiveAmount.value})
+  on conflict do nothing returning id`
+
+const spentBefore = ({ debitAmount, receiveAmount }: Quote, row: Row): GrantSpent => ({
+  debitAmount: { ...debitAmount, value: row.spent_debit - debitAmount.value },
+  receiveAmount: { ...receiveAmount, value: row.spent_receive - receiveAmount.value },
+})
 
 /** Of the payment that a request made. */
 export const findRequestedId = (db: Db, scope: TenantScope, requestId: string): Promise<string | undefined> =>
@@ -135,17 +187,24 @@ export const findRequestedId = (db: Db, scope: TenantScope, requestId: string): 
     sql`select p.id from outgoing_payments p where p.request_id = ${requestId} and ${scopeSql(scope, tenantColumn)}`,
   )
 
-/** FUNDING → CANCELLED, unless money may be on its way. */
+/** What a payment counts that is cancelled: nothing, if it counted at all. */
+const countsNothing = rawSql(`spent_debit_amount = case when p.grant_interval_start is not null then 0 end,
+  spent_receive_amount = case when p.grant_interval_start is not null then 0 end`)
+
+/** FUNDING → CANCELLED, unless money may be on its way; the grant gets back what the payment would have spent. */
 export const cancelPayment = async (
   db: Db,
   scope: TenantScope,
   input: { id: string; metadata: Record<string, unknown>; now: Date },
 ): Promise<boolean> =>
   (await db.execute(sql`
-    update outgoing_payments p set state = 'CANCELLED', updated_at = ${input.now},
-      metadata = coalesce(p.metadata, '{}'::jsonb) || ${JSON.stringify(input.metadata)}::jsonb
-    where p.id = ${input.id} and p.state = 'FUNDING' and p.funding_started_at is null
-      and ${scopeSql(scope, tenantColumn)}`)) === 1
+    with ended as (
+      update outgoing_payments p set state = 'CANCELLED', updated_at = ${input.now}, ${countsNothing},
+        metadata = coalesce(p.metadata, '{}'::jsonb) || ${JSON.stringify(input.metadata)}::jsonb
+      where p.id = ${input.id} and p.state = 'FUNDING' and p.funding_started_at is null
+        and ${scopeSql(scope, tenantColumn)}
+      returning ${endedColumns}
+    ), ${returnSpending} select id from ended`)) === 1
 
 /** FUNDING → CANCELLED for payments that nobody has begun to fund since `before`, oldest first. */
 export const cancelUnfunded = (
@@ -154,13 +213,15 @@ export const cancelUnfunded = (
 ): Promise<string[]> =>
   db.many(
     (row) => row.id as string,
-    sql`update outgoing_payments p set state = 'CANCELLED', updated_at = ${input.now},
+    sql`with ended as (
+      update outgoing_payments p set state = 'CANCELLED', updated_at = ${input.now}, ${countsNothing},
         metadata = coalesce(p.metadata, '{}'::jsonb) || ${JSON.stringify({ cancellationReason: input.reason })}::jsonb
       from (
         select id from outgoing_payments where state = 'FUNDING' and funding_started_at is null and created_at <= ${input.before}
         order by created_at limit ${input.limit} for update skip locked
       ) unfunded
-      where p.id = unfunded.id returning p.id`,
+      where p.id = unfunded.id returning ${endedColumns}
+    ), ${returnSpending} select id from ended`,
   )
 
 /** Says that money is about to be deposited: no cancel passes from now on. `false` when the payment is no longer in FUNDING. */
@@ -194,26 +255,34 @@ export interface PaymentEnd {
   deliveredAmount: bigint
   /** Present when it failed. */
   failure?: { code: string; message: string }
+  /** Present when it failed and a grant counts it: what it still counts, at least. */
+  spent?: { debit: bigint; receive: bigint }
   /** Attempts that failed, this one included. */
   stateAttempts: number
   now: Date
 }
 
 /**
- * SENDING → its end, the event, and the end of the job, in one statement. A payment that had ended before keeps its first end.
- * Throws LeaseLost, and writes nothing, when the lease is another worker's.
+ * SENDING → its end, the event, and the end of the job, in one statement, with what returns to the grant of a payment that failed.
+ * A payment that had ended before keeps its first end. Throws LeaseLost, and writes nothing, when the lease is another worker's.
  */
 export const endPayment = (db: Db, job: Job, end: PaymentEnd, event: NewWebhookEvent): Promise<JobOutcome> =>
   db.one(
     (row) => outcomeOf(job, row),
     sql`with ${finishLease(job)}, ended as (
-    update outgoing_payments set state = ${end.state}, sent_amount = ${end.sentAmount},
-      delivered_amount = greatest(delivered_amount, ${end.deliveredAmount}), state_attempts = ${end.stateAttempts},
-      error_code = ${end.failure?.code}, error = ${end.failure?.message}, updated_at = ${end.now}
-    from lease where id = ${end.id} and state = 'SENDING' returning id
-    ), ${insertEvent(event, rawSql('select from ended'))}
+    update outgoing_payments p set state = ${end.state}, sent_amount = ${end.sentAmount},
+      delivered_amount = greatest(p.delivered_amount, ${end.deliveredAmount}), state_attempts = ${end.stateAttempts},
+      error_code = ${end.failure?.code}, error = ${end.failure?.message}, updated_at = ${end.now}${countsLess(end)}
+    from lease where p.id = ${end.id} and p.state = 'SENDING' returning ${endedColumns}
+    ), ${end.spent ? sql`${returnSpending}, ` : rawSql('')}${insertEvent(event, rawSql('select from ended'))}
     select ${leaseColumns}, ${notifyDeliveries}`,
   )
+
+const countsLess = ({ spent, deliveredAmount }: PaymentEnd): Sql =>
+  spent
+    ? sql`, spent_debit_amount = least(p.spent_debit_amount, ${spent.debit}),
+        spent_receive_amount = least(p.spent_receive_amount, greatest(${spent.receive}::numeric, p.delivered_amount, ${deliveredAmount}))`
+    : rawSql('')
 
 /** Notes an attempt that failed and is followed by another. */
 export const recordAttempt = (
