@@ -11,6 +11,7 @@ import {
   createWalletAddressKey,
   type WalletAddress,
 } from '../../shared/wallet-addresses/index.ts'
+import { checkAnswer } from './answer-checks.ts'
 import { loadOpenPaymentsConfig } from './config.ts'
 import type { GrantedAccess, TokenClient } from './introspection.ts'
 import { startOpenPayments } from './wiring.ts'
@@ -212,16 +213,20 @@ export interface RawAnswer {
   >
 }
 
+/** Any request; every answer is held against the specification. */
 export async function send(
   url: string,
-  init: { method?: string; headers?: Record<string, string>; body?: string } = {},
+  init: { method?: string; headers?: Record<string, string>; body?: string | Uint8Array<ArrayBuffer> } = {},
 ): Promise<RawAnswer> {
   const response = await fetch(url, { redirect: 'manual', ...init })
   const text = await response.text()
-  const isJson = response.headers.get('content-type')?.startsWith('application/json') && text !== ''
+  const { status, headers } = response
+  const contentType = headers.get('content-type') ?? undefined
+  checkAnswer(url, { method: init.method ?? 'GET', status, contentType, text })
+  const isJson = contentType?.startsWith('application/json') && text !== ''
   return {
-    status: response.status,
-    headers: response.headers,
+    status,
+    headers,
     text,
     body: isJson ? (JSON.parse(text) as RawAnswer['body']) : {},
   }

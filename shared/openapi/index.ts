@@ -5,6 +5,7 @@
  * Ajv's words, behind a fixed prefix. Unknown members of grant requests pass, as they do in the field; everything that the
  * schema names is checked. No string reaches a regular expression of the specification before its length is bounded.
  */
+export { type AnswerGate, createAnswerGate, type Exchange, type UnlistedAnswer } from './answer-gate.ts'
 export {
   type ApiDocument,
   joinDocuments,
