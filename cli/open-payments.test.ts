@@ -1,46 +1,40 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
-import {
-  type AuthenticatedClient,
-  createAuthenticatedClient,
-  type Grant,
-  isPendingGrant,
-  type PendingGrant,
-} from '@interledger/open-payments'
-import { jwkOf } from '../shared/http-signatures/index.ts'
-import { createDb, type DbPool, sql } from '../shared/platform/index.ts'
+import type { AuthenticatedClient, WalletAddress } from '@interledger/open-payments'
 import { waitFor } from '../shared/testing/index.ts'
-import { customerKey } from './bank-settings.ts'
+import {
+  type Access,
+  type Consent,
+  eur,
+  grantFor,
+  idIn,
+  openShop,
+  startConsent,
+  tokenOf,
+  usd,
+} from './testing/open-payments.ts'
 import { startTestBanks, type TestBanks } from './testing/test-banks.ts'
 
 const timeoutMs = 15_000
-const eur = (value: string) => ({ value, assetCode: 'EUR', assetScale: 2 })
-const usd = (value: string) => ({ value, assetCode: 'USD', assetScale: 2 })
-const idIn = (url: string) => url.slice(-36)
+const inactive = { status: 403, description: 'Inactive Token' }
 
-/** The official client, its own checks of every answer on, against both banks and their real authorization servers. */
+/** A shop at bank B with a key of its own, Alice at bank A, real authorization servers, and consent by the real page. */
 describe('Open Payments between two banks', () => {
   let banks: TestBanks
-  let client: AuthenticatedClient
-  let alice: string
-  let bob: string
-  let authDatabase: DbPool
+  let consent: Consent
+  let shop: AuthenticatedClient
+  let alice: WalletAddress
+  let bob: WalletAddress
   before(async () => {
-    banks = await startTestBanks()
-    alice = banks.side('a', 'alice').walletAddress.address
-    bob = banks.side('b', 'bob').walletAddress.address
-    authDatabase = createDb({ connectionString: banks.databases.a.auth, poolSizeMax: 1 })
-    client = await createAuthenticatedClient({
-      walletAddressUrl: alice,
-      privateKey: customerKey(banks.a.settings),
-      keyId: 'alice-key',
-      useHttp: true,
-      logLevel: 'silent',
-    })
+    const environment = { WAIT_SECONDS: '0' }
+    banks = await startTestBanks({ environments: { a: environment, b: environment } })
+    consent = await startConsent()
+    shop = (await openShop(banks)).client
+    alice = await shop.walletAddress.get({ url: banks.side('a', 'alice').walletAddress.address })
+    bob = await shop.walletAddress.get({ url: banks.side('b', 'bob').walletAddress.address })
   })
   after(async () => {
-    await authDatabase.close()
+    await consent.close()
     try {
       // The wallets still withdraw what the last payments left.
       await waitFor(async () => {
@@ -52,160 +46,145 @@ describe('Open Payments between two banks', () => {
     }
   })
 
-  const tokenOf = (grant: Grant | PendingGrant) => {
-    assert.ok(!isPendingGrant(grant) && grant.access_token, 'no consent is needed')
-    return grant.access_token
-  }
-  const incomingActions = ['create' as const, 'read' as const, 'list' as const, 'complete' as const]
-  const incomingToken = async (authServer: string) =>
-    tokenOf(
-      await client.grant.request(
-        { url: authServer },
-        { access_token: { access: [{ type: 'incoming-payment', actions: incomingActions }] } },
-      ),
-    )
-  const quoteToken = async (authServer: string) =>
-    tokenOf(
-      await client.grant.request(
-        { url: authServer },
-        { access_token: { access: [{ type: 'quote', actions: ['create', 'read'] }] } },
-      ),
-    )
-
-  /** Consent is not this test's subject: what a user would have granted is written where the consent would have put it. */
-  async function outgoingToken(authServer: string, limits?: object): Promise<string> {
-    const { value, manage } = await quoteToken(authServer)
-    const changed = await authDatabase.execute(sql`
-      update accesses a set type = 'outgoing-payment', actions = array['create', 'read', 'list'], identifier = ${alice},
-        limits = ${limits === undefined ? undefined : JSON.stringify(limits)}::jsonb
-      from access_tokens t where t.id = ${idIn(manage)} and a.grant_id = t.grant_id`)
-    assert.equal(changed, 1)
-    return value
-  }
+  const incoming: Access = { type: 'incoming-payment', actions: ['create', 'read', 'list', 'complete'] }
+  const outgoing = (limits?: object): Access => ({
+    type: 'outgoing-payment',
+    actions: ['create', 'read', 'list'],
+    identifier: alice.id,
+    ...(limits && { limits }),
+  })
+  const incomingToken = async ({ authServer }: WalletAddress) =>
+    tokenOf(await grantFor(shop, authServer, incoming))
+  const isPaid = (outgoingPayment: string) =>
+    banks.journals.a.wait('outgoing_payment.completed', idIn(outgoingPayment), timeoutMs)
 
   it('creates, reads, lists and completes an incoming payment', async () => {
-    const { authServer, resourceServer } = await client.walletAddress.get({ url: bob })
-    const accessToken = (await incomingToken(authServer)).value
-    const created = await client.incomingPayment.create(
+    const { authServer, resourceServer } = bob
+    const accessToken = (await incomingToken(bob)).value
+    const created = await shop.incomingPayment.create(
       { url: resourceServer, accessToken },
-      { walletAddress: bob, incomingAmount: eur('500'), metadata: { order: 7 } },
+      { walletAddress: bob.id, incomingAmount: eur('500'), metadata: { order: 7 } },
     )
     const url = created.id
-    assert.deepEqual(await client.incomingPayment.getPublic({ url }), {
-      receivedAmount: eur('0'),
-      authServer,
-    })
-    const read = await client.incomingPayment.get({ url, accessToken })
+    assert.deepEqual(await shop.incomingPayment.getPublic({ url }), { receivedAmount: eur('0'), authServer })
+    const read = await shop.incomingPayment.get({ url, accessToken })
     assert.ok('methods' in read && read.methods[0]?.ilpAddress.startsWith('test.bank-b.'))
-    const list = await client.incomingPayment.list({ url: resourceServer, walletAddress: bob, accessToken })
-    assert.ok(list.result.some(({ id }) => id === url))
-    assert.equal((await client.incomingPayment.complete({ url, accessToken })).completed, true)
+    assert.deepEqual(read.metadata, { order: 7 })
+    const list = await shop.incomingPayment.list({ url: resourceServer, walletAddress: bob.id, accessToken })
+    assert.deepEqual(
+      list.result.map(({ id }) => id),
+      [url],
+    )
+    assert.equal((await shop.incomingPayment.complete({ url, accessToken })).completed, true)
+    await assert.rejects(shop.incomingPayment.complete({ url, accessToken }), { status: 409 })
   })
 
-  it('quotes and pays from one bank to the other', async () => {
-    const payee = await client.walletAddress.get({ url: bob })
-    const payer = await client.walletAddress.get({ url: alice })
-    const forReceiver = (await incomingToken(payee.authServer)).value
-    const receiver = await client.incomingPayment.create(
-      { url: payee.resourceServer, accessToken: forReceiver },
-      { walletAddress: bob, incomingAmount: eur('500') },
+  it('pays what was quoted, with consent; the grant knows what it has spent, until it is gone', async () => {
+    const forReceiver = (await incomingToken(bob)).value
+    const receiver = await shop.incomingPayment.create(
+      { url: bob.resourceServer, accessToken: forReceiver },
+      { walletAddress: bob.id, incomingAmount: eur('500') },
     )
-    const forQuotes = (await quoteToken(payer.authServer)).value
-    const quote = await client.quote.create(
-      { url: payer.resourceServer, accessToken: forQuotes },
-      { walletAddress: alice, receiver: receiver.id, method: 'ilp' },
+    const url = alice.resourceServer
+    const quoting: Access = { type: 'quote', actions: ['create', 'read'] }
+    const forQuotes = tokenOf(await grantFor(shop, alice.authServer, quoting)).value
+    const quote = await shop.quote.create(
+      { url, accessToken: forQuotes },
+      { walletAddress: alice.id, receiver: receiver.id, method: 'ilp' },
     )
     assert.deepEqual([quote.debitAmount, quote.receiveAmount], [usd('556'), eur('500')])
+    assert.deepEqual(await shop.quote.get({ url: quote.id, accessToken: forQuotes }), quote)
 
-    const accessToken = await outgoingToken(payer.authServer)
-    const payment = await client.outgoingPayment.create(
-      { url: payer.resourceServer, accessToken },
-      { walletAddress: alice, quoteId: quote.id, metadata: { note: 'thanks' } },
+    const limits = { debitAmount: usd('1000'), interval: 'R/2026-01-01T00:00:00Z/P1M' }
+    const granted = await consent.token(shop, alice.authServer, outgoing(limits))
+    assert.deepEqual(granted.access, [outgoing(limits)])
+    const accessToken = granted.value
+    const spent = (token = accessToken) =>
+      shop.outgoingPayment.getGrantSpentAmounts({ url, accessToken: token })
+    assert.deepEqual(await spent(), { spentDebitAmount: null, spentReceiveAmount: null })
+    const payment = await shop.outgoingPayment.create(
+      { url, accessToken },
+      { walletAddress: alice.id, quoteId: quote.id, metadata: { note: 'thanks' } },
     )
-    await banks.journals.a.wait('outgoing_payment.completed', idIn(payment.id), timeoutMs)
+    assert.deepEqual(
+      [payment.grantSpentDebitAmount, payment.grantSpentReceiveAmount],
+      [usd('0'), eur('0')],
+      'before this payment',
+    )
+    await isPaid(payment.id)
     await banks.journals.b.wait('incoming_payment.completed', idIn(receiver.id), timeoutMs)
-    const paid = await client.outgoingPayment.get({ url: payment.id, accessToken })
-    assert.deepEqual([paid.failed, paid.sentAmount], [false, usd('550')])
-    const received = await client.incomingPayment.get({ url: receiver.id, accessToken: forReceiver })
+    const paid = await shop.outgoingPayment.get({ url: payment.id, accessToken })
+    assert.deepEqual([paid.failed, paid.sentAmount, paid.metadata], [false, usd('550'), { note: 'thanks' }])
+    const list = await shop.outgoingPayment.list({ url, walletAddress: alice.id, accessToken })
+    assert.deepEqual(list.result, [paid])
+    const received = await shop.incomingPayment.get({ url: receiver.id, accessToken: forReceiver })
     assert.ok('completed' in received && received.completed)
     assert.deepEqual(received.receivedAmount, eur('500'))
+
+    const afterwards = { spentDebitAmount: usd('556'), spentReceiveAmount: eur('500') }
+    assert.deepEqual(await spent(), afterwards)
+    const { access_token: rotated } = await shop.token.rotate({ url: granted.manage, accessToken })
+    assert.deepEqual(rotated.access, granted.access)
+    await assert.rejects(spent(), inactive)
+    assert.deepEqual(await spent(rotated.value), afterwards, 'rotation keeps what was spent')
+    await shop.token.revoke({ url: rotated.manage, accessToken: rotated.value })
+    await assert.rejects(spent(rotated.value), inactive)
+    const cancelling = { url: granted.continue.uri, accessToken: granted.continue.access_token.value }
+    await shop.grant.cancel(cancelling)
+    await assert.rejects(shop.grant.cancel(cancelling), { status: 401, code: 'invalid_continuation' })
   })
 
-  it('refuses a grant with limits, so that none of them can be passed', async () => {
-    const payee = await client.walletAddress.get({ url: bob })
-    const payer = await client.walletAddress.get({ url: alice })
-    const receiver = await client.incomingPayment.create(
-      { url: payee.resourceServer, accessToken: (await incomingToken(payee.authServer)).value },
-      { walletAddress: bob },
+  it('pays without a quote: an amount, to an incoming payment', async () => {
+    const receiver = await shop.incomingPayment.create(
+      { url: bob.resourceServer, accessToken: (await incomingToken(bob)).value },
+      { walletAddress: bob.id },
     )
-    const body = { walletAddress: alice, incomingPayment: receiver.id, debitAmount: usd('10') }
-    const limited = await outgoingToken(payer.authServer, { debitAmount: usd('1000') })
+    const url = alice.resourceServer
+    const { value: accessToken } = await consent.token(
+      shop,
+      alice.authServer,
+      outgoing({ receiver: receiver.id }),
+    )
+    const payment = await shop.outgoingPayment.create(
+      { url, accessToken },
+      { walletAddress: alice.id, incomingPayment: receiver.id, debitAmount: usd('100') },
+    )
+    assert.deepEqual([payment.debitAmount, payment.receiver], [usd('100'), receiver.id])
+    await isPaid(payment.id)
+    const paid = await shop.outgoingPayment.get({ url: payment.id, accessToken })
+    const received = await shop.incomingPayment.getPublic({ url: receiver.id })
+    assert.equal(paid.failed, false)
+    assert.deepEqual(received.receivedAmount, paid.receiveAmount)
+  })
+
+  it('a cancelled grant takes its token along', async () => {
+    const granted = await consent.token(shop, alice.authServer, outgoing({ debitAmount: usd('100') }))
+    await shop.grant.cancel({
+      url: granted.continue.uri,
+      accessToken: granted.continue.access_token.value,
+    })
+    const url = alice.resourceServer
     await assert.rejects(
-      client.outgoingPayment.create({ url: payer.resourceServer, accessToken: limited }, body),
-      { status: 403, description: 'Insufficient Grant' },
+      shop.outgoingPayment.getGrantSpentAmounts({ url, accessToken: granted.value }),
+      inactive,
     )
-    const free = await outgoingToken(payer.authServer)
-    const payment = await client.outgoingPayment.create(
-      { url: payer.resourceServer, accessToken: free },
-      body,
+    await assert.rejects(
+      shop.token.rotate({ url: granted.manage, accessToken: granted.value }),
+      { status: 401 },
+      'and there is no way back',
     )
-    await banks.journals.a.wait('outgoing_payment.completed', idIn(payment.id), timeoutMs)
   })
 
   it('refuses tokens that were rotated, revoked, or are of the other bank', async () => {
-    const { authServer, resourceServer } = await client.walletAddress.get({ url: bob })
     const create = (accessToken: string) =>
-      client.incomingPayment.create({ url: resourceServer, accessToken }, { walletAddress: bob })
-    const inactive = { status: 403, description: 'Inactive Token' }
-
-    const first = await incomingToken(authServer)
+      shop.incomingPayment.create({ url: bob.resourceServer, accessToken }, { walletAddress: bob.id })
+    const first = await incomingToken(bob)
     await create(first.value)
-    const rotated = (await client.token.rotate({ url: first.manage, accessToken: first.value })).access_token
+    const rotated = (await shop.token.rotate({ url: first.manage, accessToken: first.value })).access_token
     await assert.rejects(create(first.value), inactive)
     await create(rotated.value)
-    await client.token.revoke({ url: rotated.manage, accessToken: rotated.value })
+    await shop.token.revoke({ url: rotated.manage, accessToken: rotated.value })
     await assert.rejects(create(rotated.value), inactive)
-
-    const atHome = await client.walletAddress.get({ url: alice })
-    await assert.rejects(create((await incomingToken(atHome.authServer)).value), inactive)
-  })
-
-  it('serves a client that is known by its key alone, and shows it to itself only', async () => {
-    const { authServer, resourceServer } = await client.walletAddress.get({ url: bob })
-    const { privateKey } = generateKeyPairSync('ed25519')
-    const keyId = randomUUID()
-    const nameless = await createAuthenticatedClient({
-      walletAddressUrl: alice,
-      privateKey,
-      keyId,
-      useHttp: true,
-      logLevel: 'silent',
-    })
-    const { value: mine } = tokenOf(
-      await nameless.grant.request(
-        { url: authServer },
-        { access_token: { access: [{ type: 'incoming-payment', actions: incomingActions }] } },
-        { jwk: { ...jwkOf(privateKey, keyId) } },
-      ),
-    )
-    const created = await nameless.incomingPayment.create(
-      { url: resourceServer, accessToken: mine },
-      { walletAddress: bob },
-    )
-    const list = await nameless.incomingPayment.list({
-      url: resourceServer,
-      walletAddress: bob,
-      accessToken: mine,
-    })
-    assert.deepEqual(
-      list.result.map(({ id }) => id),
-      [created.id],
-    )
-    const others = (await incomingToken(authServer)).value
-    await assert.rejects(client.incomingPayment.get({ url: created.id, accessToken: others }), {
-      status: 404,
-    })
-    // The token alone is worth nothing.
-    await assert.rejects(client.incomingPayment.get({ url: created.id, accessToken: mine }), { status: 401 })
+    await assert.rejects(create((await incomingToken(alice)).value), inactive)
   })
 })
