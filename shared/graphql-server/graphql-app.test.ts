@@ -167,6 +167,29 @@ describe('a GraphQL listener', () => {
     for (let time = 0; time < 3; time++) assert.equal((await post(app, query, again)).statusCode, 200)
   })
 
+  it('carries out nothing while signatures cannot be noted', async () => {
+    const away = await buildApp({
+      signature: {
+        clock: systemClock,
+        operator,
+        version: 1,
+        ttlSeconds: 30,
+        findApiSecret: async (id) => secrets.get(id),
+        claim: async () => {
+          throw new Fault('database_unavailable', { retryable: true })
+        },
+      },
+    })
+    try {
+      const before = counted
+      const answer = await send(away, { query: 'mutation { count }' })
+      assert.equal(answer.statusCode, 500)
+      assert.equal(counted, before)
+      assert.equal((await send(away, { query: '{ who }' })).statusCode, 200)
+    } finally {
+      await away.close()
+    }
+  })
   it('a mutation that is not named is claimed too, and an operation that does not exist runs nothing', async () => {
     const body = { query: 'mutation { count }' }
     const headers = headersFor(operator, body)
