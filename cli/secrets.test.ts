@@ -21,6 +21,7 @@ import {
 import { type ChildBank, startChildBank } from './child-bank.ts'
 import { createOutgoingPayment, createQuote, createReceiver, pay } from './payment.ts'
 import { demoPlan } from './seed.ts'
+import { consentWithSecrets } from './testing/secret-consent.ts'
 import { startTwoBanks, type TwoBanks } from './two-banks.ts'
 
 const timeoutMs = 30_000
@@ -65,7 +66,7 @@ describe('what the banks log, at the most talkative level', () => {
     ) as Record<BankName, { resources: string; auth: string }>
     for (const name of names) {
       const pem = await keyFile(join(tmpdir(), `upesi-secrets-${process.pid}-${name}.pem`))
-      const overrides = { LOG_LEVEL: 'trace', PRIVATE_KEY_FILE: pem }
+      const overrides = { LOG_LEVEL: 'trace', PRIVATE_KEY_FILE: pem, WAIT_SECONDS: '0' }
       const environment = bankEnvironment(settings[name], connectionStrings[name], overrides)
       noteSecrets(name, settings[name], environment)
       secrets.set(`${name}: node's key`, bodyOfPem(await readFile(pem, 'utf8')))
@@ -199,6 +200,7 @@ describe('what the banks log, at the most talkative level', () => {
     await pay({ ...remote, payee: banks.side('a', 'amara') })
     await noteGrantedTokens()
     await useOpenPayments()
+    await consentWithSecrets(banks, (what, secret) => void secrets.set(`consent: ${what}`, secret))
     await failInManyWays()
 
     // B dies while A wants to pay it.
@@ -215,7 +217,8 @@ describe('what the banks log, at the most talkative level', () => {
     const log = lines.join('')
     assert.match(log, /"level":"debug".*grant obtained/)
     assert.match(log, /"level":"warn"/)
-    assert.ok(secrets.size > 25, `only ${secrets.size} secrets`)
+    assert.match(log, /customer decided/)
+    assert.ok(secrets.size > 40, `only ${secrets.size} secrets`)
     for (const [what, secret] of secrets) {
       assert.ok(secret.length >= 16, `${what} is no secret`)
       for (const form of spellings(secret)) {
