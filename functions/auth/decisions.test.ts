@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
-import { ConfigError, createDb, silentLogger, sql } from '../../shared/platform/index.ts'
-import { createTestDatabase, testClock } from '../../shared/testing/index.ts'
+import { randomUUID } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
+import { ConfigError, createDb, type DbPool, silentLogger, sql } from '../../shared/platform/index.ts'
+import { createTestDatabase, type TestDatabase, testClock } from '../../shared/testing/index.ts'
 import type { AccessItem } from './access/index.ts'
 import { startCleanup } from './cleanup.ts'
 import { loadAuthConfig } from './config.ts'
@@ -145,33 +146,80 @@ describe('configuration', () => {
   })
 })
 
-test('cleanup takes what is long expired and nothing else', async () => {
-  const database = await createTestDatabase('auth')
-  const db = createDb({ connectionString: database.connectionString })
-  try {
-    const clock = testClock()
-    const tenant = '7b8a3d1e-8f52-4c9a-9f5e-0d1c2b3a4f5e'
-    await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${tenant}, 'x')`)
-    await db.execute(sql`insert into grants (id, tenant_id, state, client, continue_id, continue_token_hash, continued_at, created_at, updated_at)
-      values (${tenant}, ${tenant}, 'APPROVED', 'c', ${tenant}, ${Buffer.alloc(32)}, now(), now(), now())`)
-    const days = (count: number) => clock.fromNow(count * 86_400_000)
+describe('cleanup', () => {
+  let database: TestDatabase
+  let db: DbPool
+  const clock = testClock()
+  const days = (count: number) => clock.fromNow(count * 86_400_000)
+  const tenantId = '7b8a3d1e-8f52-4c9a-9f5e-0d1c2b3a4f5e'
+  before(async () => {
+    database = await createTestDatabase('auth')
+    db = createDb({ connectionString: database.connectionString })
+    await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${tenantId}, 'x')`)
+  })
+  after(async () => {
+    await db.close()
+    await database.drop()
+  })
+  const insertGrant = async (state: GrantState) => {
+    const id = randomUUID()
+    await db.execute(sql`
+      insert into grants (id, tenant_id, state, finalization_reason, client, client_name, interact_ref_hash, continue_id,
+        continue_token_hash, continued_at, created_at, updated_at)
+      values (${id}, ${tenantId}, ${state}, ${state === 'FINALIZED' ? 'ISSUED' : null}, 'c', 'C', ${Buffer.alloc(32)}, ${id},
+        ${Buffer.alloc(32)}, now(), now(), now())`)
+    return id
+  }
+  const clean = () => startCleanup({ db, clock, log: silentLogger }, 30).close()
+
+  test('takes tokens and nonces that are long expired', async () => {
+    const grantId = await insertGrant('APPROVED')
     for (const [index, expiresAt] of [days(-31), days(-29), days(1)].entries())
       await db.execute(sql`insert into access_tokens (id, grant_id, token_hash, expires_at, created_at)
-        values (gen_random_uuid(), ${tenant}, ${Buffer.alloc(32, index)}, ${expiresAt}, now())`)
+        values (gen_random_uuid(), ${grantId}, ${Buffer.alloc(32, index)}, ${expiresAt}, now())`)
     const nonces = createNonces({ db, clock })
     assert.equal(await nonces.claim('old', days(-1)), true)
     assert.equal(await nonces.claim('live', days(1)), true)
-    await startCleanup({ db, clock, log: silentLogger }, 30).close()
+    await clean()
     const left = await db.many(
       (row) => row.n as number,
-      sql`
-      select count(*)::int as n from access_tokens union all select count(*)::int from used_nonces`,
+      sql`select count(*)::int as n from access_tokens union all select count(*)::int from used_nonces`,
     )
     assert.deepEqual(left, [2, 1])
     assert.equal(await nonces.claim('live', days(1)), false)
     assert.equal(await nonces.claim('old', days(1)), true)
-  } finally {
-    await db.close()
-    await database.drop()
-  }
+  })
+
+  test('takes sessions that ended, interactions long after, and grants that nobody agreed to', async () => {
+    const insert = async (state: GrantState, expiresAt: Date) => {
+      const grantId = await insertGrant(state)
+      const id = randomUUID()
+      await db.execute(sql`
+        insert into interactions (id, grant_id, nonce_hash, interact_ref_sealed, state, expires_at, created_at, updated_at)
+        values (${id}, ${grantId}, ${Buffer.alloc(32)}, 'x', 'PENDING', ${expiresAt}, now(), now())`)
+      await db.execute(sql`
+        insert into sessions (id_hash, interaction_id, expires_at) values (sha256(${id}::text::bytea), ${id}, ${expiresAt})`)
+      return { grantId, id }
+    }
+    const states = ['PENDING', 'APPROVED', 'FINALIZED'] as const
+    const old = await Promise.all(states.map((state) => insert(state, days(-31))))
+    const recent = await Promise.all(states.map((state) => insert(state, days(-29))))
+    const open = await insert('PENDING', days(1))
+    await clean()
+    const all = [...old, ...recent, open]
+    const left = async (table: 'grants' | 'interactions' | 'sessions') => {
+      const ids = await db.many(
+        (row) => row.id as string,
+        table === 'grants'
+          ? sql`select id from grants`
+          : table === 'interactions'
+            ? sql`select id from interactions`
+            : sql`select interaction_id as id from sessions`,
+      )
+      return all.map(({ grantId, id }) => (ids.includes(table === 'grants' ? grantId : id) ? 1 : 0)).join('')
+    }
+    assert.equal(await left('sessions'), '0000001')
+    assert.equal(await left('interactions'), '0101111')
+    assert.equal(await left('grants'), '0111111')
+  })
 })
