@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { request } from 'undici'
 import { type Jwk, jwkOf, signRequest } from '../../shared/http-signatures/index.ts'
 import { type Environment, type RunningDeployable, signHmac } from '../../shared/platform/index.ts'
+import { checkAnswer } from './answer-checks.ts'
 import { startAuth } from './wiring.ts'
 
 export interface TestClient {
@@ -40,7 +41,7 @@ export interface TestAuth {
   createClient(name?: string, publicName?: string): TestClient
   /** What the wallet serves at a path; text as it is, `undefined`: not found. */
   publish(path: string, document: unknown): void
-  /** Signed by the client unless `headers` says otherwise. */
+  /** Signed by the client unless `headers` says otherwise. Every answer is held against the specification. */
   send(input: {
     client?: TestClient
     method?: string
@@ -192,11 +193,13 @@ export async function startTestAuth(connectionString: string, more: Environment 
             keyId: client.jwk.kid,
           })
         : plain
-      return exchange(target, {
+      const answer = await exchange(target, {
         method,
         headers: { ...lowerCase(signed), ...lowerCase(headers ?? {}) },
         ...(text !== undefined && { body: text }),
       })
+      if (target.startsWith(`${url}/`)) checkAnswer(target, method, answer)
+      return answer
     },
     async introspect(body) {
       return exchange(`http://localhost:${running.ports.introspection}/`, {

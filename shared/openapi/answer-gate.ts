@@ -1,5 +1,5 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import { isObject } from '../platform/index.ts'
+import { isObject, messageOf } from '../platform/index.ts'
 import type { SpecName } from './document.ts'
 import { ResponseInvalid } from './errors.ts'
 import { type JsonSchema, readSpec } from './spec.ts'
@@ -94,7 +94,12 @@ export function createAnswerGate(options: {
       const body: unknown = JSON.parse(text)
       const declared = responses[String(status)]
       const isListed = declared !== undefined && !isUnlisted(operation, status, body)
-      if (isListed && declared.content !== undefined) validator.validateResponse(operation, { status, body })
+      if (isListed && declared.content !== undefined)
+        try {
+          validator.validateResponse(operation, { status, body })
+        } catch (error) {
+          throw wrong(messageOf(error))
+        }
       else if (!isListed && !isUnlisted(operation, status, body)) throw wrong('not listed')
       else if (!isError(body)) throw wrong('not an error of this server')
       if (status < 300) succeeded.add(nameOf(operation))
