@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { afterEach, describe, test } from 'node:test'
 import { silentLogger } from '../../../shared/platform/index.ts'
 import { startTestHttpServer, type TestHttpServer } from '../../../shared/testing/index.ts'
@@ -23,6 +23,8 @@ interface World {
   grant: RequestedGrant | undefined
   isExpired: boolean
   isDown: boolean
+  /** Somebody else decides in the very moment. */
+  isOvertaken: boolean
   decisions: string[]
   url: string
   walletUrl: string
@@ -49,6 +51,7 @@ async function setUp(
     grant: { grantId: randomUUID(), state: 'PENDING', client: shop, access: [outgoing()], ...change },
     isExpired: false,
     isDown: false,
+    isOvertaken: false,
     decisions: [],
     nonce,
     interactId,
@@ -66,6 +69,7 @@ async function setUp(
     if (grant !== 'grant' || id !== interactId || given !== nonce || !world.grant)
       return refusal(404, 'unknown_interaction')
     if (method === 'GET') return json(200, world.grant)
+    if (world.isOvertaken) world.grant = { ...world.grant, state: 'DENIED' }
     if (world.grant.state !== 'PENDING' || world.isExpired) return refusal(400, 'invalid_interaction')
     assert.ok(method === 'POST' && (choice === 'accept' || choice === 'reject'))
     world.decisions.push(choice)
@@ -107,6 +111,8 @@ const wordsOf = (page: Page): string =>
     .replace(/<[^>]*>/g, '')
     .replace(/\s+/g, ' ')
     .trim()
+
+const styleOf = (text: string): string => /<style>([^<]*)<\/style>/.exec(text)?.[1] ?? ''
 
 const open = async (world: World): Promise<{ browser: FormBrowser; page: Page }> => {
   const browser = createFormBrowser()
@@ -177,12 +183,13 @@ describe('the consent page', () => {
     const world = await setUp()
     const { page } = await open(world)
     const unknown = await createFormBrowser().visit(`${world.walletUrl}/consent`)
-    for (const { headers } of [page, unknown]) {
+    for (const { headers, text } of [page, unknown]) {
       const policy = headers.get('content-security-policy') ?? ''
       assert.match(
         policy,
         /^default-src 'none'; style-src 'sha256-[\w+/]{43}='; base-uri 'none'; frame-ancestors 'none'$/,
       )
+      assert.ok(policy.includes(`'sha256-${hash('sha256', styleOf(text), 'base64')}'`))
       assert.equal(headers.get('cache-control'), 'no-store')
       assert.equal(headers.get('referrer-policy'), 'no-referrer')
       assert.equal(headers.get('x-content-type-options'), 'nosniff')
@@ -229,6 +236,8 @@ describe('the consent page', () => {
     assert.ok(
       tooLate.text.includes(`href="${world.auth.url}/interact/${world.interactId}/${world.nonce}/finish"`),
     )
+    Object.assign(world, { isExpired: false, isOvertaken: true })
+    assert.equal((await browser.press(page, 'accept')).status, 409)
     world.isDown = true
     assert.equal((await browser.visit(world.url)).status, 502)
     assert.equal((await browser.press(page, 'accept')).status, 502)
