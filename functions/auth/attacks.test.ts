@@ -301,9 +301,12 @@ describe('tokens and continuations', () => {
         sql`select grants::text as text from grants union all select t::text from access_tokens t`,
       )
       assert.ok(rows.length >= 2)
-      for (const secret of [token.value, proceed.access_token.value])
-        for (const form of [secret, secret.toLowerCase(), Buffer.from(secret).toString('hex')])
+      for (const secret of [token.value, proceed.access_token.value]) {
+        // A part of it would be too much already.
+        const part = secret.slice(0, 16)
+        for (const form of [part, part.toLowerCase(), Buffer.from(part).toString('hex')])
           assert.ok(!rows.some((row) => row.includes(form)))
+      }
     } finally {
       await db.close()
     }
