@@ -4,6 +4,7 @@
  * repeated after a crash without moving money twice; and what a grant has spent is the sum of what its payments count, changed
  * in the statement that creates, fails or cancels one, and never more than its limit.
  */
+export { auditGrants, type GrantFinding } from './audit-grants.ts'
 export { cancelOutgoingPayment } from './cancel-outgoing-payment.ts'
 export type { OutgoingPaymentContext, SendingContext } from './context.ts'
 export {
