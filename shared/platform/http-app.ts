@@ -37,9 +37,13 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, maxParamLength: 1024 },
     forceCloseConnections: 'idle',
     requestTimeout: 60_000,
+    // `refuseWhileClosing` answers instead.
+    return503OnClosing: false,
     // A path that cannot be decoded reaches no route and no error handler; what made this server is nobody's business.
     frameworkErrors: (_error, _request, reply) => {
       const answer = reply as FastifyReply
+      // No hook has run either.
+      if (options.cors) answer.headers({ 'access-control-allow-origin': '*', vary: 'Origin' })
       void answer.status(400).send({ error: { code: '400', description: 'Bad Request' } })
     },
   })
@@ -51,6 +55,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
         callback(null, { origin: '*', methods: 'GET,HEAD,PUT,POST,DELETE,PATCH', preflight: isPreflight })
       },
     })
+
+  refuseWhileClosing(app)
 
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser<Buffer>(
@@ -89,6 +95,18 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
 
   app.setNotFoundHandler((_request, reply) => reply.status(404).type('text/plain').send('Not Found'))
   return app
+}
+
+/** What still arrives on open connections while the listener closes is sent elsewhere. */
+function refuseWhileClosing(app: FastifyInstance): void {
+  let isClosing = false
+  app.addHook('preClose', async () => {
+    isClosing = true
+  })
+  app.addHook('onRequest', (_request, reply, done) => {
+    if (!isClosing) return done()
+    reply.status(503).header('connection', 'close').type('text/plain').send('Service Unavailable')
+  })
 }
 
 /** Listens on all addresses, both families where there are two, and returns the port. */
