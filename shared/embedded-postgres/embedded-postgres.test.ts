@@ -215,6 +215,24 @@ test('a pid file with the number of some other process does not stop a start', a
   await second.stop()
 })
 
+test('data that was copied from under a running server starts without harm to that server', async () => {
+  const server = await start()
+  const startCopy = async () => {
+    const copy = await startEmbeddedPostgres({ folder: join(root, 'copy'), durable: false })
+    running.push(copy)
+    return copy
+  }
+  const { dataFolder, stop } = await startCopy()
+  await stop()
+  writeFileSync(join(dataFolder, 'postmaster.pid'), readFileSync(join(server.dataFolder, 'postmaster.pid')))
+  const copy = await startCopy()
+  assert.equal(copy.adopted, false)
+  for (const each of [server, copy]) {
+    assert.equal(await query(each, 'select 1'), 1)
+    await each.stop()
+  }
+})
+
 test('those who share a folder use one server, started by whoever came first', async () => {
   const servers = await Promise.all([
     start({ shared: true }),

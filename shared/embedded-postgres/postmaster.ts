@@ -38,6 +38,9 @@ function readPidFile(data: string): Postmaster | undefined {
 const isOurs = (data: string, pid: number): boolean =>
   isAlive(pid) && (commandOf(pid)?.includes(data) ?? false)
 
+const servesAt = ({ pid, socketFolder }: Postmaster): boolean =>
+  isAlive(pid) && (commandOf(pid)?.includes(socketFolder) ?? false)
+
 export const connectionStringOf = (server: Postmaster, password: string, database: string): string =>
   `postgresql://${USER}:${password}@/${encodeURIComponent(database)}?host=${encodeURIComponent(server.socketFolder)}`
 
@@ -79,7 +82,8 @@ export async function findRunning(input: {
   if (!isOurs(input.data, first.pid)) {
     // Left by a server that was killed. PostgreSQL removes it too, but not while an unrelated process has the number.
     rmSync(join(input.data, 'postmaster.pid'), { force: true })
-    removeSocketFolder(first.socketFolder)
+    // Data that was copied while its server ran names the socket of a server that still runs.
+    if (!servesAt(first)) removeSocketFolder(first.socketFolder)
     return undefined
   }
   const state = await poll(
