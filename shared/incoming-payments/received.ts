@@ -10,7 +10,11 @@ export async function receivedTotals(ledger: Ledger, ids: readonly string[]): Pr
   return accounts.map((account) => account?.creditsPosted ?? 0n)
 }
 
-export function withReceived(row: IncomingPaymentRow, received: bigint): IncomingPayment {
+type WithoutReceived = Omit<IncomingPayment, 'receivedAmount'>
+
+export function withReceived(row: WithoutReceived | IncomingPaymentRow, received: bigint): IncomingPayment {
+  const receivedAmount = { value: received, ...toMoneyAsset(row.asset) }
+  if (!('processAt' in row)) return { ...row, receivedAmount }
   // The worker's own fields stay inside this room.
   const {
     processAt: _processAt,
@@ -19,5 +23,5 @@ export function withReceived(row: IncomingPaymentRow, received: bigint): Incomin
     hasOneCreditor: _one,
     ...payment
   } = row
-  return { ...payment, receivedAmount: { value: received, ...toMoneyAsset(row.asset) } }
+  return { ...payment, receivedAmount }
 }

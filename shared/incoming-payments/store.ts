@@ -21,11 +21,12 @@ const SEVERAL = '00000000-0000-0000-0000-000000000000'
 /** The row without what only the ledger knows. */
 export type IncomingPaymentRow = Omit<IncomingPayment, 'receivedAmount'> & OpenOrClosed
 
-const columns = sql`p.id, p.tenant_id, p.client, p.state, p.incoming_amount, p.metadata, p.initiated_by, p.sender_wallet_address,
-  p.expires_at, p.process_at, p.announced_at, p.approved_at, p.cancelled_at, p.cancellation_reason, p.created_at, p.deleted_at,
+const publicColumns = sql`p.id, p.tenant_id, p.client, p.state, p.incoming_amount, p.metadata, p.initiated_by, p.sender_wallet_address,
+  p.expires_at, p.approved_at, p.cancelled_at, p.cancellation_reason, p.created_at, p.deleted_at, ${walletAddressColumns}`
+const columns = sql`${publicColumns}, p.process_at, p.announced_at,
   p.paid_by_connector is not null or p.paid_locally as has_creditors,
   (p.paid_by_connector is null) = p.paid_locally and p.paid_by_connector is distinct from ${SEVERAL}::uuid and p.local_credits = 0
-    as has_one_creditor, ${walletAddressColumns}`
+    as has_one_creditor`
 const joins = 'join wallet_addresses w on w.id = p.wallet_address_id join assets a on a.id = w.asset_id'
 const from = rawSql(`incoming_payments p ${joins}`)
 const tenantColumn = rawSql('p.tenant_id')
@@ -34,7 +35,8 @@ const open = rawSql(`p.state in ('PENDING', 'PROCESSING') and p.deleted_at is nu
 const amountIn = (asset: AssetRef, value: bigint | null): Amount | null =>
   value === null ? null : { value, ...toMoneyAsset(asset) }
 
-const toRow = (row: Row): IncomingPaymentRow => {
+/** What others may know of the row. */
+const toPublicRow = (row: Row): Omit<IncomingPayment, 'receivedAmount'> => {
   const walletAddress = toWalletAddress(row)
   return {
     id: row.id,
@@ -45,16 +47,12 @@ const toRow = (row: Row): IncomingPaymentRow => {
     state: row.state as IncomingPaymentState,
     initiatedBy: row.initiated_by as Initiator,
     expiresAt: row.expires_at,
-    processAt: row.process_at,
-    hasCreditors: row.has_creditors,
-    hasOneCreditor: row.has_one_creditor,
     createdAt: row.created_at,
     ...present({
       client: row.client as string | null,
       incomingAmount: amountIn(walletAddress.asset, row.incoming_amount),
       metadata: row.metadata as Record<string, unknown> | null,
       senderWalletAddress: row.sender_wallet_address as string | null,
-      announcedAt: row.announced_at as Date | null,
       approvedAt: row.approved_at as Date | null,
       cancelledAt: row.cancelled_at as Date | null,
       cancellationReason: row.cancellation_reason as string | null,
@@ -62,6 +60,14 @@ const toRow = (row: Row): IncomingPaymentRow => {
     }),
   }
 }
+
+const toRow = (row: Row): IncomingPaymentRow => ({
+  ...toPublicRow(row),
+  processAt: row.process_at,
+  hasCreditors: row.has_creditors,
+  hasOneCreditor: row.has_one_creditor,
+  ...present({ announcedAt: row.announced_at as Date | null }),
+})
 
 /** Payments that disappeared are found by the worker only. */
 export const selectPayment = (
@@ -78,13 +84,19 @@ export const selectPayment = (
   )
 }
 
-/** Payments of a tenant, or of any. "limit 1" makes each key a look-up of its own, whatever the planner believes about sizes. */
-export const paymentById: Lookup<{ id: string; scope: TenantScope }, IncomingPaymentRow> = {
+/**
+ * Payments of a tenant, or of any. "limit 1" makes each key a look-up of its own, whatever the planner believes about sizes; from
+ * behind a "select" it cannot see the keys, so it plans once.
+ */
+export const paymentById: Lookup<
+  { id: string; scope: TenantScope },
+  Omit<IncomingPayment, 'receivedAmount'>
+> = {
   query: (keys) => {
     const ids = keys.map(({ id }) => id)
     const tenantIds = keys.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))
-    return sql`select asked.place, ${columns}
-      from unnest(${ids}::uuid[], ${tenantIds}::uuid[]) with ordinality asked (id, tenant_id, place)
+    return sql`select asked.place, ${publicColumns}
+      from unnest((select ${ids}::uuid[]), (select ${tenantIds}::uuid[])) with ordinality asked (id, tenant_id, place)
       cross join lateral (
         select * from incoming_payments x
         where x.id = asked.id and x.deleted_at is null and (asked.tenant_id is null or x.tenant_id = asked.tenant_id)
@@ -92,7 +104,7 @@ export const paymentById: Lookup<{ id: string; scope: TenantScope }, IncomingPay
       cross join lateral (select * from wallet_addresses x where x.id = p.wallet_address_id limit 1) w
       cross join lateral (select * from assets x where x.id = w.asset_id limit 1) a`
   },
-  map: toRow,
+  map: toPublicRow,
 }
 
 const toReceivingPayment = (row: Row): ReceivingPayment => ({

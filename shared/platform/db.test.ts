@@ -136,3 +136,32 @@ test('with the database away, look-ups fail as other queries do', async () => {
   for (const outcome of outcomes) assert.ok(outcome.status === 'rejected' && isUnavailable(outcome.reason))
   await away.close()
 })
+
+test('timestamps come back to the millisecond, however the server writes them', async () => {
+  const texts = [
+    '2026-11-20 14:05:55.123+00',
+    '2026-11-20 14:05:55.1+00',
+    '2026-11-20 14:05:55.123999+00',
+    '2026-11-20 14:05:55+00',
+    '2026-02-28 23:59:59.999+00',
+    '2024-02-29 00:00:00+00',
+    '0101-01-01 00:00:00+00',
+    '1969-12-31 23:59:59.5+00',
+    '10000-01-01 00:00:00+00',
+  ]
+  const read = (connection: Pick<DbPool, 'one'>, text: string) =>
+    connection.one(
+      (row) => [row.at, Number(row.ms)] as [Date, number],
+      sql`select ${text}::timestamptz as at, floor(extract(epoch from ${text}::timestamptz) * 1000) as ms`,
+    )
+  for (const zone of ['UTC', 'Africa/Nairobi', 'Asia/Kathmandu'])
+    await db.tx(async (tx) => {
+      await tx.execute(rawSql(`set local timezone = '${zone}'`))
+      for (const text of texts) {
+        const [at, milliseconds] = await read(tx, text)
+        assert.equal(at.getTime(), milliseconds, `${text} in ${zone}`)
+      }
+    })
+  const [forever] = await db.many((row) => row.at, sql`select 'infinity'::timestamptz as at`)
+  assert.equal(forever, Number.POSITIVE_INFINITY)
+})

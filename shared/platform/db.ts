@@ -53,10 +53,31 @@ const NUMERIC = 1700
 const INT8_ARRAY = 1016
 const NUMERIC_ARRAY = 1231
 
+const TIMESTAMPTZ = 1184
+const parseAnyTimestamp = pg.types.getTypeParser(TIMESTAMPTZ, 'text') as (text: string) => Date
+const DIGIT_ZERO = 48
+
+/** `yyyy-mm-dd hh:mm:ss[.ffffff]+00`, as a server in UTC writes it, digit by digit; anything else the general way. Below a millisecond is cut off. */
+function parseTimestamp(text: string): Date {
+  const { length } = text
+  const hasFraction = length > 23 && text.charCodeAt(19) === 46
+  const isPlain = (length === 22 || hasFraction) && text.endsWith('+00') && text.charCodeAt(4) === 45
+  if (!isPlain) return parseAnyTimestamp(text)
+  const digit = (index: number) => text.charCodeAt(index) - DIGIT_ZERO
+  const two = (index: number) => digit(index) * 10 + digit(index + 1)
+  // Trailing zeros are not written.
+  const fraction = (index: number) => (index < length - 3 ? digit(index) : 0)
+  const milliseconds = hasFraction ? fraction(20) * 100 + fraction(21) * 10 + fraction(22) : 0
+  return new Date(
+    Date.UTC(two(0) * 100 + two(2), two(5) - 1, two(8), two(11), two(14), two(17), milliseconds),
+  )
+}
+
 /** Integers beyond 2^53 exist here, so `int8` and `numeric` become bigint. Set per pool: a global parser would reach other users of `pg`. */
 const types: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
     if (oid === INT8 || oid === NUMERIC) return (text: string) => BigInt(text)
+    if (oid === TIMESTAMPTZ && format !== 'binary') return parseTimestamp
     if (oid === INT8_ARRAY || oid === NUMERIC_ARRAY) {
       return (text: string) =>
         text === '{}'
