@@ -26,13 +26,19 @@ export interface HttpAppOptions {
 }
 
 /**
+ * Only who connects to us is believed to say for whom: proxies add what they see behind what they were sent, so everything further
+ * to the left may be the client's invention, and would let it count as another source with each request.
+ */
+const isNearestProxy = (_address: string, hop: number): boolean => hop === 0
+
+/**
  * A Fastify instance with what all listeners share: health routes, text 404s, raw bodies, JSON errors for malformed JSON, no
  * 405s, case-insensitive paths and tolerated trailing slashes (contracts/open-payments/routes.md §0).
  */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
-    trustProxy: options.trustProxy ?? false,
+    trustProxy: options.trustProxy ? isNearestProxy : false,
     bodyLimit: options.bodyLimit ?? 1024 * 1024,
     routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, maxParamLength: 1024 },
     forceCloseConnections: 'idle',
