@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { createDb, type DbPool, sql } from '../../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
 import { consentsAt, isRefusal, type OpenGrant, withoutFinish } from './consent-harness.ts'
+import { recordPoll } from './grants/store.ts'
 import { startTestAuth, type TestAuth } from './harness.ts'
 
 let database: TestDatabase
@@ -74,6 +75,18 @@ describe('polls', () => {
     for (const lost of parallel.filter(({ status }) => status !== 200)) isRefusal(lost, ...tooFast)
     // The wait comes first, whatever the grant is.
     isRefusal(await patient.proceed(await patient.open()), ...tooFast)
+  })
+  test('of two that saw the same wait one is answered', async () => {
+    const { id } = await consents.open({ interact: withoutFinish })
+    const grantId = await db.one(
+      (row) => row.grant_id as string,
+      sql`select grant_id from interactions where id = ${id}`,
+    )
+    const now = new Date(Date.now() + 60_000)
+    const lastBefore = new Date(now.getTime() - 5_000)
+    assert.equal(await recordPoll(db, grantId, now, lastBefore), true)
+    assert.equal(await recordPoll(db, grantId, now, lastBefore), false)
+    assert.equal(await recordPoll(db, grantId, now, now), true)
   })
   test('eight at a time after consent: one token', async () => {
     const { grant } = await consents.consent({ interact: withoutFinish })

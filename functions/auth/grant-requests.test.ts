@@ -11,6 +11,7 @@ import {
   withFinish,
   withoutFinish,
 } from './consent-harness.ts'
+import { parseFinish } from './grants/finish.ts'
 import { decideGrant } from './grants/index.ts'
 import { type Answer, startTestAuth, type TestAuth } from './harness.ts'
 
@@ -97,6 +98,19 @@ describe('where the browser is sent back to', () => {
         )
       assert.equal(await grantCount(), before)
     })
+  test('is judged here too where only the schema stands before', () => {
+    for (const uri of [
+      'https://shop.example/\u0007',
+      'https://shop.example/ü',
+      'https://shop.example/a b',
+      '/return',
+    ])
+      assert.throws(() => parseFinish({ uri, nonce: 'n' }), { code: 'finish_uri_invalid' }, uri)
+    assert.deepEqual(parseFinish({ uri: 'https://shop.example/', nonce: 'n' }), {
+      uri: 'https://shop.example/',
+      nonce: 'n',
+    })
+  })
   test('is ours to judge where the schema would let it pass', async () => {
     for (const uri of [
       'http://shop.example/',
