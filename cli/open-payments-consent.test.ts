@@ -17,6 +17,9 @@ import {
 } from './testing/open-payments.ts'
 import { startTestBanks, type TestBanks } from './testing/test-banks.ts'
 
+/** Long enough for a slow machine to ask twice in it. */
+const waitSeconds = 2
+
 /** Everything between a client's question and a person's answer, by plain HTTP: authorization server, consent page, and back. */
 describe('consent in the browser', { concurrency: true }, () => {
   let banks: TestBanks
@@ -25,7 +28,7 @@ describe('consent in the browser', { concurrency: true }, () => {
   let shopAddress: string
   let alice: WalletAddress
   before(async () => {
-    banks = await startTestBanks({ environments: { a: { WAIT_SECONDS: '1' } } })
+    banks = await startTestBanks({ environments: { a: { WAIT_SECONDS: String(waitSeconds) } } })
     consent = await startConsent()
     const opened = await openShop(banks)
     shop = opened.client
@@ -70,18 +73,17 @@ describe('consent in the browser', { concurrency: true }, () => {
     assert.ok(!page.text.includes('Your Bank') && !page.text.includes('evil.example'))
   })
 
-  it('accepted, with a finish: the hash is right, and the reference is good once, not too early', async () => {
+  it('accepted, with a finish: the hash is right, and the reference is good once', async () => {
     const asked = await ask()
     const page = await consent.decide(asked, 'accept')
     const { searchParams } = new URL(page.url)
     assert.equal(searchParams.get('order'), '7', 'the query that the client has there stays')
     const reference = referenceIn(page, asked)
-    await assert.rejects(proceed(asked, reference), { status: 400, code: 'too_fast' })
     await patience(asked)
     await assert.rejects(proceed(asked, `${reference}0`), { status: 404, code: 'invalid_continuation' })
     const token = tokenOf(await proceed(asked, reference))
     assert.deepEqual(token.access, [outgoing()])
-    await patience({ ...asked, continueFrom: Date.now() + 1000 })
+    await patience({ ...asked, continueFrom: Date.now() + waitSeconds * 1000 })
     await assert.rejects(proceed(asked, reference), { status: 401, code: 'request_denied' })
   })
 
@@ -166,7 +168,7 @@ describe('consent in the browser', { concurrency: true }, () => {
     assert.equal((await mine.visit(finish)).url, finished.url)
     await continued(shop, asked, finished)
     assert.equal((await mine.visit(finish)).url, finished.url)
-    await patience({ ...asked, continueFrom: Date.now() + 1000 })
+    await patience({ ...asked, continueFrom: Date.now() + waitSeconds * 1000 })
     await assert.rejects(proceed(asked, referenceIn(finished, asked)), { status: 401 })
   })
 

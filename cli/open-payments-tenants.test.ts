@@ -121,12 +121,17 @@ describe('two tenants of one bank', () => {
   })
 
   it('a grant of one names no account of the other to agree to', async () => {
-    const asked = await consent.ask(shop, tariq.authServer, { access: [outgoing(alice.id)] })
-    const browser = createFormBrowser()
-    const page = await browser.visit(asked.grant.interact.redirect)
-    assert.match(page.text, /is no account at this bank/)
-    const forced = await browser.press(page, 'reject', { choice: 'accept' })
-    assert.equal(forced.status, 403, titleOf(forced))
+    for (const [asker, named] of [
+      [tariq, alice],
+      [alice, tariq],
+    ] as const) {
+      const asked = await consent.ask(shop, asker.authServer, { access: [outgoing(named.id)] })
+      const browser = createFormBrowser()
+      const page = await browser.visit(asked.grant.interact.redirect)
+      assert.match(page.text, /is no account at this bank/)
+      const forced = await browser.press(page, 'reject', { choice: 'accept' })
+      assert.equal(forced.status, 403, titleOf(forced))
+    }
   })
 
   it('an interaction of one is none of the other’s business', async () => {

@@ -86,7 +86,7 @@ export async function startMockWallet(options: MockWalletOptions): Promise<MockW
     await addConsentRoutes(app, {
       ...options.consent,
       log,
-      holdsAccount: (walletAddress) => holdsAccount(admin, walletAddress),
+      holdsAccount: (walletAddress) => holdsAccount(admin, options.tenantId, walletAddress),
     })
 
   const port = await listenOn(app, options.port, 'localhost')
@@ -104,12 +104,26 @@ export async function startMockWallet(options: MockWalletOptions): Promise<MockW
   }
 }
 
-async function holdsAccount(admin: AdminClient, walletAddress: string): Promise<boolean> {
-  const { walletAddressByUrl } = await admin.graphql<{ walletAddressByUrl: { id: string } | null }>(
-    'query HoldsAccount($url: String!) { walletAddressByUrl(url: $url) { id } }',
-    { url: walletAddress },
-  )
-  return walletAddressByUrl !== null
+interface AccountsPage {
+  walletAddresses: {
+    edges: { node: { address: string } }[]
+    pageInfo: { hasNextPage: boolean; endCursor: string | null }
+  }
+}
+
+const ACCOUNTS = `query Accounts($tenantId: String!, $after: String) {
+  walletAddresses(tenantId: $tenantId, after: $after, first: 100) {
+    edges { node { address } } pageInfo { hasNextPage endCursor } } }`
+
+/** Among this tenant's accounts: an operator sees those of other tenants too, and they are none of its customers'. A wallet with a table of its customers looks there. */
+async function holdsAccount(admin: AdminClient, tenantId: string, walletAddress: string): Promise<boolean> {
+  for (let after: string | null = null; ; ) {
+    const page: AccountsPage = await admin.graphql<AccountsPage>(ACCOUNTS, { tenantId, after })
+    const { edges, pageInfo } = page.walletAddresses
+    if (edges.some(({ node }) => node.address === walletAddress)) return true
+    if (!pageInfo.hasNextPage) return false
+    after = pageInfo.endCursor
+  }
 }
 
 /** Remembers events by id. A wallet has a table for this; its unique key does what the map does here. */

@@ -9,7 +9,9 @@ import { describeGrant, UnknownAccess } from './grant-words.ts'
 import { toText } from './html.ts'
 import type { RequestedAccess, RequestedGrant } from './identity-provider.ts'
 
+const tenant = randomUUID()
 const alice = 'https://localhost:4000/alice'
+const bahati = 'https://localhost:4000/bahati'
 const shop = { name: 'Corner Shop', uri: 'https://localhost:4100/shop' }
 const idpSecret = 'secret of the identity provider'
 const usd = (value: string) => ({ value, assetCode: 'USD', assetScale: 2 })
@@ -79,15 +81,22 @@ async function setUp(
   const auth = await startTestHttpServer(({ path }) =>
     path.endsWith('/finish') ? { body: '<title>Finished</title>' } : { status: 404 },
   )
+  // Two pages of accounts, as the Admin API gives them to whoever asks for one tenant's.
   const admin = await startTestHttpServer(({ body }) => {
-    const { url } = (JSON.parse(body) as { variables: { url: string } }).variables
-    return json(200, { data: { walletAddressByUrl: url === alice ? { id: randomUUID() } : null } })
+    const { after, tenantId } = (JSON.parse(body) as { variables: Record<string, string | null> }).variables
+    const pageOf = (address: string, hasNextPage: boolean) => ({
+      edges: [{ node: { address } }],
+      pageInfo: { hasNextPage, endCursor: address },
+    })
+    assert.equal(tenantId, tenant)
+    const page = after === bahati ? pageOf(alice, false) : pageOf(bahati, true)
+    return json(200, { data: { walletAddresses: page } })
   })
   const wallet = await startMockWallet({
     port: 0,
     webhookSecret: 'webhook secret',
     adminUrl: admin.url,
-    tenantId: randomUUID(),
+    tenantId: tenant,
     adminSecret: 'admin secret',
     rates: {},
     log: silentLogger,
