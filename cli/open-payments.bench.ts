@@ -4,6 +4,7 @@
  * `--seconds=<per row>`, `--warm-up=<seconds>`, `--connections=<numbers>`, `--kind=<part of a name>`, `--profile=<folder>`.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { generateKeyPairSync, sign, verify } from 'node:crypto'
 import { once } from 'node:events'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { createInterface } from 'node:readline'
@@ -60,8 +61,35 @@ async function startServer(path: string, environment: Record<string, string>): P
   }
 }
 
+/**
+ * What one Ed25519 verification costs in this process meanwhile, in µs of CPU: neighbours on the machine make it rise, and with it
+ * everything else.
+ */
+function startYardstick(): { stop(): number } {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+  const message = Buffer.alloc(300, 'x')
+  const signature = sign(null, message, privateKey)
+  let micros = 0
+  let count = 0
+  const timer = setInterval(() => {
+    const before = process.cpuUsage()
+    for (let round = 0; round < 20; round++) verify(null, message, publicKey, signature)
+    const { user, system } = process.cpuUsage(before)
+    micros += user + system
+    count += 20
+  }, 200)
+  return {
+    stop() {
+      clearInterval(timer)
+      return micros / count
+    },
+  }
+}
+
 interface Row {
   name: string
+  /** {@link startYardstick} */
+  verifyMicros: number
   connections: number
   perSecond: number
   p50: number
@@ -85,6 +113,7 @@ async function measure(input: {
       Object.fromEntries(Object.entries(processes).map(([name, pid]) => [name, cpuMs(pid) ?? Number.NaN])),
     )
   const port = input.ports[kind.server]
+  const yardstick = startYardstick()
   const result = await generator.run(
     {
       port,
@@ -104,6 +133,7 @@ async function measure(input: {
   ])
   return {
     name: kind.name,
+    verifyMicros: yardstick.stop(),
     connections,
     perSecond: (result.answers * 1000) / result.elapsedMs,
     p50: result.p50Ms,
@@ -115,7 +145,7 @@ async function measure(input: {
 
 const GENERATOR = 'generator'
 const COUNTED = ['open-payments', 'auth', 'Postgres']
-const COLUMNS = ['conns', 'req/s', 'p50 ms', 'p99 ms', 'failed', 'CPU µs', ...COUNTED, GENERATOR]
+const COLUMNS = ['conns', 'req/s', 'p50 ms', 'p99 ms', 'failed', 'CPU µs', ...COUNTED, GENERATOR, 'Ed25519']
 
 const printLine = (name: string, cells: readonly string[]) =>
   console.log(
@@ -130,9 +160,12 @@ function printRow(row: Row): void {
     row.p50.toFixed(2),
     row.p99.toFixed(2),
     String(row.failures),
-    ...[counted.reduce((sum, value) => sum + value, 0), ...counted, row.cpu[GENERATOR] ?? Number.NaN].map(
-      (microseconds) => microseconds.toFixed(0),
-    ),
+    ...[
+      counted.reduce((sum, value) => sum + value, 0),
+      ...counted,
+      row.cpu[GENERATOR] ?? Number.NaN,
+      row.verifyMicros,
+    ].map((microseconds) => microseconds.toFixed(0)),
   ]
   const widths = COLUMNS.map((column) => Math.max(9, column.length + 2))
   console.log(
@@ -167,7 +200,10 @@ async function main(): Promise<void> {
     console.log(
       `${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.version}, load ${loadavg()[0]?.toFixed(1)}, NODE_ENV=production`,
     )
-    console.log('CPU in µs per request: the sum of the three columns behind it; the generator is not in it')
+    console.log('CPU in µs per request: the sum of the three columns behind it; the generator is not in it.')
+    console.log(
+      'Ed25519: µs of CPU that a verification took elsewhere at that time; it rises when others are busy here.',
+    )
     printLine('request', COLUMNS)
     const processes = {
       'open-payments': openPayments.pid,
