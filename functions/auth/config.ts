@@ -65,7 +65,8 @@ export const authConfig = {
     default: 600,
   }),
   tokenDeletionDays: variable('ACCESS_TOKEN_DELETION_DAYS', integer({ min: 0, max: 36_500 }), {
-    about: 'days after which expired tokens are deleted',
+    about:
+      'days after which expired tokens, ended interactions and requests that nobody agreed to are deleted',
     default: 30,
   }),
   cleanupWorkers: variable('DATABASE_CLEANUP_WORKERS', integer({ min: 0, max: 100 }), {
