@@ -10,6 +10,7 @@ import {
   sql,
 } from '../../../shared/platform/index.ts'
 import { type AccessItem, accessSql, toAccess } from '../access/index.ts'
+import { subjectIdsSql } from '../grants/index.ts'
 
 /** A grant as its administrators see it. */
 export interface AdminGrant {
@@ -45,8 +46,7 @@ const toGrant = (row: Row): AdminGrant => ({
 
 const columns = sql`g.id, g.tenant_id, g.client, g.state, g.finalization_reason, g.created_at,
   ${accessSql(sql`g.id`)} as access,
-  (select json_agg(json_build_object('id', s.sub_id, 'format', s.sub_id_format) order by s.position)
-   from subjects s where s.grant_id = g.id) as subject_ids`
+  ${subjectIdsSql(sql`g.id`)} as subject_ids`
 
 const inScope = (scope: Scope): Sql[] => (scope === 'all' ? [] : [sql`g.tenant_id = ${scope.tenantId}`])
 

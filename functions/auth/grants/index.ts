@@ -4,7 +4,7 @@
  */
 export { type ContinueContext, cancelGrant, continueGrant } from './continue-grant.ts'
 export { decideGrant, type GrantPolicy, type GrantRequest } from './decide-grant.ts'
-export type { FinalizationReason, Finish, Grant, GrantState, Subject } from './model.ts'
+export type { FinalizationReason, Finish, GrantState, Subject } from './model.ts'
 export {
   type GrantAnswer,
   type GrantContext,
@@ -15,9 +15,8 @@ export {
 } from './request-grant.ts'
 export {
   deleteAbandonedGrants,
-  grantColumns,
   revokeGrant,
   settlePendingGrant,
-  toGrant,
+  subjectIdsSql,
   withNewGrantSql,
 } from './store.ts'

@@ -4,14 +4,17 @@ import { type Client, toClient } from '../clients/index.ts'
 import { hashSecret, type IssuedToken, insertTokenSql } from '../tokens/index.ts'
 import type { Finish, Grant, Subject } from './model.ts'
 
-/** What {@link toGrant} reads, from the table `grants` by its own name. */
-export const grantColumns = sql`grants.id, grants.tenant_id, grants.state, grants.finalization_reason, grants.client,
+/** A column with the subject identifiers of the grant that `grantId` names; null when it has none. */
+export const subjectIdsSql = (grantId: Sql): Sql => sql`
+  (select json_agg(json_build_object('id', s.sub_id, 'format', s.sub_id_format) order by s.position)
+   from subjects s where s.grant_id = ${grantId})`
+
+const columns = sql`grants.id, grants.tenant_id, grants.state, grants.finalization_reason, grants.client,
   grants.client_jwk, grants.continue_id, grants.continued_at, grants.finish_uri is not null as has_finish,
   grants.interact_ref_hash, ${accessSql(sql`grants.id`)} as access,
-  (select json_agg(json_build_object('id', s.sub_id, 'format', s.sub_id_format) order by s.position)
-   from subjects s where s.grant_id = grants.id) as sub_ids`
+  ${subjectIdsSql(sql`grants.id`)} as sub_ids`
 
-export const toGrant = (row: Row): Grant => ({
+const toGrant = (row: Row): Grant => ({
   id: row.id,
   tenantId: row.tenant_id,
   state: row.state,
@@ -86,7 +89,7 @@ export const findContinuedGrant = (
 ): Promise<Grant | undefined> =>
   db.maybe(
     toGrant,
-    sql`select ${grantColumns} from grants
+    sql`select ${columns} from grants
         where continue_id = ${key.continueId} and continue_token_hash = ${hashSecret(key.continueToken)}
           and finalization_reason is distinct from ${REVOKED}`,
   )

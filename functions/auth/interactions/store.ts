@@ -1,7 +1,6 @@
 import { type Db, type Row, sql } from '../../../shared/platform/index.ts'
-import type { AccessItem } from '../access/index.ts'
-import { accessSql, toAccess } from '../access/index.ts'
-import { type Subject, withNewGrantSql } from '../grants/index.ts'
+import { type AccessItem, accessSql, toAccess } from '../access/index.ts'
+import { type Subject, subjectIdsSql, withNewGrantSql } from '../grants/index.ts'
 import { hashSecret } from '../tokens/index.ts'
 import type { Interaction } from './model.ts'
 
@@ -69,8 +68,7 @@ export const findInteractionDetails = (
       ...(row.sub_ids !== null && { subject: { sub_ids: row.sub_ids } }),
     }),
     sql`select ${columns}, ${accessSql(sql`g.id`)} as access,
-          (select json_agg(json_build_object('id', s.sub_id, 'format', s.sub_id_format) order by s.position)
-           from subjects s where s.grant_id = g.id) as sub_ids
+          ${subjectIdsSql(sql`g.id`)} as sub_ids
         from ${joined}
         where i.id = ${key.id} and i.nonce_hash = ${hashSecret(key.nonce)} and g.tenant_id = any(${tenantIds})`,
   )
