@@ -55,16 +55,20 @@ export function parseJwk(value: unknown): Jwk {
   })
 }
 
-// Keyed by identity: parsed keys are frozen, so what was imported once stays true.
-const imported = new WeakMap<Jwk, KeyObject>()
+/** Imported keys by `x`, which alone makes them what they are. */
+const imported = new Map<string, KeyObject>()
+const IMPORTED_MAX = 10_000
 
 /** The key for `crypto.verify`, after the checks of {@link parseJwk}. */
 export function importJwk(value: unknown): KeyObject {
-  const known = typeof value === 'object' && value !== null ? imported.get(value as Jwk) : undefined
+  const { kty, crv, x } = parseJwk(value)
+  const known = imported.get(x)
   if (known) return known
-  const jwk = parseJwk(value)
-  const key = createPublicKey({ key: { kty: jwk.kty, crv: jwk.crv, x: jwk.x }, format: 'jwk' })
-  if (Object.isFrozen(value)) imported.set(value as Jwk, key)
+  const key = createPublicKey({ key: { kty, crv, x }, format: 'jwk' })
+  // The oldest goes: whoever sends many keys makes others import again, no more.
+  const oldest = imported.size >= IMPORTED_MAX ? imported.keys().next() : undefined
+  if (oldest && !oldest.done) imported.delete(oldest.value)
+  imported.set(x, key)
   return key
 }
 

@@ -582,3 +582,18 @@ describe('target URI', () => {
     assert.throws(() => of({ host: 'bank.example' }, { url: '*' }), refusedWith('target_invalid'))
   })
 })
+
+test('a key is imported once whatever it is called, and what is no key is refused each time', () => {
+  const [first, second] = [generateKeyPairSync('ed25519'), generateKeyPairSync('ed25519')]
+  const jwk = jwkOf(first.publicKey, 'one')
+  assert.equal(importJwk(jwk), importJwk({ ...jwk, kid: 'two' }))
+  assert.ok(importJwk(jwk).equals(first.publicKey))
+  assert.ok(importJwk(jwkOf(second.publicKey, 'one')).equals(second.publicKey))
+  for (const wrong of [
+    { ...jwk, kid: '' },
+    { ...jwk, alg: 'ES256' },
+    { ...jwk, use: 'enc' },
+    { ...jwk, d: jwk.x },
+  ])
+    assert.throws(() => importJwk(wrong), SignatureRefusal)
+})

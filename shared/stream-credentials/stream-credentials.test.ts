@@ -172,6 +172,16 @@ test('the reader remembers the credentials used last, and no more than it may', 
   assert.equal(small.read(b)?.connectionKeys.encryption.equals(firstB!.connectionKeys.encryption), true)
 })
 
+test('no two tokens share an initialisation vector, and earlier ones stay as they were', () => {
+  const made = Array.from({ length: 1000 }, (_, index) => own({ paymentTag: `tag-${index}` }))
+  const ivs = made.map(({ ilpAddress }) =>
+    Buffer.from(ilpAddress.slice(serverAddress.length + 1), 'base64url').toString('hex', 0, 12),
+  )
+  assert.equal(new Set(ivs).size, made.length)
+  for (const [index, { ilpAddress }] of made.entries())
+    assert.equal(reader.read(ilpAddress)?.paymentTag, `tag-${index}`)
+})
+
 test('what cannot be credentials is refused', () => {
   const refused = (input: Partial<StreamCredentialsInput>) =>
     assert.throws(() => own(input), InvalidStreamCredentials)

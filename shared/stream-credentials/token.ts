@@ -1,4 +1,10 @@
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  type KeyObject,
+  randomFillSync,
+} from 'node:crypto'
 import type { Asset } from '../money/index.ts'
 import { assert } from '../platform/index.ts'
 import { hmac } from './connection-keys.ts'
@@ -78,9 +84,24 @@ function encodeContents(contents: TokenContents): Buffer {
   return Buffer.concat(parts)
 }
 
+/** Random bytes that were fetched many at a time, because fetching costs the same for few; each is given out once. */
+const fetched = Buffer.alloc(IV_LENGTH * 128)
+let given = fetched.length
+
+function freshIv(): Buffer {
+  if (given === fetched.length) {
+    randomFillSync(fetched)
+    given = 0
+  }
+  // A copy: the bytes behind it are filled again.
+  const iv = Buffer.from(fetched.subarray(given, given + IV_LENGTH))
+  given += IV_LENGTH
+  return iv
+}
+
 /** iv ‖ tag ‖ ciphertext, under a fresh random iv: the same contents give another token each time. */
 export function sealToken(keys: TokenKeys, contents: TokenContents): Buffer {
-  const iv = randomBytes(IV_LENGTH)
+  const iv = freshIv()
   const cipher = createCipheriv(algorithm, keys.token, iv)
   const ciphertext = cipher.update(encodeContents(contents))
   cipher.final()

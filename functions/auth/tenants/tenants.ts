@@ -1,4 +1,4 @@
-import { type Db, type Row, type SecretBox, sql } from '../../../shared/platform/index.ts'
+import { type Db, type Lookup, type SecretBox, sql } from '../../../shared/platform/index.ts'
 
 export interface TenantContext {
   db: Db
@@ -27,16 +27,22 @@ export const secretPurpose = (field: SecretField, id: string) => `auth-tenant:${
 const seal = (ctx: TenantContext, field: SecretField, id: string, value?: string | null) =>
   value === undefined || value === null ? null : ctx.secretBox.seal(value, secretPurpose(field, id))
 
+interface KnownTenant {
+  id: string
+  hasIdp: boolean
+}
+
+const tenantById: Lookup<string, KnownTenant> = {
+  query: (ids) => sql`
+    select asked.place, t.id, t.idp_consent_url is not null and t.idp_secret_sealed is not null as has_idp
+    from unnest((select ${ids}::uuid[])) with ordinality asked (id, place)
+    cross join lateral (select * from tenants x where x.id = asked.id and x.deleted_at is null limit 1) t`,
+  map: (row) => ({ id: row.id as string, hasIdp: row.has_idp as boolean }),
+}
+
 /** A tenant that grants may be asked of. `undefined`: there is none (any more). */
-export const findTenant = (
-  ctx: Pick<TenantContext, 'db'>,
-  id: string,
-): Promise<{ id: string; hasIdp: boolean } | undefined> =>
-  ctx.db.maybe(
-    (row: Row) => ({ id: row.id as string, hasIdp: row.has_idp as boolean }),
-    sql`select id, idp_consent_url is not null and idp_secret_sealed is not null as has_idp
-        from tenants where id = ${id} and deleted_at is null`,
-  )
+export const findTenant = (ctx: Pick<TenantContext, 'db'>, id: string): Promise<KnownTenant | undefined> =>
+  ctx.db.lookUp(tenantById, id)
 
 /** What a tenant signs its requests with. `undefined`: there is no such tenant (any more). */
 export const findApiSecret = (ctx: TenantContext, id: string): Promise<string | undefined> =>
