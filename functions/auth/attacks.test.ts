@@ -4,10 +4,12 @@ import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { createDb, sql } from '../../shared/platform/index.ts'
 import {
+  type Canary,
   createTestDatabase,
   type Forgery,
   fitsWeakKeys,
   forgeSignature,
+  startCanary,
   startTestHttpServer,
   type TestDatabase,
   type TestHttpServer,
@@ -150,12 +152,12 @@ describe('algorithms and keys', () => {
 })
 
 describe('what a client may make us fetch', () => {
-  let canary: TestHttpServer
+  let canary: Canary
   let wallet: TestHttpServer
   let strict: TestAuth
   let answer: { status?: number; headers?: Record<string, string>; body?: string }
   before(async () => {
-    canary = await startTestHttpServer(() => ({ body: JSON.stringify({ keys: [] }) }))
+    canary = await startCanary()
     wallet = await startTestHttpServer(() => answer)
     // Only the name is allowed: the addresses that it stands for are as private as any.
     strict = await start({ EGRESS_ALLOW: 'localhost' })
@@ -170,7 +172,7 @@ describe('what a client may make us fetch', () => {
     attack({ client: strict.createClient(), server: strict, body: bodyFor(address) })
 
   test('no address of ours, however it is written; nothing is connected to', async () => {
-    const port = portOf(canary)
+    const { port } = canary
     for (const host of [
       '127.0.0.1',
       '127.1',
@@ -188,12 +190,12 @@ describe('what a client may make us fetch', () => {
     ])
       for (const scheme of ['https', 'http', 'gopher'])
         is(await ask(`${scheme}://${host}:${port}/alice`), 400, 'could not determine client')
-    assert.equal(canary.requests.length, 0)
+    assert.equal(canary.connections, 0)
   })
   test('not by a detour: a redirect to a private address is not followed', async () => {
     for (const target of [
-      `${canary.url}/alice/jwks.json`,
-      canary.url.replace('http:', 'https:'),
+      `http://127.0.0.1:${canary.port}/alice/jwks.json`,
+      `https://127.0.0.1:${canary.port}`,
       'http://169.254.169.254/latest/meta-data/',
       'file:///etc/passwd',
     ]) {
@@ -202,7 +204,7 @@ describe('what a client may make us fetch', () => {
       is(await ask(address), 400, 'could not determine client')
     }
     assert.equal(wallet.requests.length, 4)
-    assert.equal(canary.requests.length, 0)
+    assert.equal(canary.connections, 0)
   })
   test('nothing but the key set below the address', async () => {
     const before = wallet.requests.length
@@ -227,14 +229,14 @@ describe('what a client may make us fetch', () => {
       const client = production.createClient()
       for (const address of [
         client.walletAddress.replace('https:', 'http:'),
-        `http://localhost:${portOf(canary)}/alice`,
+        `http://localhost:${canary.port}/alice`,
       ])
         is(
           await attack({ client, server: production, body: bodyFor(address) }),
           400,
           'could not determine client',
         )
-      assert.equal(production.keyRequests.length + canary.requests.length, 0)
+      assert.equal(production.keyRequests.length + canary.connections, 0)
     } finally {
       await production.close()
     }
@@ -291,6 +293,22 @@ describe('tokens and continuations', () => {
     for (const method of ['POST', 'DELETE'])
       is(await onGrant(method, token.value, token.manage), 401, 'invalid access token')
     assert.deepEqual((await auth.introspect({ access_token: token.value })).json, { active: false })
+  })
+  test('eight continuations at a time are one, with connections ready for all of them', async () => {
+    const token = crypto.randomUUID()
+    const asked = () => auth.introspect({ access_token: token })
+    for (let round = 0; round < 5; round++) {
+      // Connections are opened when they are missed, and a first one may be done before the second is there.
+      await Promise.all(Array.from({ length: 20 }, asked))
+      const { client, proceed } = await open()
+      const statuses = await Promise.all(
+        Array.from({ length: 8 }, async () => {
+          const poll = { client, url: proceed.uri, token: proceed.access_token.value }
+          return (await auth.send(poll)).status
+        }),
+      )
+      assert.deepEqual(statuses.sort(), [200, 401, 401, 401, 401, 401, 401, 401])
+    }
   })
   test('neither is kept as it is: the database has hashes', async () => {
     const { token, proceed } = await open()

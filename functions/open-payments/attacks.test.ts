@@ -8,13 +8,14 @@ import { createIncomingPayment } from '../../shared/incoming-payments/index.ts'
 import { uuidv7 } from '../../shared/platform/index.ts'
 import { createTenant } from '../../shared/tenants/index.ts'
 import {
+  type Canary,
   createTestDatabase,
   type Forgery,
   fitsWeakKeys,
   forgeSignature,
+  startCanary,
   startTestHttpServer,
   type TestDatabase,
-  type TestHttpServer,
   WEAK_KEYS,
 } from '../../shared/testing/index.ts'
 import {
@@ -187,10 +188,10 @@ describe('tenants', () => {
 })
 
 describe('what a client may make us fetch', () => {
-  let canary: TestHttpServer
+  let canary: Canary
   let strict: TestNode
   before(async () => {
-    canary = await startTestHttpServer(() => ({ status: 500 }))
+    canary = await startCanary()
     // Only the name is allowed: the addresses that it stands for are as private as any.
     strict = await startTestNode(database.connectionString, { EGRESS_ALLOW: 'localhost' })
     await strict.createWallet('/alice')
@@ -208,7 +209,7 @@ describe('what a client may make us fetch', () => {
     ])
     const post = (path: string, token: string, body: object) =>
       sendSigned(who, token, { method: 'POST', url: `${strict.url}/${strict.tenantId}${path}`, body })
-    const { port } = new URL(canary.url)
+    const { port } = canary
     const debitAmount = { value: '5', assetCode: 'USD', assetScale: 2 }
     for (const host of [
       '127.0.0.1',
@@ -240,7 +241,7 @@ describe('what a client may make us fetch', () => {
         const asClient = strict.grant({ walletAddress: `${scheme}://${host}:${port}/x` }, create)
         refusedFor(await attack({ server: strict, who, token: asClient }), 'keys_unavailable')
       }
-    assert.equal(canary.requests.length, 0)
+    assert.equal(canary.connections, 0)
   })
   test('what was fetched is not shown', async () => {
     const secret = 'the-page-behind-the-firewall'

@@ -4,6 +4,7 @@
  */
 /** A server of the test's own, for a test that kills it. */
 export { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres/index.ts'
+export { type Canary, startCanary } from './canary.ts'
 export { type TestClock, testClock } from './clock.ts'
 export { createTestDatabase, type TestDatabase, type TestDatabaseKind } from './database.ts'
 export { type Forgery, forgeSignature } from './forge-signature.ts'

@@ -1,6 +1,21 @@
 import type { ThreatTable } from '../guard.ts'
+import { adminThreats } from './admin.ts'
+import { authorizationServerThreats } from './authorization-server.ts'
+import { egressThreats } from './egress.ts'
 import { graphqlThreats } from './graphql.ts'
+import { interactionThreats } from './interactions.ts'
+import { limitThreats } from './limits.ts'
+import { resourceServerThreats } from './resource-server.ts'
 import { signatureThreats } from './signatures.ts'
 
 /** Every guard that must not disappear unnoticed. */
-export const threatTables: readonly ThreatTable[] = [signatureThreats, graphqlThreats]
+export const threatTables: readonly ThreatTable[] = [
+  signatureThreats,
+  egressThreats,
+  resourceServerThreats,
+  authorizationServerThreats,
+  interactionThreats,
+  limitThreats,
+  adminThreats,
+  graphqlThreats,
+]

@@ -190,7 +190,7 @@ export const signatureThreats: ThreatTable = {
           file: verify,
           text: 'if (s >= L || !verify(',
           without: 'if (s >= L || undefined === verify(',
-          test: { file: attacks, name: 'the public key is no secret: a MAC under its bytes proves nothing' },
+          test: { file: signatures, name: 'another key, another key id, another message' },
         },
       ],
     },

@@ -1,0 +1,148 @@
+import type { ThreatTable } from '../guard.ts'
+
+const hmac = 'shared/platform/hmac-signature.ts'
+const signature = 'shared/graphql-server/signature.ts'
+const app = 'shared/graphql-server/graphql-app.ts'
+const signatureTests = 'shared/graphql-server/signature.test.ts'
+const appTests = 'shared/graphql-server/graphql-app.test.ts'
+const authAttacks = 'functions/auth/admin/attacks.test.ts'
+
+/** Both Admin APIs, and secrets wherever they are. */
+export const adminThreats: ThreatTable = {
+  title: 'Admin APIs and secrets',
+  about: 'The Admin API of the node and that of the authorization server share their signatures.',
+  threats: [
+    {
+      name: 'Admin HMAC',
+      guards: [
+        {
+          name: 'a mutation is carried out once for a signature',
+          file: app,
+          text: '() => signature.claim({ digest: proven.digest, expiresAt: proven.expiresAt })',
+          without: '() => Promise.resolve(true)',
+          test: {
+            file: appTests,
+            name: 'carries a mutation out once for a signature, whichever way it is repeated; a query again',
+          },
+        },
+        {
+          name: 'of 100 at once one, at the node',
+          file: 'functions/admin/used-signatures.ts',
+          text: 'return claimed === 1',
+          without: 'return claimed >= 0',
+          test: {
+            file: 'functions/admin/used-signatures.test.ts',
+            name: 'exactly one of 100 parallel replays is let through',
+          },
+        },
+        {
+          name: 'and at the authorization server',
+          file: 'functions/auth/nonces.ts',
+          text: 'return claimed === 1',
+          without: 'return claimed >= 0',
+          test: {
+            file: authAttacks,
+            name: 'of 100 parallel replays of a mutation exactly one is accepted, and none later',
+          },
+        },
+        {
+          name: 'neither old nor from the future',
+          file: signature,
+          text: 'if (Math.abs(terms.clock.nowMs() - signature.timestampMs) > ttlMs) return undefined',
+          without: 'if (terms.clock.nowMs() - signature.timestampMs > ttlMs) return undefined',
+          test: { file: signatureTests, name: 'refuses a signature' },
+        },
+        {
+          name: 'one grammar: what is appended makes no new signature',
+          file: hmac,
+          text: '([0-9a-f]{64})$/',
+          without: '([0-9a-f]{64})/',
+          test: { file: signatureTests, name: 'refuses a signature' },
+        },
+        {
+          name: "the digest is verified, with the tenant's own secret",
+          file: signature,
+          text: 'if (!verifyHmacDigest(signature, { secret: apiSecret, body: request.body })) return undefined',
+          without: 'void verifyHmacDigest',
+          test: { file: authAttacks, name: "one tenant's secret, or the operator's, speaks for nobody else" },
+        },
+        {
+          name: 'the operator is known by id and secret together',
+          file: signature,
+          text: 'isOperator: tenantId === terms.operator.tenantId && apiSecret === terms.operator.apiSecret',
+          without: 'isOperator: apiSecret === terms.operator.apiSecret',
+          test: {
+            file: signatureTests,
+            name: "does not take a tenant with the operator's secret for the operator",
+          },
+        },
+        {
+          name: 'what is signed is the canonical form',
+          file: hmac,
+          text: 'const canonical = canonicalize(body)',
+          without: 'const canonical = (void canonicalize, JSON.stringify(body))',
+          test: { file: signatureTests, name: 'accepts a body whose members come in another order' },
+        },
+        {
+          name: 'nothing is carried out while the store of signatures is away',
+          file: app,
+          text: '() => signature.claim({ digest: proven.digest, expiresAt: proven.expiresAt })',
+          without:
+            '() => signature.claim({ digest: proven.digest, expiresAt: proven.expiresAt }).catch(() => true)',
+          test: { file: appTests, name: 'carries out nothing while signatures cannot be noted' },
+        },
+      ],
+    },
+    {
+      name: 'Secrets in logs (A13)',
+      guards: [
+        {
+          name: 'fields that hold secrets are struck out',
+          file: 'shared/platform/log.ts',
+          text: 'redact: { paths: redactedPaths,',
+          without: 'redact: { paths: redactedPaths.slice(0, 0),',
+          test: {
+            file: 'shared/platform/log.test.ts',
+            name: 'fields that hold secrets are struck out, three levels down',
+          },
+        },
+      ],
+    },
+    {
+      name: 'Secrets kept in clear (A14)',
+      guards: [
+        {
+          name: 'what must be read again is sealed',
+          file: 'shared/peers/store.ts',
+          text: 'ctx.secretBox.seal(peer.outgoing.authToken, tokenPlace(peer.id))',
+          without:
+            'ctx.secretBox.seal(peer.outgoing.authToken, tokenPlace(peer.id)) + peer.outgoing.authToken',
+          test: {
+            file: 'cli/security-at-rest.test.ts',
+            name: 'is no secret that anybody could use: hashes, and sealed texts',
+          },
+        },
+        {
+          name: 'tokens that we hold at others too',
+          file: 'shared/grants-client/store.ts',
+          text: 'const sealed = ctx.secretBox.seal(token.value, placeOf(key))',
+          without: `const sealed = \`\${ctx.secretBox.seal(token.value, placeOf(key))}\`.concat(token.value)`,
+          test: {
+            file: 'shared/grants-client/client.test.ts',
+            name: 'are sealed in the database, and another process uses them',
+          },
+        },
+        {
+          name: 'a sealed text opens in its own place only',
+          file: 'shared/platform/secret-box.ts',
+          text: "      const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(context))",
+          without: "      const cipher = createCipheriv('aes-256-gcm', key, iv)",
+          test: {
+            file: 'shared/grants-client/client.test.ts',
+            name: 'a row sealed for one place does not open in another',
+          },
+        },
+      ],
+    },
+  ],
+}
