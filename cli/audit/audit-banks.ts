@@ -1,4 +1,5 @@
 import { auditLedger } from '../../shared/ledger/index.ts'
+import { auditGrants, type GrantFinding } from '../../shared/outgoing-payments/index.ts'
 import { createDb } from '../../shared/platform/index.ts'
 import {
   type AccountMovements,
@@ -19,6 +20,7 @@ export type Invariant =
   | 'I3 two-node agreement'
   | 'I4 payment closure'
   | 'I5 receiver truth'
+  | 'I8 grant'
   | 'I9 fulfil rule'
 
 /** One check, and what is wrong where it fails. */
@@ -42,6 +44,7 @@ interface Books {
   incoming: IncomingRow[]
   peers: PeerRow[]
   movements: Map<string, AccountMovements>
+  grants: { counters: number; findings: GrantFinding[] }
 }
 
 async function readBooks(name: string, bank: AuditedBank): Promise<Books> {
@@ -62,6 +65,7 @@ async function readBooks(name: string, bank: AuditedBank): Promise<Books> {
       incoming: await readIncoming(resources),
       peers: await readPeers(resources),
       movements: await readMovements(ledger),
+      grants: await auditGrants(resources),
     }
   } finally {
     await resources.close()
@@ -135,6 +139,15 @@ function checkFulfilRule(books: Books): Finding[] {
     problems,
   )
 }
+
+/** What grants have spent is what their payments count. */
+const checkGrants = ({ name, grants }: Books): Finding[] =>
+  findingsOf(
+    'I8 grant',
+    name,
+    `amounts that grants have spent: ${grants.counters}`,
+    grants.findings.map(({ grantId, message }) => `grant ${grantId}: ${message}`),
+  )
 
 /** What senders say was delivered to a receiver is what its bank credited. */
 function checkDelivery(all: readonly Books[]): Finding[] {
@@ -226,7 +239,7 @@ async function auditOnce(
     books.push(await readBooks(name, bank))
   }
   for (const one of books)
-    findings.push(...checkClosure(one), ...checkReceivers(one), ...checkFulfilRule(one))
+    findings.push(...checkClosure(one), ...checkReceivers(one), ...checkGrants(one), ...checkFulfilRule(one))
   findings.push(...checkAgreement(books, ilpAddressOf), ...checkDelivery(books))
   return findings
 }
