@@ -98,4 +98,43 @@ describe('SPSP between a third party, bank A and a customer of bank B', () => {
     }
     await connection.end()
   })
+
+  it('is the wallet’s to withdraw, once', async () => {
+    const { id: walletAddressId } = banks.side('b', 'bahati').walletAddress
+    const { admin } = banks.b
+    const liquidity = async () =>
+      (
+        await admin.graphql<{ walletAddress: { liquidity: string | null } }>(
+          'query W($id: String!) { walletAddress(id: $id) { liquidity } }',
+          { id: walletAddressId },
+        )
+      ).walletAddress.liquidity
+    const withdraw = (id: string, timeoutSeconds: string) =>
+      admin.graphql<{
+        createWalletAddressWithdrawal: {
+          withdrawal: { id: string; amount: string; walletAddress: { id: string } }
+        }
+      }>(
+        `mutation W($input: CreateWalletAddressWithdrawalInput!) {
+          createWalletAddressWithdrawal(input: $input) { withdrawal { id amount walletAddress { id } } } }`,
+        { input: { id, walletAddressId, timeoutSeconds, idempotencyKey: randomUUID() } },
+      )
+    assert.equal(await liquidity(), '500')
+    const [reserved, taken] = [randomUUID(), randomUUID()]
+    await withdraw(reserved, '60')
+    assert.equal(await liquidity(), '0')
+    await admin.graphql(
+      'mutation V($input: VoidLiquidityWithdrawalInput!) { voidLiquidityWithdrawal(input: $input) { success } }',
+      { input: { withdrawalId: reserved, idempotencyKey: randomUUID() } },
+    )
+    const { createWalletAddressWithdrawal } = await withdraw(taken, '0')
+    assert.deepEqual(createWalletAddressWithdrawal.withdrawal, {
+      id: taken,
+      amount: '500',
+      walletAddress: { id: walletAddressId },
+    })
+    assert.equal(await liquidity(), '0')
+    await assert.rejects(withdraw(taken, '0'), /exists already/)
+    await assert.rejects(withdraw(randomUUID(), '0'), /nothing to withdraw/)
+  })
 })

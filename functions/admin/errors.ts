@@ -61,6 +61,7 @@ const graphqlCode = {
   invalid_token: 'BAD_USER_INPUT',
   invalid_peer: 'BAD_USER_INPUT',
   unknown_wallet_address: 'NOT_FOUND',
+  empty_wallet_address: 'FORBIDDEN',
   inactive_wallet_address: 'INACTIVE',
   invalid_wallet_address: 'BAD_USER_INPUT',
   duplicate_wallet_address: 'DUPLICATE',

@@ -234,6 +234,10 @@ describe('tenants on one node', () => {
       args: input({ walletAddressUrl: theirs.address, incomingAmount: amount }),
       code: 'NOT_FOUND',
     }),
+    createWalletAddressWithdrawal: () => ({
+      args: input({ walletAddressId: theirs.walletAddress, id: movement.id, timeoutSeconds: '0' }),
+      code: 'NOT_FOUND',
+    }),
     createWalletAddress: () => ({
       args: input({ assetId: theirs.asset, address: `${intruder.prefix}/eve` }),
       code: 'NOT_FOUND',

@@ -129,6 +129,7 @@ const answers = {
   invalid_wallet_address: badRequest,
   duplicate_wallet_address: conflict,
   invalid_property: badRequest,
+  empty_wallet_address: conflict,
   unknown_key: notFound,
   invalid_key: badRequest,
   duplicate_key: conflict,

@@ -6,6 +6,8 @@ export type WalletAddressRefusalCode =
   | 'invalid_wallet_address'
   | 'duplicate_wallet_address'
   | 'invalid_property'
+  /** Nothing has arrived that could be withdrawn. */
+  | 'empty_wallet_address'
   | 'unknown_key'
   | 'invalid_key'
   /** The wallet address has an active key with this `kid`. */

@@ -30,3 +30,8 @@ export {
   patchWalletAddressRow,
   type UpdateWalletAddressInput,
 } from './wallet-addresses.ts'
+export {
+  findWalletAddressLiquidity,
+  type WithdrawWalletAddressInput,
+  withdrawWalletAddress,
+} from './withdraw-wallet-address.ts'

@@ -5,6 +5,7 @@ import {
   createWalletAddress,
   createWalletAddressKey,
   findWalletAddressByUrl,
+  findWalletAddressLiquidity,
   getWalletAddress,
   isActive,
   type Jwk,
@@ -13,8 +14,10 @@ import {
   revokeWalletAddressKey,
   type WalletAddress,
   type WalletAddressKey,
+  withdrawWalletAddress,
 } from '../../../shared/wallet-addresses/index.ts'
 import { assetOf } from './assets.ts'
+import { parseTimeout } from './input.ts'
 import { anyOrOwn, listScope, mutation, own, type ResolverMap } from './resolver.ts'
 import { toTargetTenant } from './target-tenant.ts'
 
@@ -55,6 +58,13 @@ interface UpdateInput {
   idempotencyKey?: string | null
 }
 
+interface WithdrawalInput {
+  id: string
+  walletAddressId: string
+  timeoutSeconds: bigint
+  idempotencyKey: string
+}
+
 export const walletAddressResolvers: ResolverMap = {
   Query: {
     walletAddress: async (_source, args: { id: string }, ctx) =>
@@ -71,6 +81,8 @@ export const walletAddressResolvers: ResolverMap = {
   },
   WalletAddress: {
     asset: (walletAddress: WalletAddressNode, _args, ctx) => assetOf(walletAddress, ctx),
+    liquidity: async (walletAddress: WalletAddressNode, _args, ctx) =>
+      (await findWalletAddressLiquidity(ctx.node, walletAddress.id))?.toString(),
     walletAddressKeys: async (walletAddress: WalletAddressNode, args: PageArguments, ctx) =>
       toConnection(await pageWalletAddressKeys(ctx.node, walletAddress.id, toPage(args)), toKey),
   },
@@ -94,6 +106,23 @@ export const walletAddressResolvers: ResolverMap = {
       })
       return { walletAddress: toWalletAddress(walletAddress) }
     }),
+    createWalletAddressWithdrawal: mutation(
+      'createWalletAddressWithdrawal',
+      async (ctx, input: WithdrawalInput) => {
+        const { transferId, amount, walletAddress } = await withdrawWalletAddress(ctx.node, anyOrOwn(ctx), {
+          walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
+          transferId: parseId(input.id, 'id'),
+          timeoutSeconds: parseTimeout(input.timeoutSeconds),
+        })
+        return {
+          withdrawal: {
+            id: transferId,
+            amount: amount.toString(),
+            walletAddress: toWalletAddress(walletAddress),
+          },
+        }
+      },
+    ),
     createWalletAddressKey: mutation(
       'createWalletAddressKey',
       async (ctx, input: { walletAddressId: string; jwk: Jwk; idempotencyKey?: string | null }) => {

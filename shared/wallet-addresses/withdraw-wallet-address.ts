@@ -1,0 +1,52 @@
+import { findLiquidity, LiquidityRefusal, withdrawLiquidity } from '../assets/index.ts'
+import type { Ledger } from '../ledger/index.ts'
+import type { Db } from '../platform/index.ts'
+import type { TenantScope } from '../tenants/index.ts'
+import { WalletAddressRefusal } from './errors.ts'
+import type { WalletAddress } from './model.ts'
+import { getWalletAddress } from './wallet-addresses.ts'
+
+/** What packets to the address itself brought and nobody has withdrawn yet; `undefined` before the first. */
+export const findWalletAddressLiquidity = (
+  ctx: { ledger: Ledger },
+  walletAddressId: string,
+): Promise<bigint | undefined> => findLiquidity(ctx, walletAddressId)
+
+export interface WithdrawWalletAddressInput {
+  walletAddressId: string
+  /** Names the withdrawal, also when it is posted or voided. */
+  transferId: string
+  /** 0: at once. More: reserved until it is posted, voided or so many seconds have passed. */
+  timeoutSeconds: number
+}
+
+/**
+ * Takes out all that packets to the address itself brought (SPSP). Payments under an incoming payment are not here. Throws
+ * {@link WalletAddressRefusal} `unknown_wallet_address` or `empty_wallet_address`; LiquidityRefusal.
+ */
+export async function withdrawWalletAddress(
+  ctx: { db: Db; ledger: Ledger },
+  scope: TenantScope,
+  input: WithdrawWalletAddressInput,
+): Promise<{ transferId: string; amount: bigint; walletAddress: WalletAddress }> {
+  const { walletAddressId, transferId, timeoutSeconds } = input
+  const walletAddress = await getWalletAddress(ctx, scope, walletAddressId)
+  const [amount, [known]] = await Promise.all([
+    findWalletAddressLiquidity(ctx, walletAddress.id),
+    ctx.ledger.lookupTransfers([transferId]),
+  ])
+  // A repeat would take what has arrived since: another amount, under an id that says it was taken.
+  if (known)
+    throw new LiquidityRefusal('duplicate_transfer', { message: 'a transfer with this id exists already' })
+  if (amount === undefined || amount === 0n)
+    throw new WalletAddressRefusal('empty_wallet_address', { message: 'there is nothing to withdraw' })
+  await withdrawLiquidity(ctx, {
+    accountId: walletAddress.id,
+    tenantId: walletAddress.tenantId,
+    ledger: walletAddress.asset.ledger,
+    transferId,
+    amount,
+    timeoutSeconds,
+  })
+  return { transferId, amount, walletAddress }
+}
