@@ -46,6 +46,7 @@ async function findUselessTests(
     [...new Map(chosen.map(({ guard }) => [keyOf(guard.test), guard.test])).values()],
     (test) => test.file,
   )
+  console.log(`${chosen.length} guards; first, do the tests of ${byFile.size} files pass as things are?`)
   for (const tests of byFile.values()) {
     const run = await runTests(copy.folder, tests, { environment, timeoutMs: BASELINE_TIMEOUT_MS })
     if (!run.timedOut && run.failed.length === 0 && run.passed >= tests.length) continue

@@ -54,13 +54,6 @@ export const limitThreats: ThreatTable = {
           test: { file: limits, name: 'refused: ' },
         },
         {
-          name: 'its text is short',
-          file: parse,
-          text: "if (text.length > TEXT_LENGTH_MAX) refuse('the interval is too long a text')",
-          without: '',
-          test: { file: limits, name: 'a long text is refused unread' },
-        },
-        {
           name: 'refused when the grant is requested',
           file: 'functions/auth/grants/decide-grant.ts',
           text: '  withConsent.forEach(checkLimits)\n',
