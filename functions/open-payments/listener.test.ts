@@ -151,6 +151,20 @@ test('a request for an unknown wallet address waits for it too, whether or not p
   }
 })
 
+test('a node that is known by another address leaves /.well-known/pay to a wallet', async () => {
+  const other = await startTestNode(database.connectionString, {
+    WALLET_ADDRESS_URL: 'https://node.example/identity',
+  })
+  try {
+    await other.createWallet('/.well-known/pay')
+    const { body } = await send(`${other.url}/.well-known/pay`)
+    assert.equal(body.id, `${other.publicUrl}/.well-known/pay`)
+    assert.deepEqual((await send(`${other.url}/.well-known/pay/jwks.json`)).body, { keys: [] })
+  } finally {
+    await other.close()
+  }
+})
+
 test('what needs no token needs a token that is good once there is one', async () => {
   const id = await payment('/public')
   const url = `${node.url}/${node.tenantId}/incoming-payments/${id}`

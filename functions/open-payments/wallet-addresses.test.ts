@@ -140,6 +140,10 @@ test('a browser is sent to the page for people, whether or not the address exist
     assert.deepEqual([status, text], [302, 'Found'])
     assert.equal(headers.get('location'), `https://people.example/?of=${address}`)
   }
+  const payer = await send(`${node.url}/alice`, {
+    headers: { accept: 'application/spsp4+json, text/html' },
+  })
+  assert.equal(payer.status, 302, 'who takes a page is a browser, whatever else it takes')
   const keys = await send(`${node.url}/alice/jwks.json`, { headers: { accept: 'text/html, */*' } })
   assert.equal(keys.status, 200)
 })

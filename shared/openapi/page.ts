@@ -13,8 +13,11 @@ import {
 import { PAGE_STYLE } from './page-style.ts'
 import { anchorOfSchema, schemaBody, schemaLine } from './schema-html.ts'
 
-/** The page has no script, frame, form, picture or font, and its one style is named by its digest. */
-export const PAGE_CONTENT_SECURITY_POLICY = `default-src 'none'; style-src 'sha256-${hash('sha256', PAGE_STYLE, 'base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+/**
+ * The page has no script, frame, form or font, and its one style is named by its digest. Its icon is empty, so that browsers do not ask
+ * for one.
+ */
+export const PAGE_CONTENT_SECURITY_POLICY = `default-src 'none'; style-src 'sha256-${hash('sha256', PAGE_STYLE, 'base64')}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
