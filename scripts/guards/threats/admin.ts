@@ -134,9 +134,9 @@ export const adminThreats: ThreatTable = {
         },
         {
           name: 'a sealed text opens in its own place only',
-          file: 'shared/platform/secret-box.ts',
-          text: "      const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(context))",
-          without: "      const cipher = createCipheriv('aes-256-gcm', key, iv)",
+          file: 'shared/grants-client/store.ts',
+          text: 'JSON.stringify([key.tenantId, key.authServer, key.type, key.actions])',
+          without: 'typeof key',
           test: {
             file: 'shared/grants-client/client.test.ts',
             name: 'a row sealed for one place does not open in another',
