@@ -19,7 +19,7 @@ import { fetchTokens, type LoadKind, loadKinds, seedOpenPayments } from './load/
 const { values: options } = parseArgs({
   options: {
     seconds: { type: 'string', default: '6' },
-    'warm-up': { type: 'string', default: '3' },
+    'warm-up': { type: 'string', default: '6' },
     connections: { type: 'string', default: '1,64' },
     kind: { type: 'string', default: '' },
     profile: { type: 'string' },

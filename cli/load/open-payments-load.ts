@@ -4,8 +4,14 @@ import { request } from 'undici'
 import { loadOpenPaymentsConfig } from '../../functions/open-payments/config.ts'
 import { createAsset } from '../../shared/assets/index.ts'
 import { jwkOf, signRequest } from '../../shared/http-signatures/index.ts'
-import { createIncomingPayment } from '../../shared/incoming-payments/index.ts'
-import { createNodeContext } from '../../shared/node-context/index.ts'
+import {
+  createIncomingPayment,
+  type IncomingPayment,
+  incomingPaymentAccount,
+} from '../../shared/incoming-payments/index.ts'
+import { isSuccess, settlementAccountId, transferCode } from '../../shared/ledger/index.ts'
+import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
+import { uuidv7 } from '../../shared/platform/index.ts'
 import {
   createWalletAddress,
   createWalletAddressKey,
@@ -23,7 +29,7 @@ export interface OpenPaymentsLoad {
   tenantId: string
   wallets: readonly WalletAddress[]
   clients: readonly LoadClient[]
-  /** Ids of incoming payments, open and without credits. */
+  /** Ids of incoming payments. All are open; every other one has received something. */
   payments: readonly string[]
 }
 
@@ -32,6 +38,7 @@ const CLIENTS = 32
 const TOKENS_PER_CLIENT = 8
 const PAYMENTS = 4096
 const AT_ONCE = 16
+const CREDITS_AT_ONCE = 500
 
 /** Calls `work` with 0 … count-1, some at a time. */
 async function forEachIndex(count: number, work: (index: number) => Promise<void>): Promise<void> {
@@ -40,6 +47,22 @@ async function forEachIndex(count: number, work: (index: number) => Promise<void
     while (next < count) await work(next++)
   }
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
+}
+
+async function credit({ ledger }: NodeContext, payments: readonly IncomingPayment[]): Promise<void> {
+  const created = await ledger.createAccounts(payments.map(incomingPaymentAccount))
+  const posted = await ledger.createTransfers(
+    payments.map(({ id, asset }) => ({
+      id: uuidv7(),
+      kind: 'posted',
+      debitAccountId: settlementAccountId(asset.ledger),
+      creditAccountId: id,
+      ledger: asset.ledger,
+      code: transferCode.deposit,
+      amount: 700n,
+    })),
+  )
+  if (![...created, ...posted].every(isSuccess)) throw new Error('not every payment could be credited')
 }
 
 /** Fills the databases of a node whose `environment` this is. Tokens come later: auth gives them. */
@@ -71,8 +94,8 @@ export async function seedOpenPayments(environment: Record<string, string>): Pro
       await createWalletAddressKey(node, { tenantId }, { walletAddressId: wallet.id, jwk })
       clients.push({ walletAddress: wallet.address, keyId, privateKey, tokens: [] })
     })
-    const createPayment = async (ctx: typeof node, index: number): Promise<string> => {
-      const payment = await createIncomingPayment(ctx, {
+    const createPayment = (ctx: typeof node, index: number) =>
+      createIncomingPayment(ctx, {
         tenantId,
         walletAddress: wallets[index % wallets.length] as WalletAddress,
         client: (clients[index % clients.length] as LoadClient).walletAddress,
@@ -80,15 +103,16 @@ export async function seedOpenPayments(environment: Record<string, string>): Pro
         incomingAmount: { value: 1000n + BigInt(index), assetCode: asset.code, assetScale: asset.scale },
         metadata: { description: `invoice ${index}` },
       })
-      return payment.id
-    }
-    const payments: string[] = []
+    const payments: IncomingPayment[] = []
     // One transaction: a commit waits for the disk.
     await node.db.tx(async (db) => {
       for (let index = 0; index < PAYMENTS; index++)
         payments.push(await createPayment({ ...node, db: { ...node.db, ...db } }, index))
     })
-    return { tenantId, wallets, clients, payments }
+    const credited = payments.filter((_, index) => index % 2 === 0)
+    for (let from = 0; from < credited.length; from += CREDITS_AT_ONCE)
+      await credit(node, credited.slice(from, from + CREDITS_AT_ONCE))
+    return { tenantId, wallets, clients, payments: payments.map(({ id }) => id) }
   } finally {
     await node.close()
   }
