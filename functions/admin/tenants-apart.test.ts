@@ -255,6 +255,7 @@ describe('tenants on one node', () => {
       }),
       code: 'NOT_FOUND',
     }),
+    deleteAsset: () => ({ args: input({ id: theirs.asset }), code: 'NOT_FOUND' }),
     deletePeer: () => ({ args: input({ id: theirs.peer }), code: 'NOT_FOUND' }),
     depositAssetLiquidity: () => ({ args: input({ assetId: theirs.asset, ...movement }), code: 'NOT_FOUND' }),
     // The contract answers events that one does not have with this code.
@@ -270,6 +271,7 @@ describe('tenants on one node', () => {
       args: input({ assetId: theirs.asset, type: 'SENDING', fee: { fixed: '100', basisPoints: 0 } }),
       code: 'NOT_FOUND',
     }),
+    updateAsset: () => ({ args: input({ id: theirs.asset, liquidityThreshold: '1' }), code: 'NOT_FOUND' }),
     updatePeer: () => ({ args: input({ id: theirs.peer, name: 'eve' }), code: 'NOT_FOUND' }),
     updateWalletAddress: () => ({
       args: input({ id: theirs.walletAddress, publicName: 'eve' }),

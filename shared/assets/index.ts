@@ -33,3 +33,4 @@ export {
   withdrawLiquidity,
 } from './liquidity.ts'
 export { type Asset, type AssetRef, type Fee, type FeeType, toMoneyAsset } from './model.ts'
+export { lockAsset } from './store.ts'

@@ -58,6 +58,7 @@ export const selectAssets = (db: Db, scope: TenantScope, page: Page): Promise<Pa
       alias: 'a',
       table: 'assets',
       where: [scopeSql(scope, tenantColumn), rawSql('a.deleted_at is null')],
+      cursorWhere: [scopeSql(scope, tenantColumn)],
     },
     page,
   )
@@ -107,21 +108,36 @@ export const setThresholds = (
       where a.id = ${asset.id} and a.deleted_at is null and ${scopeSql(scope, tenantColumn)} returning ${columns}`,
   )
 
-/** Only where nothing uses it. The row lock holds off a peer or wallet address that is being created, whose foreign key wants it too. */
+/**
+ * Holds off the asset's deletion until the transaction ends: for what is being created with it. Throws {@link AssetRefusal}
+ * `unknown_asset` when it was deleted before.
+ */
+export async function lockAsset(db: Db, id: string): Promise<void> {
+  const locked = await db.execute(
+    sql`select 1 from assets a where a.id = ${id} and a.deleted_at is null for key share`,
+  )
+  if (locked === 0) throw new AssetRefusal('unknown_asset', { message: 'unknown asset' })
+}
+
+/** Only where nothing uses it; waits for what is being created with it ({@link lockAsset}). */
 export async function markAssetDeleted(
   db: Db,
   scope: TenantScope,
   asset: { id: string; now: Date },
 ): Promise<Asset> {
   return await db.tx(async (tx) => {
-    const locked = await tx.maybe(
-      (row) => ({ used: row.used as boolean }),
-      sql`select exists(select 1 from peers p where p.asset_id = a.id)
-          or exists(select 1 from wallet_addresses w where w.asset_id = a.id) as used
-        from assets a where a.id = ${asset.id} and a.deleted_at is null and ${scopeSql(scope, tenantColumn)} for update`,
+    const locked = await tx.execute(
+      sql`select 1 from assets a
+        where a.id = ${asset.id} and a.deleted_at is null and ${scopeSql(scope, tenantColumn)} for update`,
     )
-    if (!locked) throw new AssetRefusal('unknown_asset', { message: 'unknown asset' })
-    if (locked.used)
+    if (locked === 0) throw new AssetRefusal('unknown_asset', { message: 'unknown asset' })
+    // A statement of its own: it sees what was committed while the lock was waited for.
+    const { isUsed } = await tx.one(
+      (row) => ({ isUsed: row.is_used as boolean }),
+      sql`select exists(select 1 from peers p where p.asset_id = ${asset.id})
+        or exists(select 1 from wallet_addresses w where w.asset_id = ${asset.id}) as is_used`,
+    )
+    if (isUsed)
       throw new AssetRefusal('asset_in_use', { message: 'a peer or a wallet address uses the asset' })
     return await tx.one(
       toAsset,
@@ -157,6 +173,7 @@ export const selectFees = (db: Db, assetId: string, page: Page): Promise<Paged<F
       alias: 'f',
       table: 'fees',
       where: [sql`f.asset_id = ${assetId}`],
+      cursorWhere: [sql`f.asset_id = ${assetId}`],
     },
     page,
   )

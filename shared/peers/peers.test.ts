@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type Asset, AssetRefusal, createAsset, LiquidityRefusal } from '../assets/index.ts'
+import {
+  type Asset,
+  AssetRefusal,
+  createAsset,
+  deleteAsset,
+  getAsset,
+  LiquidityRefusal,
+} from '../assets/index.ts'
 import { settlementAccountId } from '../ledger/index.ts'
-import { createListener, createSecretBox, deriveId, sql, uuidv7 } from '../platform/index.ts'
+import { createCache, createListener, createSecretBox, deriveId, sql, uuidv7 } from '../platform/index.ts'
 import { waitFor } from '../testing/index.ts'
 import { createTestNode, type TestNode } from '../testing/node.ts'
 import { PeerRefusal } from './errors.ts'
@@ -49,6 +56,14 @@ const input = (more: Partial<CreatePeerInput> = {}): CreatePeerInput => {
     ...more,
   }
 }
+
+test('an asset that another process has deleted gets no peer', async () => {
+  const stale = await createAsset(node, { ...mine, code: 'STALE', scale: 0 })
+  const kept = { ...node, cache: createCache({ clock: node.clock, lifeMs: 1_000 }) }
+  await getAsset(kept, mine, stale.id)
+  await deleteAsset(node, mine, stale.id)
+  await assert.rejects(createPeer(kept, input({ assetId: stale.id })), refused('unknown_asset'))
+})
 
 test('a peer belongs to the tenant of its asset and reads back as given', async () => {
   const given = input({

@@ -1,3 +1,4 @@
+import { lockAsset } from '../assets/index.ts'
 import {
   type Db,
   joinSql,
@@ -74,6 +75,7 @@ export const selectPeers = (ctx: Context, scope: TenantScope, page: Page): Promi
       alias: 'p',
       table: 'peers',
       where: [scopeSql(scope, tenantColumn)],
+      cursorWhere: [scopeSql(scope, tenantColumn)],
     },
     page,
   )
@@ -147,6 +149,7 @@ export async function insertPeer(
 ): Promise<Peer> {
   try {
     return await ctx.db.tx(async (db) => {
+      await lockAsset(db, peer.assetId)
       await db.execute(sql`
         insert into peers (id, tenant_id, asset_id, static_ilp_address, name, max_packet_amount, packets_per_minute, liquidity_threshold,
           initial_liquidity, outgoing_endpoint, outgoing_token_sealed, routes, created_at, updated_at)

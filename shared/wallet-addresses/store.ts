@@ -1,3 +1,4 @@
+import { lockAsset } from '../assets/index.ts'
 import { type Db, present, type Row, rawSql, type Sql, sql, violatedConstraint } from '../platform/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { WalletAddressRefusal } from './errors.ts'
@@ -57,6 +58,7 @@ export const selectWalletAddresses = (
       alias: 'w',
       table: 'wallet_addresses',
       where: [scopeSql(scope, tenantColumn)],
+      cursorWhere: [scopeSql(scope, tenantColumn)],
     },
     page,
   )
@@ -75,6 +77,7 @@ export async function insertWalletAddress(
 ): Promise<WalletAddress> {
   try {
     return await db.tx(async (tx) => {
+      await lockAsset(tx, walletAddress.assetId)
       await tx.execute(sql`
         insert into wallet_addresses (id, tenant_id, asset_id, address, public_name, created_at, updated_at)
         values (${walletAddress.id}, ${walletAddress.tenantId}, ${walletAddress.assetId}, ${walletAddress.address},
@@ -205,6 +208,7 @@ export const selectKeys = (db: Db, walletAddressId: string, page: Page): Promise
       alias: 'k',
       table: 'wallet_address_keys',
       where: [sql`k.wallet_address_id = ${walletAddressId}`],
+      cursorWhere: [sql`k.wallet_address_id = ${walletAddressId}`],
     },
     page,
   )

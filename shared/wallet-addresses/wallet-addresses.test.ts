@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { type Asset, AssetRefusal, createAsset } from '../assets/index.ts'
+import { type Asset, AssetRefusal, createAsset, deleteAsset, getAsset } from '../assets/index.ts'
 import { createCache, deriveId, sql, uuidv7 } from '../platform/index.ts'
 import { createTenant } from '../tenants/index.ts'
 import { createTestNode, type TestNode } from '../testing/node.ts'
@@ -101,6 +101,31 @@ test('an address exists once, its asset is its tenant’s, and it lies below the
 test('of the same address created at the same time one wins', async () => {
   const results = await Promise.allSettled(Array.from({ length: 6 }, () => create({ address: '/race' })))
   assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1)
+})
+
+test('an asset that is deleted while an address is made for it: one of the two is refused', async () => {
+  for (let round = 0; round < 5; round++) {
+    const own = await createAsset(node, { ...mine, code: 'RACE', scale: round })
+    const [made, gone] = await Promise.allSettled([
+      create({ assetId: own.id, address: `/asset-race-${round}` }),
+      deleteAsset(node, mine, own.id),
+    ])
+    assert.notEqual(made.status, gone.status)
+    const lost = made.status === 'rejected' ? made : gone
+    assert.ok(
+      lost.status === 'rejected' && ['unknown_asset', 'asset_in_use'].includes(lost.reason.code),
+      String(lost),
+    )
+  }
+  // The cache may still have an asset that another process has deleted.
+  const stale = await createAsset(node, { ...mine, code: 'STALE', scale: 0 })
+  const kept = { ...node, cache: createCache({ clock: node.clock, lifeMs: 1_000 }) }
+  await getAsset(kept, mine, stale.id)
+  await deleteAsset(node, mine, stale.id)
+  await assert.rejects(
+    createWalletAddress(kept, { ...mine, assetId: stale.id, address: '/stale' }),
+    refused('unknown_asset'),
+  )
 })
 
 test('a lookup is remembered for its time; that an address is missing is not', async () => {

@@ -1,6 +1,7 @@
 import {
   type Asset,
   createAsset,
+  deleteAsset,
   depositAssetLiquidity,
   type Fee,
   findAssetByCodeAndScale,
@@ -8,7 +9,9 @@ import {
   getAsset,
   getAssetLiquidity,
   listAssets,
+  listFees,
   setFee,
+  updateAsset,
   withdrawAssetLiquidity,
 } from '../../../shared/assets/index.ts'
 import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
@@ -63,6 +66,22 @@ interface CreateAssetInput {
   idempotencyKey?: string | null
 }
 
+interface UpdateAssetInput {
+  id: string
+  liquidityThreshold?: bigint | null
+  withdrawalThreshold?: bigint | null
+  idempotencyKey?: string | null
+}
+
+/** Absent and null are the same: no threshold. */
+const toThresholds = ({
+  liquidityThreshold,
+  withdrawalThreshold,
+}: Pick<UpdateAssetInput, 'liquidityThreshold' | 'withdrawalThreshold'>) => ({
+  ...(liquidityThreshold != null && { liquidityThreshold }),
+  ...(withdrawalThreshold != null && { withdrawalThreshold }),
+})
+
 interface LiquidityInput {
   assetId: string
   id: string
@@ -86,19 +105,30 @@ export const assetResolvers: ResolverMap = {
     liquidity: async (asset: AssetNode, _args, ctx) => (await getAssetLiquidity(ctx.node, asset)).toString(),
     sendingFee: fee('SENDING'),
     receivingFee: fee('RECEIVING'),
+    fees: async (asset: AssetNode, args: PageArguments, ctx) =>
+      toConnection(await listFees(ctx.node, asset.id, toPage(args)), toFee),
   },
   Mutation: {
     createAsset: mutation('createAsset', async (ctx, input: CreateAssetInput) => {
-      const { liquidityThreshold, withdrawalThreshold } = input
       const asset = await createAsset(ctx.node, {
         tenantId: await toTargetTenant(ctx, input.tenantId),
         code: input.code,
         scale: input.scale,
-        ...(liquidityThreshold != null && { liquidityThreshold }),
-        ...(withdrawalThreshold != null && { withdrawalThreshold }),
+        ...toThresholds(input),
       })
       return { asset: toAsset(asset) }
     }),
+    updateAsset: mutation('updateAsset', async (ctx, input: UpdateAssetInput) => ({
+      asset: toAsset(
+        await updateAsset(ctx.node, own(ctx), { id: parseId(input.id, 'id'), ...toThresholds(input) }),
+      ),
+    })),
+    deleteAsset: mutation(
+      'deleteAsset',
+      async (ctx, input: { id: string; idempotencyKey?: string | null }) => ({
+        asset: toAsset(await deleteAsset(ctx.node, own(ctx), parseId(input.id, 'id'))),
+      }),
+    ),
     setFee: mutation(
       'setFee',
       async (
