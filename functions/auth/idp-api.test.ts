@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
-import { createDb, type DbPool, sql } from '../../shared/platform/index.ts'
+import { createDb, createSecretBox, type DbPool, sql } from '../../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
 import { consentsAt, isRefusal, outgoing, subject, withoutFinish } from './consent-harness.ts'
-import { IDP_SECRET, startTestAuth, type TestAuth } from './harness.ts'
+import { ADMIN_SECRET, IDP_SECRET, startTestAuth, type TestAuth } from './harness.ts'
 
 let database: TestDatabase
 let auth: TestAuth
@@ -153,6 +153,53 @@ describe('who may ask', () => {
     const grant = await consents.open()
     assert.equal((await auth.idp('GET', `/grant${grant.path}`)).status, 200)
     assert.equal((await auth.idp('GET', `/grant${grant.path}`, 'unreadable')).status, 401)
+  })
+})
+
+describe('secrets of identity providers', () => {
+  test('are looked up by an index, not opened one by one', async () => {
+    const plan = await db.tx(async (tx) => {
+      // Tables of tests are so small that reading them whole may be cheaper.
+      await tx.execute(sql`set local enable_seqscan = off`)
+      return tx.many(
+        (row) => row['QUERY PLAN'] as string,
+        sql`explain select id from tenants where idp_secret_hash = ${Buffer.alloc(32)} and deleted_at is null`,
+      )
+    })
+    assert.match(plan.join('\n'), /tenants_idp_secret/)
+  })
+  test('cannot be guessed from what is kept: who has no key cannot make it', async () => {
+    const id = await createTenant('guessable')
+    const kept = await db.maybe(
+      (row) => row.idp_secret_hash as Buffer,
+      sql`select idp_secret_hash from tenants where id = ${id}`,
+    )
+    const made = (key: string) => createSecretBox(key).fingerprint('guessable', 'auth-tenants:idp-secret')
+    assert.deepEqual(kept, made(ADMIN_SECRET))
+    assert.notDeepEqual(kept, made('another key'))
+  })
+  test('that older code wrote are found after the next start; that it replaced are nobody’s at once', async () => {
+    const secretBox = createSecretBox(ADMIN_SECRET)
+    const [before, changed] = [await createTenant('written before'), await createTenant('replaced')]
+    await db.execute(sql`update tenants set idp_secret_hash = null where id = ${before}`)
+    const sealed = secretBox.seal('replacement', `auth-tenant:${changed}:idp-secret`)
+    await db.execute(sql`update tenants set idp_secret_sealed = ${sealed} where id = ${changed}`)
+    const grants = {
+      before: await consents.open({}, { tenantId: before }),
+      changed: await consents.open({}, { tenantId: changed }),
+    }
+    const ask = async (name: keyof typeof grants, secret: string) =>
+      (await auth.idp('GET', `/grant${grants[name].path}`, secret)).status
+    assert.equal(await ask('changed', 'replaced'), 401)
+    await (await startTestAuth(database.connectionString)).close()
+    assert.deepEqual(
+      [
+        await ask('before', 'written before'),
+        await ask('changed', 'replacement'),
+        await ask('changed', 'replaced'),
+      ],
+      [200, 200, 401],
+    )
   })
 })
 

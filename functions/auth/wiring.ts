@@ -25,7 +25,7 @@ import { buildInteractionApp } from './interaction-app.ts'
 import { buildIntrospectionApp } from './introspection-app.ts'
 import { createNonces } from './nonces.ts'
 import { buildServiceApiApp } from './service-api.ts'
-import { ensureOperatorTenant } from './tenants/index.ts'
+import { ensureIdpSecretHashes, ensureOperatorTenant } from './tenants/index.ts'
 
 /** One secret less to configure; knowing it does not give the one that it comes from. */
 export const serviceApiSecretOf = (
@@ -119,6 +119,7 @@ export const startAuth: StartDeployable = async (environment) => {
       idpConsentUrl: config.identityServerUrl,
       idpSecret: config.identityServerSecret,
     })
+    await ensureIdpSecretHashes(ctx)
     const ports = {
       auth: await listen(await buildAuthApp(ctx), config.authPort),
       introspection: await listen(await buildIntrospectionApp(ctx), config.introspectionPort),

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import { Fault } from './errors.ts'
 
 /** Encrypts secrets for storage that must be read back (tenants' API secrets, peer tokens, the node's private key). */
@@ -6,13 +6,17 @@ export interface SecretBox {
   /** `v1.` and base64url of iv, tag and ciphertext (AES-256-GCM). `context` binds it to its place: moved elsewhere, it does not open. */
   seal(plaintext: string, context: string): string
   open(sealed: string, context: string): string
+  /** 32 bytes to find a sealed text by; who has the table but not the key cannot try guesses against it. */
+  fingerprint(plaintext: string, context: string): Buffer
 }
 
 const PREFIX = 'v1.'
 
 /** `secret` is stretched by HKDF-SHA256, so it may be any text of sufficient entropy. */
 export function createSecretBox(secret: string): SecretBox {
-  const key = Buffer.from(hkdfSync('sha256', secret, 'upesi', 'secret-box', 32))
+  const keyFor = (use: string) => Buffer.from(hkdfSync('sha256', secret, 'upesi', use, 32))
+  const key = keyFor('secret-box')
+  const fingerprintKey = keyFor('secret-box-fingerprint')
   return {
     seal(plaintext, context) {
       const iv = randomBytes(12)
@@ -37,5 +41,7 @@ export function createSecretBox(secret: string): SecretBox {
         })
       }
     },
+    fingerprint: (plaintext, context) =>
+      createHmac('sha256', fingerprintKey).update(`${context.length}:${context}:${plaintext}`).digest(),
   }
 }

@@ -27,6 +27,13 @@ export const secretPurpose = (field: SecretField, id: string) => `auth-tenant:${
 const seal = (ctx: TenantContext, field: SecretField, id: string, value?: string | null) =>
   value === undefined || value === null ? null : ctx.secretBox.seal(value, secretPurpose(field, id))
 
+/** By which the tenants of an identity provider are found. */
+export const idpSecretHash = ({ secretBox }: Pick<TenantContext, 'secretBox'>, secret: string): Buffer =>
+  secretBox.fingerprint(secret, 'auth-tenants:idp-secret')
+
+const hashOrNull = (ctx: TenantContext, secret?: string | null) =>
+  secret === undefined || secret === null ? null : idpSecretHash(ctx, secret)
+
 interface KnownTenant {
   id: string
   hasIdp: boolean
@@ -55,10 +62,12 @@ export const findApiSecret = (ctx: TenantContext, id: string): Promise<string | 
 export async function createTenant(ctx: TenantContext, tenant: NewTenant): Promise<boolean> {
   const { id, apiSecret, idpConsentUrl = null, idpSecret } = tenant
   const created = await ctx.db.execute(sql`
-    insert into tenants (id, api_secret_sealed, idp_consent_url, idp_secret_sealed)
-    values (${id}, ${seal(ctx, 'api-secret', id, apiSecret)}, ${idpConsentUrl}, ${seal(ctx, 'idp-secret', id, idpSecret)})
+    insert into tenants (id, api_secret_sealed, idp_consent_url, idp_secret_sealed, idp_secret_hash)
+    values (${id}, ${seal(ctx, 'api-secret', id, apiSecret)}, ${idpConsentUrl}, ${seal(ctx, 'idp-secret', id, idpSecret)},
+      ${hashOrNull(ctx, idpSecret)})
     on conflict (id) do update set api_secret_sealed = excluded.api_secret_sealed,
-      idp_consent_url = excluded.idp_consent_url, idp_secret_sealed = excluded.idp_secret_sealed, updated_at = now()
+      idp_consent_url = excluded.idp_consent_url, idp_secret_sealed = excluded.idp_secret_sealed,
+      idp_secret_hash = excluded.idp_secret_hash, updated_at = now()
     where tenants.deleted_at is null`)
   return created === 1
 }
@@ -71,6 +80,7 @@ export async function updateTenant(ctx: TenantContext, id: string, change: Tenan
       api_secret_sealed = coalesce(${seal(ctx, 'api-secret', id, apiSecret)}, api_secret_sealed),
       idp_consent_url = case when ${idpConsentUrl === undefined} then idp_consent_url else ${idpConsentUrl ?? null} end,
       idp_secret_sealed = case when ${idpSecret === undefined} then idp_secret_sealed else ${seal(ctx, 'idp-secret', id, idpSecret)} end,
+      idp_secret_hash = case when ${idpSecret === undefined} then idp_secret_hash else ${hashOrNull(ctx, idpSecret)} end,
       updated_at = now()
     where id = ${id} and deleted_at is null`)
   return updated === 1
@@ -94,7 +104,8 @@ export async function deleteTenant(
 export async function ensureOperatorTenant(ctx: TenantContext, tenant: NewTenant): Promise<void> {
   const { id, apiSecret, idpConsentUrl = null, idpSecret } = tenant
   await ctx.db.execute(sql`
-    insert into tenants (id, api_secret_sealed, idp_consent_url, idp_secret_sealed)
-    values (${id}, ${seal(ctx, 'api-secret', id, apiSecret)}, ${idpConsentUrl}, ${seal(ctx, 'idp-secret', id, idpSecret)})
+    insert into tenants (id, api_secret_sealed, idp_consent_url, idp_secret_sealed, idp_secret_hash)
+    values (${id}, ${seal(ctx, 'api-secret', id, apiSecret)}, ${idpConsentUrl}, ${seal(ctx, 'idp-secret', id, idpSecret)},
+      ${hashOrNull(ctx, idpSecret)})
     on conflict (id) do update set api_secret_sealed = excluded.api_secret_sealed, updated_at = now()`)
 }

@@ -201,11 +201,21 @@ export const interactionThreats: ThreatTable = {
       name: 'Secret of the identity provider (A12)',
       guards: [
         {
-          name: 'hashes of one length are compared',
+          name: 'the sealed secret is the one that counts',
           file: `${room}/tenants/idp.ts`,
-          text: "hash('sha256', text, 'buffer')",
-          without: 'Buffer.from(text)',
-          test: { file: idpApi, name: 'every length from nothing to a thousand is 401' },
+          text: 'openSecret(ctx, row) === secret',
+          without: 'openSecret(ctx, row) !== undefined',
+          test: {
+            file: idpApi,
+            name: 'that older code wrote are found after the next start; that it replaced are nobody’s at once',
+          },
+        },
+        {
+          name: 'they are found by a keyed hash',
+          file: 'shared/platform/secret-box.ts',
+          text: "createHmac('sha256', fingerprintKey)",
+          without: "createHmac('sha256', '')",
+          test: { file: idpApi, name: 'cannot be guessed from what is kept: who has no key cannot make it' },
         },
         {
           name: 'who has no secret learns nothing',
