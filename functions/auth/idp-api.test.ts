@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { createDb, createSecretBox, type DbPool, sql } from '../../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
-import { consentsAt, isRefusal, outgoing, subject, withoutFinish } from './consent-harness.ts'
+import { consentsAt, finishUri, isRefusal, outgoing, subject, withoutFinish } from './consent-harness.ts'
 import { ADMIN_SECRET, IDP_SECRET, startTestAuth, type TestAuth } from './harness.ts'
 
 let database: TestDatabase
@@ -51,6 +51,7 @@ describe('details', () => {
       subject,
       state: 'PENDING',
       client: { name: 'Erin', uri: client.walletAddress },
+      finish: { uri: finishUri },
     })
     const known = await db.maybe((row) => row.state, sql`select state from grants where id = ${json.grantId}`)
     assert.equal(known, 'PENDING')
@@ -59,6 +60,10 @@ describe('details', () => {
     const grant = await consents.open({ subject })
     const { json } = await auth.idp('GET', `/grant${grant.path}`)
     assert.deepEqual([json.access, json.subject], [[], subject])
+  })
+  test('of a client that polls name nowhere to go', async () => {
+    const grant = await consents.open({ interact: withoutFinish })
+    assert.ok(!('finish' in (await auth.idp('GET', `/grant${grant.path}`)).json))
   })
   test('follow the decision, and outlive the interaction', async () => {
     const accepted = await consents.open()

@@ -40,8 +40,16 @@ export async function buildInteractionApp(ctx: AuthContext): Promise<FastifyInst
   app.get('/grant/:id/:nonce', async (request) => {
     const tenantIds = await tenantsOf(ctx, request, 'details_secret_invalid')
     const details = await getInteractionDetails(ctx, request.params as Key, tenantIds)
-    const { grantId, access, subject, state, client } = details
-    return { grantId, access, ...(subject && { subject }), state, client }
+    const { grantId, access, subject, state, client, finish } = details
+    return {
+      grantId,
+      access,
+      ...(subject && { subject }),
+      state,
+      // Ours: who asks, and where the person's browser goes from here. The client's nonce is between it and us.
+      client,
+      ...(finish && { finish: { uri: finish.uri } }),
+    }
   })
 
   app.post('/grant/:id/:nonce/:choice', async (request, reply) => {

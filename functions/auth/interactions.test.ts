@@ -78,6 +78,7 @@ describe('from request to token', () => {
       access: [outgoing],
       state: 'PENDING',
       client: { name: 'Carol & Sons', uri: client.walletAddress },
+      finish: { uri: finishUri },
     })
     const accepted = await auth.idp('POST', `/grant/${id}/${nonce}/accept`)
     assert.deepEqual([accepted.status, accepted.text], [202, 'Accepted'])

@@ -139,7 +139,21 @@ describe('the consent page', () => {
       /Corner Shop asks for your consent It is known to us as https:\/\/localhost:4100\/shop/,
     )
     assert.match(words, /Pay up to 10\.00 USD in total from https:\/\/localhost:4000\/alice See the payments/)
+    assert.ok(!/you are then sent/.test(words), 'the client asks by itself')
     assert.ok(!page.text.includes('Your Bank') && !page.text.includes('evil.example'))
+  })
+
+  test('says which site the customer is sent to, and that it is sent nowhere else', async () => {
+    const uri = `https://sh\u00f6p.example:8443/${'a/'.repeat(500)}?next=https://localhost:4100`
+    const world = await setUp({ finish: { uri } })
+    const { browser, page } = await open(world)
+    assert.match(wordsOf(page), /you are then sent to https:\/\/xn--shp-tna\.example:8443 Reject/)
+    const shown = world.grant
+    assert.ok(shown)
+    world.grant = { ...shown, finish: { uri: 'https://elsewhere.example/' } }
+    assert.equal((await browser.press(page, 'accept')).status, 403)
+    for (const strange of ['javascript:alert(1)', 'shop', ''])
+      assert.equal((await open(await setUp({ finish: { uri: strange } }))).page.status, 422, strange)
   })
 
   for (const [choice, state] of [

@@ -12,6 +12,8 @@ export interface GrantWords {
   warnings: Html[]
   /** Wallet addresses that the grant is about: they must be the customer's. */
   addresses: string[]
+  /** The site that the customer is sent to in the end, if to any. */
+  returnsTo?: string
 }
 
 /** Something in a grant that this wallet has no words for: nobody can agree to what is not shown. */
@@ -39,7 +41,7 @@ const strong = (text: string): Html => html`<strong>${text}</strong>`
 const address = (url: string): Html => html`<bdi class="address">${url}</bdi>`
 
 /** Throws {@link UnknownAccess}. */
-export function describeGrant(grant: Pick<RequestedGrant, 'access' | 'subject'>): GrantWords {
+export function describeGrant(grant: Pick<RequestedGrant, 'access' | 'subject' | 'finish'>): GrantWords {
   const words = grant.access.map(describeAccess)
   const subjects = (grant.subject?.sub_ids ?? []).map(({ id, format }) => {
     if (format !== 'uri') throw new UnknownAccess(`subjects by ${format}`)
@@ -53,10 +55,19 @@ export function describeGrant(grant: Pick<RequestedGrant, 'access' | 'subject'>)
     ],
     warnings: words.flatMap(({ warnings }) => warnings),
     addresses: [...new Set([...subjects, ...identifiers])],
+    ...(grant.finish && { returnsTo: siteOf(grant.finish.uri) }),
   }
 }
 
-type AccessWords = Omit<GrantWords, 'addresses'>
+/** Without path and query, which could be so long that nobody sees the site; its name in ASCII, where nothing looks alike. */
+function siteOf(uri: string): string {
+  const { protocol, origin } = URL.canParse(uri) ? new URL(uri) : {}
+  if (origin === undefined || (protocol !== 'https:' && protocol !== 'http:'))
+    throw new UnknownAccess('where the customer is sent in the end')
+  return origin
+}
+
+type AccessWords = Pick<GrantWords, 'rights' | 'warnings'>
 
 function describeAccess(access: RequestedAccess): AccessWords {
   const { type, actions } = access

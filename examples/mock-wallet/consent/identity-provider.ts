@@ -9,6 +9,8 @@ export interface RequestedGrant {
   grantId: string
   state: 'PENDING' | 'APPROVED' | 'DENIED'
   client: { name?: string; uri: string }
+  /** Where the customer's browser goes in the end; absent for a client that asks by itself. */
+  finish?: { uri: string }
   access: readonly RequestedAccess[]
   subject?: { sub_ids: readonly { id: string; format: string }[] }
 }

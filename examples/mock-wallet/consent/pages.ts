@@ -53,6 +53,7 @@ export function consentPage(view: ConsentView): string {
 ${words.rights.map((right) => html`<li>${right}</li>\n`)}</ul>
 ${words.warnings.map((warning) => html`<p class="warning">${warning}</p>\n`)}
 ${strangers.map((url) => html`<p class="warning"><bdi class="address">${url}</bdi> is no account at this bank, so you cannot agree to this.</p>\n`)}
+${words.returnsTo && html`<p class="next">Whatever you decide, you are then sent to <bdi class="address">${words.returnsTo}</bdi></p>`}
 <form method="post" action="/consent">
 <input type="hidden" name="interactId" value="${interaction.interactId}">
 <input type="hidden" name="nonce" value="${interaction.nonce}">

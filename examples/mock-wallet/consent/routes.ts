@@ -62,7 +62,7 @@ const cookieName = ({ interactId }: Interaction): string => `consent-${interactI
 
 /** What is agreed to is what was shown: the token of a page is good for this view, this request and this grant as it stood there. */
 function csrfTokenOf(ctx: Context, view: string, interaction: Interaction, grant: RequestedGrant): string {
-  const { grantId, client, access, subject } = grant
+  const { grantId, client, access, subject, finish } = grant
   const shown = JSON.stringify([
     view,
     interaction.interactId,
@@ -71,6 +71,7 @@ function csrfTokenOf(ctx: Context, view: string, interaction: Interaction, grant
     client,
     access,
     subject,
+    finish,
   ])
   return createHmac('sha256', ctx.csrfKey).update(shown).digest('base64url')
 }

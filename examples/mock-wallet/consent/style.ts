@@ -14,7 +14,8 @@ article { background: var(--card); border: 1px solid var(--line); border-radius:
 .bank { color: var(--soft); font-size: .875rem; margin: 0 0 1rem; }
 h1 { font-size: 1.375rem; line-height: 1.3; margin: 0 0 .25rem; overflow-wrap: anywhere; }
 h2 { font-size: 1rem; margin: 1.5rem 0 .5rem; }
-.who { margin: 0; color: var(--soft); overflow-wrap: anywhere; }
+.who, .next { margin: 0; color: var(--soft); overflow-wrap: anywhere; }
+.next { margin-top: 1rem; }
 .address { font-family: ui-monospace, monospace; font-size: .875em; overflow-wrap: anywhere; }
 ul { list-style: none; margin: 0; padding: 0; }
 li { padding: .75rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }

@@ -181,8 +181,8 @@ export const interactionThreats: ThreatTable = {
         {
           name: 'the identity provider is told it too',
           file: `${room}/interaction-app.ts`,
-          text: 'state, client }\n  })',
-          without: 'state, ...(client === undefined && { client }) }\n  })',
+          text: '      client,\n',
+          without: '      ...(client === undefined && { client }),\n',
           test: {
             file: interactions,
             name: 'with a finish: a hash that the client can check, and a reference that is good once',
