@@ -30,7 +30,7 @@ export const deployableVariables = {
     },
   ),
   trustProxy: variable('TRUST_PROXY', boolean, {
-    about: 'believe X-Forwarded-* about scheme, host and client',
+    about: 'believe X-Forwarded-* of the proxy that connects about scheme, host and client',
     default: false,
   }),
   databasePoolSizeMax: variable('DATABASE_POOL_SIZE', integer({ min: 1, max: 1000 }), {
