@@ -22,6 +22,7 @@ const rooms = [
     'stream-credentials',
     'grant-limits',
     'graphql-server',
+    'auth-service-client',
   ],
   ['money'],
   ['platform'],

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { createAuthenticatedClient } from '@interledger/open-payments'
-import { serviceApiSecretOf } from '../functions/auth/wiring.ts'
+import { authServiceSecret } from '../shared/auth-service-client/index.ts'
 import { connectorRpcSecret } from '../shared/connector-client/index.ts'
 import { createDb, createLogger, createSecretBox, signHmac, sql } from '../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase, waitFor } from '../shared/testing/index.ts'
@@ -107,7 +107,7 @@ describe('what the banks log, at the most talkative level', () => {
     secrets.set(`${name}: RPC secret`, connectorRpcSecret({ adminApiSecret }))
     secrets.set(
       `${name}: service API secret`,
-      serviceApiSecretOf({ authServiceApiSecret: undefined, adminApiSecret }),
+      authServiceSecret({ authServiceApiSecret: undefined, adminApiSecret }),
     )
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { createAuthenticatedClient } from '@interledger/open-payments'
-import { serviceApiSecretOf } from '../functions/auth/wiring.ts'
+import { authServiceSecret } from '../shared/auth-service-client/index.ts'
 import { connectorRpcSecret } from '../shared/connector-client/index.ts'
 import { createDb, createSecretBox, rawSql, sql } from '../shared/platform/index.ts'
 import { type BankName, bankEnvironment, customerKey } from './bank-settings.ts'
@@ -66,7 +66,7 @@ describe('what the databases hold', () => {
       secrets.set(`${name}: RPC secret`, connectorRpcSecret({ adminApiSecret }))
       secrets.set(
         `${name}: service secret`,
-        serviceApiSecretOf({ authServiceApiSecret: undefined, adminApiSecret }),
+        authServiceSecret({ authServiceApiSecret: undefined, adminApiSecret }),
       )
     }
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type AdminClient, createAdminClient } from '../../examples/mock-wallet/admin-client.ts'
 import { type MockWallet, startMockWallet } from '../../examples/mock-wallet/index.ts'
-import { serviceApiSecretOf } from '../../functions/auth/wiring.ts'
+import { authServiceSecret } from '../../shared/auth-service-client/index.ts'
 import {
   createCache,
   createDb,
@@ -35,7 +35,7 @@ async function mirrorTenant(bank: Bank, body: object): Promise<void> {
     headers: {
       'content-type': 'application/json',
       signature: signHmac({
-        secret: serviceApiSecretOf({ authServiceApiSecret: undefined, adminApiSecret }),
+        secret: authServiceSecret({ authServiceApiSecret: undefined, adminApiSecret }),
         version: 1,
         timestampMs: Date.now(),
         body: { method: 'POST', path, body },

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { authServiceSecret } from '../../shared/auth-service-client/index.ts'
 import { createDb, type DbPool, signHmac, sql } from '../../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
 import { ADMIN_SECRET, SERVICE_SECRET, startTestAuth, type TestAuth } from './harness.ts'
-import { serviceApiSecretOf } from './wiring.ts'
 
 let database: TestDatabase
 let auth: TestAuth
@@ -51,6 +51,36 @@ test('a tenant is made, made again, changed and deleted', async () => {
   assert.equal(await statusOf('DELETE', `/tenant/${id}`, { deletedAt }), 404)
   assert.equal(await statusOf('PATCH', `/tenant/${id}`, { apiSecret: 'x' }), 404)
   assert.equal(await statusOf('POST', '/tenant', tenant), 404, 'deleted for good')
+})
+
+test('a creation that was given up is taken back, and the id may be used again', async () => {
+  const id = randomUUID()
+  const at = new Date().toISOString()
+  const forget = () => statusOf('DELETE', `/tenant/${id}`, { deletedAt: at, forget: true })
+  assert.equal(await forget(), 404)
+  assert.equal(await statusOf('POST', '/tenant', { id, apiSecret: 's' }), 204)
+  assert.equal(await forget(), 204)
+  assert.equal(await rowOf(id), undefined)
+  assert.equal(await statusOf('POST', '/tenant', { id, apiSecret: 's' }), 204)
+
+  const client = auth.createClient()
+  const asked = await auth.send({
+    url: `${auth.url}/${id}`,
+    client,
+    body: {
+      access_token: { access: [{ type: 'incoming-payment', actions: ['create'] }] },
+      client: client.walletAddress,
+    },
+  })
+  assert.equal(asked.status, 200, asked.text)
+  assert.equal(await forget(), 204)
+  assert.equal(
+    (await rowOf(id))?.deleted_at.toISOString(),
+    at,
+    'who has given grants is deleted, not forgotten',
+  )
+  assert.equal(await forget(), 404)
+  assert.equal((await rowOf(id))?.deleted_at.toISOString(), at)
 })
 
 test('what cannot be read is refused', async () => {
@@ -114,8 +144,8 @@ test("the operator's row follows its secret at every start, its identity provide
 })
 
 test('without a secret of its own the API uses one that follows from the admin secret', () => {
-  const derived = serviceApiSecretOf({ adminApiSecret: 'a', authServiceApiSecret: undefined })
+  const derived = authServiceSecret({ adminApiSecret: 'a', authServiceApiSecret: undefined })
   assert.match(derived, /^[0-9a-f]{64}$/)
-  assert.notEqual(derived, serviceApiSecretOf({ adminApiSecret: 'b', authServiceApiSecret: undefined }))
-  assert.equal(serviceApiSecretOf({ adminApiSecret: 'a', authServiceApiSecret: 'own' }), 'own')
+  assert.notEqual(derived, authServiceSecret({ adminApiSecret: 'b', authServiceApiSecret: undefined }))
+  assert.equal(authServiceSecret({ adminApiSecret: 'a', authServiceApiSecret: 'own' }), 'own')
 })

@@ -1,6 +1,10 @@
 import { hash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {
+  AUTH_SERVICE_SIGNATURE_VERSION,
+  AUTH_SERVICE_WINDOW_MS,
+} from '../../shared/auth-service-client/index.ts'
+import {
   createHttpApp,
   isObject,
   isUuid,
@@ -9,20 +13,16 @@ import {
 } from '../../shared/platform/index.ts'
 import type { AuthContext } from './context.ts'
 import { answerErrorAsText } from './error-answer.ts'
-import { createTenant, deleteTenant, type TenantChange, updateTenant } from './tenants/index.ts'
-
-const SIGNATURE_VERSION = 1
-/** Both clocks belong to one operator. */
-const WINDOW_MS = 30_000
+import { createTenant, deleteTenant, forgetTenant, type TenantChange, updateTenant } from './tenants/index.ts'
 
 /** HMAC over method, path and body, each good once: no call can be sent again, or somewhere else. */
 async function isFromNode(ctx: AuthContext, request: FastifyRequest): Promise<boolean> {
   const signature = parseHmacSignature(request.headers.signature)
-  if (signature?.version !== SIGNATURE_VERSION) return false
-  if (Math.abs(ctx.clock.nowMs() - signature.timestampMs) > WINDOW_MS) return false
+  if (signature?.version !== AUTH_SERVICE_SIGNATURE_VERSION) return false
+  if (Math.abs(ctx.clock.nowMs() - signature.timestampMs) > AUTH_SERVICE_WINDOW_MS) return false
   const body = { method: request.method, path: request.raw.url ?? '', body: request.body ?? null }
   if (!verifyHmacDigest(signature, { secret: ctx.serviceApiSecret, body })) return false
-  const expiresAt = new Date(signature.timestampMs + WINDOW_MS + 1)
+  const expiresAt = new Date(signature.timestampMs + AUTH_SERVICE_WINDOW_MS + 1)
   return await ctx.signatures.nonces.claim(`service-api:${hash('sha256', signature.digest)}`, expiresAt)
 }
 
@@ -77,10 +77,11 @@ export async function buildServiceApiApp(ctx: AuthContext): Promise<FastifyInsta
   })
   app.delete('/tenant/:id', signed, async (request, reply) => {
     const { id } = request.params as { id: string }
-    const { deletedAt } = (request.body ?? {}) as { deletedAt?: unknown }
+    const { deletedAt, forget } = (request.body ?? {}) as { deletedAt?: unknown; forget?: unknown }
     const at = new Date(isText(deletedAt) ? deletedAt : Number.NaN)
     if (Number.isNaN(at.getTime())) return badRequest(reply)
-    const isDeleted = isUuid(id) && (await deleteTenant(ctx, id.toLowerCase(), at))
+    const remove = forget === true ? forgetTenant : deleteTenant
+    const isDeleted = isUuid(id) && (await remove(ctx, id.toLowerCase(), at))
     return isDeleted ? done(reply) : reply.callNotFound()
   })
   return app

@@ -1,6 +1,6 @@
-import { hkdfSync } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
+import { authServiceSecret } from '../../shared/auth-service-client/index.ts'
 import { createAttemptLimiter, createClientKeys, publicHostsOf } from '../../shared/http-signatures/index.ts'
 import { createOpenApiValidator } from '../../shared/openapi/index.ts'
 import {
@@ -26,13 +26,6 @@ import { buildIntrospectionApp } from './introspection-app.ts'
 import { createNonces } from './nonces.ts'
 import { buildServiceApiApp } from './service-api.ts'
 import { ensureIdpSecretHashes, ensureOperatorTenant } from './tenants/index.ts'
-
-/** One secret less to configure; knowing it does not give the one that it comes from. */
-export const serviceApiSecretOf = (
-  config: Pick<AuthConfig, 'authServiceApiSecret' | 'adminApiSecret'>,
-): string =>
-  config.authServiceApiSecret ??
-  Buffer.from(hkdfSync('sha256', config.adminApiSecret, 'upesi', 'auth-service-api', 32)).toString('hex')
 
 const withoutSlash = (url: string) => url.replace(/\/+$/, '')
 
@@ -77,7 +70,7 @@ function createAuthContext(config: AuthConfig, outside: { clock: Clock; http: Ht
     },
     validator: createOpenApiValidator({ spec: 'auth-server' }),
     validatesResponses: config.nodeEnv !== 'production',
-    serviceApiSecret: serviceApiSecretOf(config),
+    serviceApiSecret: authServiceSecret(config),
     ready: async () => {
       await db.execute(sql`select 1`)
     },
