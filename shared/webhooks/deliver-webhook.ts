@@ -1,21 +1,20 @@
-import {
-  type Clock,
-  type Db,
-  Fault,
-  type HttpClient,
-  type Logger,
-  messageOf,
-  signHmac,
-} from '../platform/index.ts'
+import { type Clock, type Db, Fault, type HttpClient, type Logger, messageOf } from '../platform/index.ts'
 import type { Job, JobOutcome } from '../queue/index.ts'
 import {
   type AttemptResult,
   isDelivered,
   nextAttemptMs,
+  printable,
+  type WebhookAttempt,
   type WebhookDelivery,
+  type WebhookEndpoint,
   type WebhookRecipient,
 } from './model.ts'
+import { signEvent } from './sign-event.ts'
 import { findDelivery, recordAttempt, recordLastAttempt } from './store.ts'
+
+/** Throws when it cannot be known where this goes: that is an attempt that failed. A retryable fault is ours, and is none. */
+export type FindRecipient = (tenantId: string, endpoint: WebhookEndpoint) => Promise<WebhookRecipient>
 
 interface Context {
   db: Db
@@ -23,11 +22,13 @@ interface Context {
   /** For trusted URLs: the operator and the tenants name their own endpoints. */
   http: HttpClient
   log: Logger
-  recipients: (tenantId: string) => Promise<WebhookRecipient>
+  recipients: FindRecipient
 }
 
 const ORDER_WAIT_MS = 20
 const ERROR_LENGTH_MAX = 500
+/** What receivers answer to a signature that they do not know. */
+const SIGNATURE_REFUSED = new Set([400, 401, 403])
 const done: JobOutcome = { status: 'done' }
 
 /**
@@ -38,55 +39,97 @@ export async function deliverWebhook(ctx: Context, job: Job): Promise<JobOutcome
   const delivery = await findDelivery(ctx.db, job)
   if (!delivery || delivery.state !== 'pending') return done
   if (delivery.isAhead) return { status: 'retry', at: ctx.clock.fromNow(ORDER_WAIT_MS) }
-  const recipient = await ctx.recipients(delivery.recipientTenantId)
-  if (recipient.attemptsMax !== undefined && delivery.attempts >= recipient.attemptsMax)
-    return giveUp(ctx, job, delivery, delivery.attempts, { error: 'no attempts are allowed any more' })
+  const at = ctx.clock.now()
+  const startedAt = performance.now()
+  const { recipient, result } = await attempt(ctx, delivery)
+  const latencyMs = Math.round(performance.now() - startedAt)
+  if (result === 'not_allowed') return giveUp(ctx, job, delivery)
 
-  const attempts = delivery.attempts + 1
-  const result = await post(ctx, delivery.event, recipient)
+  const number = delivery.attempts + 1
+  const made: WebhookAttempt = { number, at, latencyMs, ...detailsOf(result) }
   if (isDelivered(result))
-    return recordLastAttempt(ctx.db, job, {
-      state: 'delivered',
-      attempts,
-      statusCode: 200,
-      now: ctx.clock.now(),
-    })
-  const delayMs = nextAttemptMs(attempts, recipient.attemptsMax, Math.random())
-  if (delayMs === undefined) return giveUp(ctx, job, delivery, attempts, result)
-  await recordAttempt(ctx.db, job, { state: 'pending', attempts, ...failureOf(result), now: ctx.clock.now() })
-  ctx.log.warn({ ...contextOf(delivery), attempts, delayMs, ...result }, 'webhook not accepted')
+    return recordLastAttempt(ctx.db, job, { state: 'delivered', made, now: ctx.clock.now() })
+  const delayMs = nextAttemptMs(number - delivery.attemptsBefore, recipient?.attemptsMax, Math.random())
+  if (delayMs === undefined) return giveUp(ctx, job, delivery, made)
+  await recordAttempt(ctx.db, job, { state: 'pending', made, now: ctx.clock.now() })
+  ctx.log.warn(
+    { ...contextOf(delivery), attempts: number, delayMs, ...failureOf(made) },
+    'webhook not accepted',
+  )
   return { status: 'retry', at: ctx.clock.fromNow(delayMs) }
 }
 
-const contextOf = ({ event, recipientTenantId }: WebhookDelivery) => ({
+const contextOf = ({ event, recipientTenantId, endpoint }: WebhookDelivery) => ({
   eventId: event.id,
   type: event.type,
   recipientTenantId,
+  endpoint,
 })
 
-const failureOf = (result: AttemptResult): { statusCode?: number; error: string } =>
-  'status' in result
-    ? { statusCode: result.status, error: `answered ${result.status}` }
-    : { error: result.error.slice(0, ERROR_LENGTH_MAX) }
+const failureOf = ({ status, error }: WebhookAttempt) => ({ status, error })
 
+const detailsOf = (result: AttemptResult): Pick<WebhookAttempt, 'status' | 'error' | 'answer'> =>
+  'error' in result
+    ? { error: result.error.slice(0, ERROR_LENGTH_MAX) }
+    : {
+        status: result.status,
+        ...(result.status !== 200 && { error: `answered ${result.status}` }),
+        ...(result.answer !== undefined && { answer: result.answer }),
+      }
+
+/** `made` is absent when no attempt was allowed. */
 async function giveUp(
   ctx: Context,
   job: Job,
   delivery: WebhookDelivery,
-  attempts: number,
-  result: AttemptResult,
+  made?: WebhookAttempt,
 ): Promise<JobOutcome> {
   const outcome = await recordLastAttempt(ctx.db, job, {
     state: 'dead',
-    attempts,
-    ...failureOf(result),
     now: ctx.clock.now(),
+    ...(made ? { made } : { reason: 'no attempts are allowed any more' }),
   })
-  ctx.log.error({ ...contextOf(delivery), attempts, ...result }, 'webhook given up')
+  const attempts = made?.number ?? delivery.attempts
+  ctx.log.error({ ...contextOf(delivery), attempts, ...(made && failureOf(made)) }, 'webhook given up')
   return outcome
 }
 
-/** Whatever goes wrong on the way counts as an attempt, so that an event that cannot be sent backs off like one that is refused. */
+interface Attempted {
+  /** Absent when it could not be found. */
+  recipient?: WebhookRecipient
+  result: AttemptResult | 'not_allowed'
+}
+
+/**
+ * Whatever goes wrong on the way counts as an attempt, so that an event that cannot be sent backs off and shows like one that is
+ * refused, and never keeps others from being sent. A database that is away is no property of the event.
+ */
+async function attempt(ctx: Context, delivery: WebhookDelivery): Promise<Attempted> {
+  let recipient: WebhookRecipient | undefined
+  try {
+    recipient = await ctx.recipients(delivery.recipientTenantId, delivery.endpoint)
+    const made = delivery.attempts - delivery.attemptsBefore
+    if (recipient.attemptsMax !== undefined && made >= recipient.attemptsMax)
+      return { recipient, result: 'not_allowed' }
+  } catch (error) {
+    if (error instanceof Fault && error.retryable) throw error
+    return { result: cannotSend(ctx, delivery, error) }
+  }
+  try {
+    return { recipient, result: await post(ctx, delivery.event, recipient) }
+  } catch (error) {
+    return {
+      recipient,
+      result: error instanceof Fault ? { error: messageOf(error) } : cannotSend(ctx, delivery, error),
+    }
+  }
+}
+
+function cannotSend(ctx: Context, delivery: WebhookDelivery, error: unknown): AttemptResult {
+  ctx.log.error({ ...contextOf(delivery), err: error }, 'webhook cannot be sent')
+  return { error: `cannot be sent: ${messageOf(error)}` }
+}
+
 async function post(
   ctx: Context,
   event: WebhookDelivery['event'],
@@ -94,25 +137,20 @@ async function post(
 ): Promise<AttemptResult> {
   // The wire order of fields is id, type, data; the signature covers the canonical form of the same object.
   const body = { id: event.id, type: event.type, data: event.data }
-  try {
-    const headers: Record<string, string> = { 'content-type': 'application/json' }
-    if (recipient.secret !== undefined)
-      headers['Rafiki-Signature'] = signHmac({
-        secret: recipient.secret,
-        version: recipient.signatureVersion,
-        timestampMs: ctx.clock.nowMs(),
-        body,
-      })
+  const text = JSON.stringify(body)
+  const signatures = signEvent(recipient, ctx.clock.nowMs(), body)
+  for (const [index, signature] of signatures.entries()) {
     const response = await ctx.http.request({
       method: 'POST',
       url: recipient.url,
-      headers,
-      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json', ...signature },
+      body: text,
       timeoutMs: recipient.timeoutMs,
     })
-    return { status: response.status }
-  } catch (error) {
-    if (!(error instanceof Fault)) ctx.log.error({ eventId: event.id, err: error }, 'webhook cannot be sent')
-    return { error: messageOf(error) }
+    const answer = printable(response.body)
+    const isLast = index === signatures.length - 1
+    if (isLast || !SIGNATURE_REFUSED.has(response.status))
+      return { status: response.status, ...(answer !== undefined && { answer }) }
   }
+  throw new Error('an attempt has at least one set of headers')
 }

@@ -34,11 +34,16 @@ interface EventFields {
   withdrawal?: EventWithdrawal
 }
 
+/** A recipient's own wallet, or a service of the node that the recipient, the operator, answers for. */
+export type WebhookEndpoint = 'wallet' | 'card' | 'pos'
+
 export interface NewWebhookEvent extends EventFields {
   /** Default: a new one. Constant over attempts and recipients: what receivers recognise repeats by. */
   id?: string
-  /** Default: the owner alone. */
+  /** Whose wallets get it. Default: the owner's alone. */
   recipientTenantIds?: readonly string[]
+  /** Which services of the node get it besides. */
+  services?: readonly { tenantId: string; endpoint: 'card' | 'pos' }[]
 }
 
 export interface WebhookEvent extends EventFields {
@@ -46,16 +51,45 @@ export interface WebhookEvent extends EventFields {
   createdAt: Date
 }
 
+export type DeliveryState = 'pending' | 'delivered' | 'dead'
+
 /** One event on its way to one recipient. */
 export interface WebhookDelivery {
   id: string
-  state: 'pending' | 'delivered' | 'dead'
+  state: DeliveryState
   recipientTenantId: string
+  endpoint: WebhookEndpoint
   /** So far. */
   attempts: number
+  /** Of these, before it was last sent again: they count neither for the back-off nor for the limit. */
+  attemptsBefore: number
   event: Pick<WebhookEvent, 'id' | 'type' | 'data'>
   /** An earlier event about the same payment has not been tried yet at this recipient. */
   isAhead: boolean
+}
+
+/** One try at a delivery, as it is kept. */
+export interface WebhookAttempt {
+  /** From 1. */
+  number: number
+  at: Date
+  latencyMs: number
+  /** Absent: nobody answered. */
+  status?: number
+  error?: string
+  /** The beginning of the answer, made printable. */
+  answer?: string
+}
+
+/** A delivery as operators look at it. */
+export interface DeliveryReport {
+  id: string
+  recipientTenantId: string
+  endpoint: WebhookEndpoint
+  state: DeliveryState
+  attempts: WebhookAttempt[]
+  /** Of the next attempt, while one is planned. */
+  nextAttemptAt?: Date
 }
 
 /** Where and how a recipient gets its webhooks. */
@@ -63,16 +97,31 @@ export interface WebhookRecipient {
   url: string
   /** Absent: unsigned. */
   secret?: string
+  /** Still good while secrets change. */
+  previousSecret?: string
   signatureVersion: number
   timeoutMs: number
   /** Attempts in all. Absent: for 72 hours. */
   attemptsMax?: number
 }
 
-export type AttemptResult = { status: number } | { error: string }
+/** What came of a request: an answer, or the reason why there is none. */
+export type AttemptResult = { status: number; answer?: string } | { error: string }
 
 /** Only this status counts (webhooks.md §1). */
 export const isDelivered = (result: AttemptResult): boolean => 'status' in result && result.status === 200
+
+const ANSWER_BYTES_MAX = 512
+
+/** The first bytes of an answer as text that can be shown anywhere: no control or direction characters, no halves of characters. */
+export function printable(body: Buffer): string | undefined {
+  const text = body
+    .subarray(0, ANSWER_BYTES_MAX)
+    .toString('utf8')
+    .replace(/\p{C}|\p{Zl}|\p{Zp}|\uFFFD/gu, ' ')
+    .trim()
+  return text === '' ? undefined : text
+}
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND

@@ -1,5 +1,6 @@
 import {
   type Db,
+  deriveId,
   joinSql,
   listPage,
   type Page,
@@ -23,7 +24,14 @@ import {
   notifyJobs,
   outcomeOf,
 } from '../queue/index.ts'
-import type { NewWebhookEvent, WebhookDelivery, WebhookEvent, WebhookEventType } from './model.ts'
+import type {
+  DeliveryState,
+  NewWebhookEvent,
+  WebhookAttempt,
+  WebhookDelivery,
+  WebhookEvent,
+  WebhookEventType,
+} from './model.ts'
 
 const columns = rawSql(
   `e.id, e.tenant_id, e.type, e.data, e.outgoing_payment_id, e.incoming_payment_id, e.wallet_address_id, e.asset_id, e.peer_id,
@@ -52,14 +60,22 @@ const toEvent = (row: Row): WebhookEvent => ({
   }),
 })
 
+/** Whose places in the worker a delivery takes: its recipient's, but a service of the node must not delay the operator's wallet. */
+const SERVICE_SHARES = { card: deriveId('webhooks', 'card'), pos: deriveId('webhooks', 'pos') }
+
 /**
  * Pieces for a `with` clause: the event, its deliveries and their jobs, if `source`, a query of at most one row, has one. Lets a
  * room write a change and its announcement in one statement, which stand or fall together. That statement must also select
  * {@link notifyDeliveries}. The event's id is `event.id`, or a new one.
  */
 export function insertEvent(event: NewWebhookEvent, source: Sql): Sql {
-  const recipients = [...new Set(event.recipientTenantIds ?? [event.tenantId])]
   const { withdrawal } = event
+  const wallets = [...new Set(event.recipientTenantIds ?? [event.tenantId])]
+  const recipients = [
+    ...wallets.map((tenantId) => ({ tenantId, endpoint: 'wallet' as const, share: tenantId })),
+    ...(event.services ?? []).map((service) => ({ ...service, share: SERVICE_SHARES[service.endpoint] })),
+  ]
+  const column = (read: (recipient: (typeof recipients)[number]) => string) => recipients.map(read)
   return sql`
     event as (
       insert into webhook_events (id, tenant_id, type, data, outgoing_payment_id, incoming_payment_id, wallet_address_id,
@@ -70,12 +86,18 @@ export function insertEvent(event: NewWebhookEvent, source: Sql): Sql {
         ${withdrawal?.amount ?? null}
       from (${source}) as source
       returning id
+    ), recipients as (
+      select * from unnest(${column(() => uuidv7())}::uuid[], ${column(({ tenantId }) => tenantId)}::uuid[],
+        ${column(({ endpoint }) => endpoint)}::text[], ${column(({ share }) => share)}::uuid[])
+        as r (id, tenant_id, endpoint, share)
     ), deliveries as (
-      insert into webhook_deliveries (id, event_id, recipient_tenant_id)
-      select recipient.id, event.id, recipient.tenant_id
-      from event, unnest(${recipients.map(() => uuidv7())}::uuid[], ${recipients}::uuid[]) as recipient (id, tenant_id)
-      returning id, recipient_tenant_id
-    ), delivery_jobs as (${insertJobs('webhooks', sql`select id, recipient_tenant_id from deliveries`)})`
+      insert into webhook_deliveries (id, event_id, recipient_tenant_id, endpoint)
+      select recipient.id, event.id, recipient.tenant_id, recipient.endpoint
+      from event cross join recipients recipient
+    ), delivery_jobs as (${insertJobs(
+      'webhooks',
+      sql`select recipient.id, recipient.share from event cross join recipients recipient`,
+    )})`
 }
 
 /** Wakes the workers that deliver. */
@@ -167,15 +189,15 @@ const ORDER_SECONDS_MAX = 60
 
 /** For a consumer of this queue: what {@link findDelivery} would otherwise have to ask for. */
 export const loadDelivery: LoadWithClaim = sql`
-    select d.id as delivery_id, d.state as delivery_state, d.recipient_tenant_id, d.attempts as delivery_attempts,
-      e.id as event_id, e.type as event_type, e.data as event_data,
+    select d.id as delivery_id, d.state as delivery_state, d.recipient_tenant_id, d.endpoint, d.attempts as delivery_attempts,
+      d.attempts_before, e.id as event_id, e.type as event_type, e.data as event_data,
       d.attempts = 0 and exists (
         select 1 from webhook_events earlier
         join webhook_deliveries untried on untried.event_id = earlier.id
         where (earlier.outgoing_payment_id = e.outgoing_payment_id or earlier.incoming_payment_id = e.incoming_payment_id)
           and (earlier.created_at, earlier.id) < (e.created_at, e.id)
           and earlier.created_at > now() - make_interval(secs => ${ORDER_SECONDS_MAX})
-          and untried.recipient_tenant_id = d.recipient_tenant_id and untried.state = 'pending' and untried.attempts = 0
+          and untried.recipient_tenant_id = d.recipient_tenant_id and untried.endpoint = d.endpoint and untried.state = 'pending' and untried.attempts = 0
       ) as is_ahead
     from webhook_deliveries d join webhook_events e on e.id = d.event_id
     where d.id = claimed.key`
@@ -184,7 +206,9 @@ const toDelivery = (row: Row): WebhookDelivery => ({
   id: row.delivery_id,
   state: row.delivery_state,
   recipientTenantId: row.recipient_tenant_id,
+  endpoint: row.endpoint,
   attempts: row.delivery_attempts,
+  attemptsBefore: row.attempts_before,
   event: { id: row.event_id, type: row.event_type, data: row.event_data },
   isAhead: row.is_ahead,
 })
@@ -198,29 +222,57 @@ export async function findDelivery(db: Db, job: Job): Promise<WebhookDelivery | 
   )
 }
 
-export interface DeliveryAttempt {
-  state: WebhookDelivery['state']
-  attempts: number
-  statusCode?: number
-  error?: string
+/** What became of a delivery: by an attempt, or because none was allowed. */
+export interface DeliveryOutcome {
+  state: DeliveryState
+  made?: WebhookAttempt
+  /** Without an attempt. */
+  reason?: string
   now: Date
 }
 
-const afterAttempt = (job: Job, { state, now, ...attempt }: DeliveryAttempt): Sql => sql`
-  update webhook_deliveries
-  set state = ${state}, attempts = ${attempt.attempts}, status_code = ${attempt.statusCode ?? null},
-      last_error = ${attempt.error ?? null}, updated_at = ${now}, delivered_at = ${state === 'delivered' ? now : null}
-  from lease where id = ${job.key}`
+/** Attempts that are kept of one delivery, and for how long after it was made each is: enough for 72 hours and to look back. */
+const ATTEMPTS_KEPT_MAX = 200
+export const ATTEMPTS_KEPT_DAYS = 30
+
+/** An accepted attempt is kept with its delivery; others are rows of their own, and push out the oldest. */
+function afterAttempt(job: Job, { state, now, made, reason }: DeliveryOutcome): Sql {
+  const isDelivered = state === 'delivered'
+  const updated = sql`
+    update webhook_deliveries d
+    set state = ${state}, attempts = coalesce(${made?.number ?? null}::int, d.attempts),
+      status_code = ${made ? (made.status ?? null) : rawSql('d.status_code')}, last_error = ${made?.error ?? reason ?? null},
+      latency_ms = ${isDelivered ? (made?.latencyMs ?? null) : null}, answer = ${isDelivered ? (made?.answer ?? null) : null},
+      updated_at = ${now}, delivered_at = ${isDelivered ? now : null}, dead_at = ${state === 'dead' ? now : null}
+    from lease where d.id = ${job.key} returning d.id`
+  if (!made || isDelivered) return sql`updated as (${updated})`
+  const isFull = made.number > ATTEMPTS_KEPT_MAX
+  const { number, at, latencyMs, status, error, answer } = made
+  return sql`
+    updated as (${updated}), logged as (
+      insert into webhook_attempts (delivery_id, number, at, status_code, latency_ms, error, answer)
+      select id, ${number}::int, ${at}::timestamptz, ${status ?? null}::int, ${latencyMs}::int, ${error ?? null}, ${answer ?? null}
+      from updated on conflict do nothing
+    )${
+      isFull
+        ? sql`, forgotten as (
+      delete from webhook_attempts using updated where delivery_id = updated.id and number <= ${number - ATTEMPTS_KEPT_MAX}
+    )`
+        : rawSql('')
+    }`
+}
 
 /** Writes down an attempt that is followed by another. Throws `LeaseLost`. */
-export async function recordAttempt(db: Db, job: Job, attempt: DeliveryAttempt): Promise<void> {
-  const recorded = await db.execute(sql`with lease as (${heldLease(job)}) ${afterAttempt(job, attempt)}`)
+export async function recordAttempt(db: Db, job: Job, outcome: DeliveryOutcome): Promise<void> {
+  const recorded = await db.execute(
+    sql`with lease as materialized (${heldLease(job)}), ${afterAttempt(job, outcome)} select from updated`,
+  )
   if (recorded === 0) throw new LeaseLost(job.queue, job.key)
 }
 
-/** Writes down the last attempt, and takes the job away in the same statement. Throws `LeaseLost`. */
-export const recordLastAttempt = (db: Db, job: Job, attempt: DeliveryAttempt): Promise<JobOutcome> =>
+/** Writes down what ends a delivery, and takes the job away in the same statement. Throws `LeaseLost`. */
+export const recordLastAttempt = (db: Db, job: Job, outcome: DeliveryOutcome): Promise<JobOutcome> =>
   db.one(
     (row) => outcomeOf(job, row),
-    sql`with ${finishLease(job)}, ended as (${afterAttempt(job, attempt)}) select ${leaseColumns}`,
+    sql`with ${finishLease(job)}, ${afterAttempt(job, outcome)} select ${leaseColumns}`,
   )
