@@ -41,7 +41,7 @@ export const spendingColumns = rawSql(
 
 /**
  * Pieces for a `with` clause after `ended`, which has the ids of payments that just failed or were cancelled, with what they count
- * now: what they no longer count returns to their grants. Rows are locked in the order of their key, as everywhere.
+ * now (null where there is no grant): what they no longer count returns to their grants. Rows are locked in the order of their key, as everywhere.
  */
 export const returnSpending: Sql = rawSql(`
   unspent as (
@@ -51,7 +51,7 @@ export const returnSpending: Sql = rawSql(`
       ('DEBIT', a.code, a.scale, q.debit_amount - e.spent_debit_amount),
       ('RECEIVE', q.receive_asset_code, q.receive_asset_scale, q.receive_amount - e.spent_receive_amount)
     ) as u (side, asset_code, asset_scale, amount)
-    where e.grant_interval_start is not null and u.amount > 0
+    where u.amount > 0
     group by e.tenant_id, e.grant_id, e.grant_interval_start, u.side, u.asset_code, u.asset_scale
   ), counters as materialized (
     select s.tenant_id, s.grant_id, s.interval_start, s.side, s.asset_code, s.asset_scale, u.amount

@@ -275,6 +275,48 @@ test('receivers in several assets: a debit limit counts them together, and each 
   assert.deepEqual([again.spent.debitAmount.value, again.spent.receiveAmount.value], [90n, 49n])
 })
 
+test('what returns, returns to the asset, the grant and the tenant that spent it', async () => {
+  const grant = newGrant()
+  const inDollars = await paid(grant, 50n)
+  const { url } = await world.incoming(world.bob)
+  const inEuro = await paid(grant, 40n, url)
+  const other = await world.addTenant()
+  await pay(grant, 30n, receiver(), other.wallet)
+  await cancel(inEuro)
+  assert.deepEqual(await spent(grant, other.tenantId), [30n, 29n])
+  assert.deepEqual(await spent(grant), [50n, 0n])
+  const { spent: before, payment } = await pay(grant, 20n)
+  assert.deepEqual([before.debitAmount.value, before.receiveAmount.value], [50n, 49n])
+  await cancel(inDollars)
+  await cancel(payment)
+  assert.deepEqual(await spent(grant), [0n, 0n])
+})
+
+test('an interval without payments shows the assets of the latest that had some', async () => {
+  world.clock.set(new Date('2031-07-01T00:00:00.000Z'))
+  const grant = newGrant({ debitAmount: usd(100n), interval: 'R/2031-07-01/P1D' })
+  const { url } = await world.incoming(world.bob)
+  await pay(grant, 40n, url)
+  world.clock.advance(86_400_000)
+  await pay(grant, 40n)
+  world.clock.advance(86_400_000)
+  const zero = { value: 0n, assetCode: 'USD', assetScale: 2 }
+  assert.deepEqual(await findGrantSpent(world.ctx, { tenantId: world.tenantId, grant }), {
+    debitAmount: zero,
+    receiveAmount: zero,
+  })
+})
+
+test('what was spent beside a limit counts against it', async () => {
+  const free = newGrant()
+  await pay(free, 60n)
+  const limited = { ...newGrant({ debitAmount: usd(100n) }), id: free.id }
+  await outside(pay(limited, 41n), /left of the grant/)
+  await pay(limited, 40n)
+  await pay(free, 5n)
+  await outside(pay(limited, 2n), /left of the grant/)
+})
+
 test('a grant without limits is counted, beyond the size of one amount', async () => {
   const grant = newGrant()
   await pay(grant, 50n)
