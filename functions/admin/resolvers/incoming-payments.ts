@@ -20,7 +20,7 @@ import { toWireAmount } from '../../../shared/money/index.ts'
 import { type AmountInput, parseAmountInput, parseDate } from './input.ts'
 import { anyOrOwn, listScope, mutation, own, type RequestContext, type ResolverMap } from './resolver.ts'
 
-const toPayment = (ctx: RequestContext) => (payment: IncomingPayment) => ({
+export const toPayment = (ctx: RequestContext) => (payment: IncomingPayment) => ({
   id: payment.id,
   url: incomingPaymentUrl(ctx.node.settings.openPaymentsUrl, payment),
   tenantId: payment.tenantId,
@@ -38,9 +38,13 @@ const toPayment = (ctx: RequestContext) => (payment: IncomingPayment) => ({
 })
 type PaymentNode = ReturnType<ReturnType<typeof toPayment>>
 
+export interface IncomingPaymentFilter {
+  initiatedBy?: { in?: string[] | null; notIn?: string[] | null } | null
+}
+
 interface ListArguments extends PageArguments {
   tenantId?: string
-  filter?: { initiatedBy?: { in?: string[] | null; notIn?: string[] | null } | null } | null
+  filter?: IncomingPaymentFilter | null
 }
 
 interface CreateInput {
@@ -60,23 +64,31 @@ function parseInitiator(value: string): Initiator {
   return initiator
 }
 
+/** Throws InvalidInput. */
+export function toFilter(filter: IncomingPaymentFilter | null | undefined) {
+  const { in: included, notIn } = filter?.initiatedBy ?? {}
+  return {
+    initiatedBy: {
+      ...(included && { in: included.map(parseInitiator) }),
+      ...(notIn && { notIn: notIn.map(parseInitiator) }),
+    },
+  }
+}
+
 export const incomingPaymentResolvers: ResolverMap = {
   Query: {
     incomingPayment: async (_source, args: { id: string }, ctx) =>
       toPayment(ctx)(await getIncomingPayment(ctx.node, anyOrOwn(ctx), parseId(args.id, 'id'))),
-    incomingPayments: async (_source, args: ListArguments, ctx) => {
-      const { in: included, notIn } = args.filter?.initiatedBy ?? {}
-      const filter = {
-        initiatedBy: {
-          ...(included && { in: included.map(parseInitiator) }),
-          ...(notIn && { notIn: notIn.map(parseInitiator) }),
-        },
-      }
-      return toConnection(
-        await listIncomingPayments(ctx.node, listScope(ctx, args.tenantId), filter, toPage(args)),
+    incomingPayments: async (_source, args: ListArguments, ctx) =>
+      toConnection(
+        await listIncomingPayments(
+          ctx.node,
+          listScope(ctx, args.tenantId),
+          toFilter(args.filter),
+          toPage(args),
+        ),
         toPayment(ctx),
-      )
-    },
+      ),
   },
   IncomingPayment: {
     liquidity: async (payment: PaymentNode, _args, ctx) => {

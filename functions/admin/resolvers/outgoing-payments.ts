@@ -13,7 +13,7 @@ import { type AmountInput, parseAmountInput } from './input.ts'
 import { toQuote } from './quotes.ts'
 import { anyOrOwn, listScope, mutation, own, type ResolverMap } from './resolver.ts'
 
-const toPayment = (payment: OutgoingPayment) => ({
+export const toPayment = (payment: OutgoingPayment) => ({
   id: payment.id,
   tenantId: payment.tenantId,
   walletAddressId: payment.walletAddressId,

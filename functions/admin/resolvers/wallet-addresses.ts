@@ -1,5 +1,7 @@
 import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
-import { updateWalletAddress } from '../../../shared/incoming-payments/index.ts'
+import { listIncomingPayments, updateWalletAddress } from '../../../shared/incoming-payments/index.ts'
+import { listOutgoingPayments } from '../../../shared/outgoing-payments/index.ts'
+import { listQuotes } from '../../../shared/quotes/index.ts'
 import {
   type AdditionalProperty,
   createWalletAddress,
@@ -17,7 +19,10 @@ import {
   withdrawWalletAddress,
 } from '../../../shared/wallet-addresses/index.ts'
 import { assetOf } from './assets.ts'
+import { type IncomingPaymentFilter, toFilter, toPayment as toIncomingPayment } from './incoming-payments.ts'
 import { parseTimeout } from './input.ts'
+import { toPayment as toOutgoingPayment } from './outgoing-payments.ts'
+import { toQuote } from './quotes.ts'
 import { anyOrOwn, listScope, mutation, own, type ResolverMap } from './resolver.ts'
 import { toTargetTenant } from './target-tenant.ts'
 
@@ -83,6 +88,28 @@ export const walletAddressResolvers: ResolverMap = {
     asset: (walletAddress: WalletAddressNode, _args, ctx) => assetOf(walletAddress, ctx),
     liquidity: async (walletAddress: WalletAddressNode, _args, ctx) =>
       (await findWalletAddressLiquidity(ctx.node, walletAddress.id))?.toString(),
+    // What hangs on an address belongs to its tenant, whoever looks: the operator's pages end where the tenant's do.
+    incomingPayments: async (
+      { id, tenantId }: WalletAddressNode,
+      args: PageArguments & { filter?: IncomingPaymentFilter | null },
+      ctx,
+    ) => {
+      const filter = { ...toFilter(args.filter), walletAddressId: id }
+      return toConnection(
+        await listIncomingPayments(ctx.node, { tenantId }, filter, toPage(args)),
+        toIncomingPayment(ctx),
+      )
+    },
+    outgoingPayments: async ({ id, tenantId }: WalletAddressNode, args: PageArguments, ctx) =>
+      toConnection(
+        await listOutgoingPayments(ctx.node, { tenantId }, { walletAddressId: [id] }, toPage(args)),
+        toOutgoingPayment,
+      ),
+    quotes: async ({ id, tenantId }: WalletAddressNode, args: PageArguments, ctx) =>
+      toConnection(
+        await listQuotes(ctx.node, { tenantId }, { walletAddressId: [id] }, toPage(args)),
+        toQuote,
+      ),
     walletAddressKeys: async (walletAddress: WalletAddressNode, args: PageArguments, ctx) =>
       toConnection(await pageWalletAddressKeys(ctx.node, walletAddress.id, toPage(args)), toKey),
   },
