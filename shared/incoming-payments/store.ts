@@ -156,6 +156,7 @@ export const selectPayments = (
       alias: 'p',
       table: 'incoming_payments',
       where: [scopeSql(scope, tenantColumn), rawSql('p.deleted_at is null'), ...conditions(filter)],
+      cursorWhere: [scopeSql(scope, tenantColumn)],
     },
     page,
   )

@@ -25,6 +25,8 @@ export {
 } from './event-liquidity.ts'
 export { fundOutgoingPayment } from './fund-outgoing-payment.ts'
 export type { Grant, GrantSpent } from './grant-spending.ts'
+export { type AnyPayment, type AnyPaymentFilter, listAnyPayments, type PaymentType } from './list-payments.ts'
+export { type AccountTransfers, listAccountTransfers } from './list-transfers.ts'
 export type { InitiatedBy, OutgoingPayment, OutgoingPaymentFilter, OutgoingPaymentState } from './model.ts'
 export { processOutgoingPayment } from './process-outgoing-payment.ts'
 export {

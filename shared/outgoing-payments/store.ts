@@ -121,7 +121,12 @@ export const selectPayments = (
     where.push(sql`p.wallet_address_id = any(${filter.walletAddressId.filter(isUuid)}::uuid[])`)
   if (filter.state) where.push(sql`p.state = any(${filter.state}::text[])`)
   if (filter.client !== undefined) where.push(sql`p.client = ${filter.client}`)
-  return listPage(db, { map: toRow, columns, from, alias: 'p', table: 'outgoing_payments', where }, page)
+  const cursorWhere = [scopeSql(scope, tenantColumn)]
+  return listPage(
+    db,
+    { map: toRow, columns, from, alias: 'p', table: 'outgoing_payments', where, cursorWhere },
+    page,
+  )
 }
 
 export interface NewOutgoingPayment {

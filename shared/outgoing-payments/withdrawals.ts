@@ -1,43 +1,32 @@
-import { findAsset } from '../assets/index.ts'
-import { findIncomingPayment } from '../incoming-payments/index.ts'
-import {
-  accountCode,
-  type CreateTransferStatus,
-  type Ledger,
-  type Transfer,
-  transferCode,
-} from '../ledger/index.ts'
-import { findPeer } from '../peers/index.ts'
-import { assert, type Cache, type Db, deriveId, isUuid, type SecretBox } from '../platform/index.ts'
+import { type CreateTransferStatus, type Transfer, transferCode } from '../ledger/index.ts'
+import { assert, deriveId, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
-import { findWalletAddress } from '../wallet-addresses/index.ts'
+import { type AccountScopeContext, isAccountInScope } from './account-scope.ts'
 import { OutgoingPaymentRefusal, type OutgoingPaymentRefusalCode } from './errors.ts'
-import { selectPayment } from './store.ts'
-
-interface Context {
-  db: Db
-  ledger: Ledger
-  cache: Cache
-  secretBox: SecretBox
-}
 
 /**
  * Makes a reserved withdrawal final: of an asset, a peer, a wallet address or a payment. A repeat is success. Throws
  * {@link OutgoingPaymentRefusal} `unknown_withdrawal`, `withdrawal_already_voided` or `withdrawal_expired`.
  */
-export const postWithdrawal = (ctx: Context, scope: TenantScope, withdrawalId: string): Promise<void> =>
-  resolve(ctx, scope, { withdrawalId, kind: 'post' })
+export const postWithdrawal = (
+  ctx: AccountScopeContext,
+  scope: TenantScope,
+  withdrawalId: string,
+): Promise<void> => resolve(ctx, scope, { withdrawalId, kind: 'post' })
 
 /** Gives a reserved withdrawal back. A repeat is success. Throws as {@link postWithdrawal}, with `withdrawal_already_posted`. */
-export const voidWithdrawal = (ctx: Context, scope: TenantScope, withdrawalId: string): Promise<void> =>
-  resolve(ctx, scope, { withdrawalId, kind: 'void' })
+export const voidWithdrawal = (
+  ctx: AccountScopeContext,
+  scope: TenantScope,
+  withdrawalId: string,
+): Promise<void> => resolve(ctx, scope, { withdrawalId, kind: 'void' })
 
 const unknown = () => refusal('unknown_withdrawal', 'unknown withdrawal')
 const refusal = (code: OutgoingPaymentRefusalCode, message: string) =>
   new OutgoingPaymentRefusal(code, { message })
 
 async function resolve(
-  ctx: Context,
+  ctx: AccountScopeContext,
   scope: TenantScope,
   input: { withdrawalId: string; kind: 'post' | 'void' },
 ): Promise<void> {
@@ -77,23 +66,13 @@ function checkStatus(status: CreateTransferStatus, withdrawalId: string): void {
   }
 }
 
-/** The account that pays belongs to a row, and the row to a tenant. */
-async function isInScopeOf(ctx: Context, scope: TenantScope, withdrawal: Transfer): Promise<boolean> {
+/** Whose account pays, his is the withdrawal. */
+async function isInScopeOf(
+  ctx: AccountScopeContext,
+  scope: TenantScope,
+  withdrawal: Transfer,
+): Promise<boolean> {
   if (scope === 'all') return true
-  const id = withdrawal.debitAccountId
-  const [account] = await ctx.ledger.lookupAccounts([id])
-  switch (account?.code) {
-    case accountCode.assetLiquidity:
-      return (await findAsset(ctx, scope, id)) !== undefined
-    case accountCode.peer:
-      return (await findPeer(ctx, scope, id)) !== undefined
-    case accountCode.incomingPayment:
-      return (await findIncomingPayment(ctx, scope, id)) !== undefined
-    case accountCode.outgoingPayment:
-      return (await selectPayment(ctx.db, scope, id)) !== undefined
-    case accountCode.webMonetization:
-      return (await findWalletAddress(ctx, scope, id)) !== undefined
-    default:
-      return false
-  }
+  const [account] = await ctx.ledger.lookupAccounts([withdrawal.debitAccountId])
+  return account !== undefined && (await isAccountInScope(ctx, scope, account))
 }

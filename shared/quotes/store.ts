@@ -80,5 +80,10 @@ export const selectQuotes = (
     where.push(sql`q.wallet_address_id = any(${filter.walletAddressId.filter(isUuid)}::uuid[])`)
   if (filter.client !== undefined) where.push(sql`q.client = ${filter.client}`)
   const columns = sql`${quoteColumns}, ${walletAddressColumns}`
-  return listPage(db, { map: (row) => toQuote(row), columns, from, alias: 'q', table: 'quotes', where }, page)
+  const cursorWhere = [scopeSql(scope, tenantColumn)]
+  return listPage(
+    db,
+    { map: (row) => toQuote(row), columns, from, alias: 'q', table: 'quotes', where, cursorWhere },
+    page,
+  )
 }

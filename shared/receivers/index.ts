@@ -19,5 +19,6 @@ export {
   getReceiver,
   getRecentReceiver,
   type ReceiverInput,
+  receiverUrlForms,
 } from './receivers.ts'
 export { incomingPaymentIdOf } from './url.ts'

@@ -4,19 +4,20 @@ import {
   completeIncomingPayment,
   createIncomingPayment,
   findIncomingPayment,
+  findReceivingPayment,
   type IncomingPayment,
   IncomingPaymentRefusal,
   incomingPaymentUrl,
   paymentMethodsOf,
 } from '../incoming-payments/index.ts'
 import type { Amount } from '../money/index.ts'
-import { type Cache, createCache } from '../platform/index.ts'
+import { type Cache, createCache, type Db } from '../platform/index.ts'
 import { findWalletAddressByUrl } from '../wallet-addresses/index.ts'
 import type { CreateReceiverContext, ReceiverContext } from './context.ts'
 import { ReceiverRefusal } from './errors.ts'
 import type { Receiver } from './model.ts'
 import { completeRemote, createRemote, readRemote } from './remote.ts'
-import { isOwnUrl, parseReceiverUrl, type ReceiverUrl } from './url.ts'
+import { isOwnUrl, parseReceiverUrl, type ReceiverUrl, readReceiverUrl } from './url.ts'
 
 const unknownReceiver = () =>
   new ReceiverRefusal('unknown_receiver', { message: 'there is no such incoming payment' })
@@ -66,6 +67,23 @@ function recentReceivers(ctx: ReceiverContext): Cache {
 }
 
 const recentKey = ({ tenantId, url }: ReceiverInput) => `${tenantId} ${url}`
+
+/**
+ * Every text under which payments to this receiver may be kept: an own incoming payment is known with the tenant's segment and, to
+ * older wallets, without. Of anything else the text itself.
+ */
+export async function receiverUrlForms(
+  ctx: { db: Db; settings: { openPaymentsUrl: string } },
+  url: string,
+): Promise<string[]> {
+  const receiver = readReceiverUrl(url)
+  if (!receiver || !isOwnUrl(receiver, ctx.settings.openPaymentsUrl)) return [url]
+  const { id } = receiver
+  const tenantId = receiver.tenantId ?? (await findReceivingPayment(ctx, id))?.tenantId
+  if (tenantId === undefined) return [url]
+  const own = incomingPaymentUrl(ctx.settings.openPaymentsUrl, { id, tenantId })
+  return [...new Set([url, own, own.replace(`/${tenantId}/`, '/')])]
+}
 
 /** Any tenant's: who knows the URL may pay it, as over Open Payments. A tenant segment that is there must be the owner's. */
 async function findLocal(ctx: ReceiverContext, receiver: ReceiverUrl): Promise<IncomingPayment | undefined> {

@@ -15,16 +15,14 @@ const COLLECTION = 'incoming-payments'
 /** As for wallet addresses: longer ones do not fit the index by which payments are found. */
 const LENGTH_MAX = 2048
 
-/** Reads the URL of an incoming payment. Throws {@link ReceiverRefusal} `invalid_receiver_url`. */
-export function parseReceiverUrl(text: string): ReceiverUrl {
+/** Its parts; `undefined` when it is not the URL of an incoming payment. */
+export function readReceiverUrl(text: string): ReceiverUrl | undefined {
   const url = text.length <= LENGTH_MAX && URL.canParse(text) ? new URL(text) : undefined
   const segments = url?.pathname.split('/').filter((segment) => segment !== '') ?? []
   const id = segments.at(-1)
   const isPlain = url && url.search === '' && url.hash === '' && url.username === '' && url.password === ''
   if (!isPlain || !/^https?:$/.test(url.protocol) || segments.at(-2) !== COLLECTION || !isUuid(id))
-    throw new ReceiverRefusal('invalid_receiver_url', {
-      message: 'a receiver is the URL of an incoming payment: https://…/incoming-payments/<id>',
-    })
+    return undefined
   const tenant = segments.at(-3)
   return {
     url: text,
@@ -33,6 +31,16 @@ export function parseReceiverUrl(text: string): ReceiverUrl {
     base: text.slice(0, text.lastIndexOf(`/${COLLECTION}/`)),
     host: url.host,
   }
+}
+
+/** Reads the URL of an incoming payment. Throws {@link ReceiverRefusal} `invalid_receiver_url`. */
+export function parseReceiverUrl(text: string): ReceiverUrl {
+  const receiver = readReceiverUrl(text)
+  if (!receiver)
+    throw new ReceiverRefusal('invalid_receiver_url', {
+      message: 'a receiver is the URL of an incoming payment: https://…/incoming-payments/<id>',
+    })
+  return receiver
 }
 
 /**

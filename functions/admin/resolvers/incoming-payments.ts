@@ -15,6 +15,7 @@ import {
   type Initiator,
   incomingPaymentUrl,
   listIncomingPayments,
+  updateIncomingPayment,
 } from '../../../shared/incoming-payments/index.ts'
 import { toWireAmount } from '../../../shared/money/index.ts'
 import { type AmountInput, parseAmountInput, parseDate } from './input.ts'
@@ -51,6 +52,7 @@ interface CreateInput {
   walletAddressId: string
   incomingAmount?: AmountInput | null
   expiresAt?: string | null
+  isCardPayment?: boolean | null
   metadata?: Record<string, unknown> | null
   senderWalletAddress?: string | null
   idempotencyKey?: string | null
@@ -62,6 +64,14 @@ function parseInitiator(value: string): Initiator {
   const initiator = initiators.find((known) => known === value)
   if (!initiator) throw new InvalidInput(`initiatedBy must be one of ${initiators.join(', ')}`)
   return initiator
+}
+
+/** Card payments come from the operator's point of sale; of anybody else they are payments like any other. */
+function initiatorOf(ctx: RequestContext, input: CreateInput): Initiator {
+  if (!input.isCardPayment) return 'ADMIN'
+  if (ctx.caller.isOperator) return 'CARD'
+  ctx.node.log.warn({ tenantId: ctx.caller.tenantId }, 'isCardPayment is honoured for the operator only')
+  return 'ADMIN'
 }
 
 /** Throws InvalidInput. */
@@ -106,10 +116,24 @@ export const incomingPaymentResolvers: ResolverMap = {
         ...(input.expiresAt != null && { expiresAt: parseDate(input.expiresAt, 'expiresAt') }),
         ...(input.metadata != null && { metadata: input.metadata }),
         ...(input.senderWalletAddress != null && { senderWalletAddress: input.senderWalletAddress }),
-        initiatedBy: 'ADMIN',
+        initiatedBy: initiatorOf(ctx, input),
       })
       return { payment: toPayment(ctx)(payment) }
     }),
+    updateIncomingPayment: mutation(
+      'updateIncomingPayment',
+      async (
+        ctx,
+        input: { id: string; metadata: Record<string, unknown>; idempotencyKey?: string | null },
+      ) => ({
+        payment: toPayment(ctx)(
+          await updateIncomingPayment(ctx.node, anyOrOwn(ctx), {
+            id: parseId(input.id, 'id'),
+            metadata: input.metadata,
+          }),
+        ),
+      }),
+    ),
     approveIncomingPayment: mutation(
       'approveIncomingPayment',
       async (ctx, input: { id: string; idempotencyKey?: string | null }) => ({

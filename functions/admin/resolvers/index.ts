@@ -1,7 +1,9 @@
+import { accountingTransferResolvers } from './accounting-transfers.ts'
 import { assetResolvers } from './assets.ts'
 import { incomingPaymentResolvers } from './incoming-payments.ts'
 import { liquidityResolvers } from './liquidity.ts'
 import { outgoingPaymentResolvers } from './outgoing-payments.ts'
+import { paymentResolvers } from './payments.ts'
 import { peerResolvers } from './peers.ts'
 import { quoteResolvers } from './quotes.ts'
 import { receiverResolvers } from './receivers.ts'
@@ -24,6 +26,8 @@ export const adminResolvers: readonly ResolverMap[] = [
   receiverResolvers,
   quoteResolvers,
   outgoingPaymentResolvers,
+  paymentResolvers,
+  accountingTransferResolvers,
   liquidityResolvers,
   webhookEventResolvers,
 ]

@@ -21,6 +21,16 @@ export function parseDate(value: string, name: string): Date {
   return date
 }
 
+/** A filter of one field. Where nothing else is said, only `in` counts (admin-api.md §5). */
+export interface FilterString {
+  in?: string[] | null
+  notIn?: string[] | null
+}
+
+/** An empty list filters nothing, as an absent one. */
+export const included = (filter: FilterString | null | undefined): string[] | undefined =>
+  filter?.in?.length ? filter.in : undefined
+
 export interface AmountInput {
   value: bigint
   assetCode: string

@@ -9,9 +9,10 @@ import {
   listOutgoingPayments,
   type OutgoingPayment,
 } from '../../../shared/outgoing-payments/index.ts'
-import { type AmountInput, parseAmountInput } from './input.ts'
+import { receiverUrlForms } from '../../../shared/receivers/index.ts'
+import { type AmountInput, type FilterString, included, parseAmountInput } from './input.ts'
 import { toQuote } from './quotes.ts'
-import { anyOrOwn, listScope, mutation, own, type ResolverMap } from './resolver.ts'
+import { anyOrOwn, listScope, mutation, own, type RequestContext, type ResolverMap } from './resolver.ts'
 
 export const toPayment = (payment: OutgoingPayment) => ({
   id: payment.id,
@@ -32,10 +33,6 @@ export const toPayment = (payment: OutgoingPayment) => ({
 })
 type PaymentNode = ReturnType<typeof toPayment>
 
-interface FilterString {
-  in?: string[] | null
-}
-
 interface ListArguments extends PageArguments {
   tenantId?: string
   filter?: {
@@ -45,17 +42,29 @@ interface ListArguments extends PageArguments {
   } | null
 }
 
-const toFilter = (filter: ListArguments['filter']) => ({
-  ...(filter?.receiver?.in && { receiver: filter.receiver.in }),
-  ...(filter?.walletAddressId?.in && {
-    walletAddressId: filter.walletAddressId.in.map((id) => parseId(id, 'walletAddressId')),
-  }),
-  ...(filter?.state?.in && { state: filter.state.in }),
-})
+async function toFilter(filter: ListArguments['filter'], ctx: RequestContext) {
+  const receiver = included(filter?.receiver)
+  const walletAddressId = included(filter?.walletAddressId)
+  const state = included(filter?.state)
+  return {
+    ...(receiver && {
+      receiver: (await Promise.all(receiver.map((url) => receiverUrlForms(ctx.node, url)))).flat(),
+    }),
+    ...(walletAddressId && { walletAddressId: walletAddressId.map((id) => parseId(id, 'walletAddressId')) }),
+    ...(state && { state }),
+  }
+}
 
 interface CreateInput {
   walletAddressId: string
   metadata?: Record<string, unknown> | null
+  idempotencyKey?: string | null
+}
+
+interface CancelInput {
+  id: string
+  reason?: string | null
+  cardPaymentFailureReason?: 'invalid_request' | 'invalid_signature' | null
   idempotencyKey?: string | null
 }
 
@@ -68,7 +77,7 @@ export const outgoingPaymentResolvers: ResolverMap = {
         await listOutgoingPayments(
           ctx.node,
           listScope(ctx, args.tenantId),
-          toFilter(args.filter),
+          await toFilter(args.filter, ctx),
           toPage(args),
         ),
         toPayment,
@@ -115,16 +124,16 @@ export const outgoingPaymentResolvers: ResolverMap = {
         return { payment: toPayment(payment) }
       },
     ),
-    cancelOutgoingPayment: mutation(
-      'cancelOutgoingPayment',
-      async (ctx, input: { id: string; reason?: string | null; idempotencyKey?: string | null }) => ({
-        payment: toPayment(
-          await cancelOutgoingPayment(ctx.node, own(ctx), {
-            id: parseId(input.id, 'id'),
-            ...(input.reason != null && { reason: input.reason }),
+    cancelOutgoingPayment: mutation('cancelOutgoingPayment', async (ctx, input: CancelInput) => ({
+      payment: toPayment(
+        await cancelOutgoingPayment(ctx.node, own(ctx), {
+          id: parseId(input.id, 'id'),
+          ...(input.reason != null && { reason: input.reason }),
+          ...(input.cardPaymentFailureReason != null && {
+            cardPaymentFailureReason: input.cardPaymentFailureReason,
           }),
-        ),
-      }),
-    ),
+        }),
+      ),
+    })),
   },
 }

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { sql, uuidv7 } from '../../shared/platform/index.ts'
+import { createTestDatabase } from '../../shared/testing/index.ts'
+import { type Party, startTestAdmin, type TestAdmin } from './harness.ts'
+
+type Fields = Record<string, unknown>
+interface Connection {
+  edges: { cursor: string; node: Fields & { id: string } }[]
+  pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; endCursor: string | null }
+}
+interface Transfers {
+  debits: Fields[]
+  credits: Fields[]
+}
+
+const euros = (value: string) => ({ value, assetCode: 'EUR', assetScale: 2 })
+
+describe('payments over the Admin API', () => {
+  let admin: TestAdmin
+  let bank: Party
+  let other: Party
+  let assetId: string
+  let alice: string
+  let bob: string
+  before(async () => {
+    admin = await startTestAdmin(await createTestDatabase('resources'))
+    bank = await admin.newTenant('bank')
+    other = await admin.newTenant('other')
+    ;({ assetId, alice, bob } = await settle(bank))
+  })
+  after(() => admin.close())
+
+  const make = async (party: Party, name: string, part: string, input: Fields) =>
+    (await admin.succeed(party, name, { input }))[part] as Fields & { id: string; url: string }
+
+  const settle = async (party: Party) => {
+    const asset = (await make(party, 'createAsset', 'asset', { code: 'EUR', scale: 2 })).id
+    const walletAddress = async (name: string) =>
+      (
+        await make(party, 'createWalletAddress', 'walletAddress', {
+          assetId: asset,
+          address: `${party.prefix}/${name}`,
+        })
+      ).id
+    return { assetId: asset, alice: await walletAddress('alice'), bob: await walletAddress('bob') }
+  }
+  const newIncoming = (party: Party, walletAddressId: string, fields: Fields = {}) =>
+    make(party, 'createIncomingPayment', 'payment', {
+      walletAddressId,
+      incomingAmount: euros('500'),
+      ...fields,
+    })
+  const newOutgoing = async (receiver: string) => {
+    const quote = await make(bank, 'createQuote', 'quote', { walletAddressId: alice, receiver })
+    return await make(bank, 'createOutgoingPayment', 'payment', { walletAddressId: alice, quoteId: quote.id })
+  }
+
+  describe('the list of both kinds', () => {
+    const made: string[] = []
+    before(async () => {
+      for (let i = 0; i < 3; i++) {
+        const incoming = await newIncoming(bank, bob, { metadata: { number: i } })
+        const outgoing = await newOutgoing(incoming.url)
+        made.push(incoming.id, outgoing.id)
+      }
+      await newIncoming(other, (await settle(other)).bob)
+    })
+
+    const list = async (party: Party, args: Fields) =>
+      (await admin.succeed(party, 'payments', args)) as unknown as Connection
+    const idsOf = ({ edges }: Connection) => edges.map(({ node }) => node.id)
+
+    it('is one order over incoming and outgoing, newest first', async () => {
+      const page = await list(bank, {})
+      assert.deepEqual(idsOf(page), made.toReversed())
+      assert.deepEqual(
+        page.edges.map(({ node }) => node.type),
+        ['OUTGOING', 'INCOMING', 'OUTGOING', 'INCOMING', 'OUTGOING', 'INCOMING'],
+      )
+      assert.equal(page.pageInfo.hasNextPage, false)
+    })
+
+    it('shows what both kinds have in common', async () => {
+      const page = await list(bank, { first: 2, sortOrder: 'ASC' })
+      const [incoming, outgoing] = page.edges.map(({ node }) => node)
+      assert.deepEqual(
+        [incoming?.walletAddressId, incoming?.state, incoming?.metadata, incoming?.liquidity],
+        [bob, 'PENDING', { number: 0 }, null],
+      )
+      assert.deepEqual([outgoing?.walletAddressId, outgoing?.state], [alice, 'FUNDING'])
+    })
+
+    for (const sortOrder of ['ASC', 'DESC'])
+      it(`walks forward and back over the border of the kinds, ${sortOrder}`, async () => {
+        const expected = sortOrder === 'ASC' ? made : made.toReversed()
+        const walked: string[] = []
+        let page = await list(bank, { first: 2, sortOrder })
+        assert.equal(page.pageInfo.hasPreviousPage, false)
+        for (;;) {
+          walked.push(...idsOf(page))
+          if (!page.pageInfo.hasNextPage) break
+          page = await list(bank, { first: 2, sortOrder, after: page.pageInfo.endCursor })
+          assert.equal(page.pageInfo.hasPreviousPage, true)
+        }
+        assert.deepEqual(walked, expected)
+        const back = await list(bank, { last: 2, sortOrder, before: expected.at(-1) })
+        assert.deepEqual(idsOf(back), expected.slice(-3, -1))
+        assert.deepEqual([back.pageInfo.hasPreviousPage, back.pageInfo.hasNextPage], [true, true])
+      })
+
+    it('filters by type and wallet address', async () => {
+      const [incoming, outgoing] = [made.filter((_, i) => i % 2 === 0), made.filter((_, i) => i % 2 === 1)]
+      const of = async (filter: Fields) => idsOf(await list(bank, { filter, sortOrder: 'ASC' }))
+      assert.deepEqual(await of({ type: { in: ['INCOMING'] } }), incoming)
+      assert.deepEqual(await of({ walletAddressId: { in: [alice] } }), outgoing)
+      assert.deepEqual(await of({ walletAddressId: { in: [alice] }, type: { in: ['INCOMING'] } }), [])
+      // Only `in` is honoured here, and an empty list is no filter.
+      assert.deepEqual(await of({ type: { notIn: ['INCOMING'] } }), made)
+      assert.deepEqual(await of({ type: { in: [] } }), made)
+    })
+
+    it('is a tenant’s own, and everybody’s for the operator', async () => {
+      const theirs = await list(other, { tenantId: bank.tenantId })
+      assert.equal(theirs.edges.length, 1)
+      assert.equal((await list(admin.operator, {})).edges.length, made.length + 1)
+      assert.deepEqual(idsOf(await list(admin.operator, { tenantId: bank.tenantId })), made.toReversed())
+      // A cursor of another tenant is as good as an unknown one.
+      assert.deepEqual(idsOf(await list(other, { after: made[0] })), [])
+    })
+
+    it('finds outgoing payments by both forms of their receiver', async () => {
+      const incoming = await newIncoming(bank, bob)
+      const outgoing = await newOutgoing(incoming.url)
+      const short = incoming.url.replace(`/${bank.tenantId}/`, '/')
+      assert.notEqual(short, incoming.url)
+      for (const url of [incoming.url, short]) {
+        const found = (await admin.succeed(bank, 'outgoingPayments', {
+          filter: { receiver: { in: [url] } },
+        })) as unknown as Connection
+        assert.deepEqual(idsOf(found), [outgoing.id])
+      }
+    })
+  })
+
+  describe('updateIncomingPayment', () => {
+    it('replaces the metadata and nothing else', async () => {
+      const { id, expiresAt } = await newIncoming(bank, bob, { metadata: { old: true } })
+      const input = { id, metadata: { description: 'new' } }
+      const payment = await make(bank, 'updateIncomingPayment', 'payment', input)
+      assert.deepEqual([payment.metadata, payment.expiresAt], [{ description: 'new' }, expiresAt])
+    })
+
+    it('of the operator leaves the payment where it is', async () => {
+      const { id } = await newIncoming(bank, bob)
+      await make(admin.operator, 'updateIncomingPayment', 'payment', { id, metadata: { by: 'operator' } })
+      const owner = await admin.node.db.one(
+        (row) => row.tenant_id,
+        sql`select tenant_id from incoming_payments where id = ${id}`,
+      )
+      assert.equal(owner, bank.tenantId)
+      const payment = await admin.succeed(bank, 'incomingPayment', { id })
+      assert.deepEqual(payment.metadata, { by: 'operator' })
+    })
+  })
+
+  it('isCardPayment is honoured for the operator only', async () => {
+    const operators = await settle(admin.operator)
+    const byOperator = await newIncoming(admin.operator, operators.bob, { isCardPayment: true })
+    const byTenant = await newIncoming(bank, bob, { isCardPayment: true })
+    const cards = (await admin.succeed(admin.operator, 'incomingPayments', {
+      filter: { initiatedBy: { in: ['CARD'] } },
+    })) as unknown as Connection
+    const ids = cards.edges.map(({ node }) => node.id)
+    assert.ok(ids.includes(byOperator.id))
+    assert.ok(!ids.includes(byTenant.id))
+  })
+
+  it('cancelOutgoingPayment keeps both reasons', async () => {
+    const { id } = await newOutgoing((await newIncoming(bank, bob)).url)
+    const payment = await make(bank, 'cancelOutgoingPayment', 'payment', {
+      id,
+      reason: 'not signed by the card',
+      cardPaymentFailureReason: 'invalid_signature',
+    })
+    assert.equal(payment.state, 'CANCELLED')
+    assert.deepEqual(payment.metadata, {
+      cancellationReason: 'not signed by the card',
+      cardPaymentFailureReason: 'invalid_signature',
+    })
+  })
+
+  describe('accountingTransfers', () => {
+    const transfersOf = async (party: Party, args: Fields) =>
+      (await admin.succeed(party, 'accountingTransfers', args)) as unknown as Transfers
+    const deposit = uuidv7()
+    const [kept, voided, posted] = [uuidv7(), uuidv7(), uuidv7()]
+    before(async () => {
+      const input = (fields: Fields) => ({ input: { assetId, idempotencyKey: uuidv7(), ...fields } })
+      await admin.succeed(
+        bank,
+        'depositAssetLiquidity',
+        input({ id: deposit, amount: '18446744073709551615' }),
+      )
+      for (const [index, id] of [kept, voided, posted].entries())
+        await admin.succeed(
+          bank,
+          'createAssetLiquidityWithdrawal',
+          input({ id, amount: `${index + 1}`, timeoutSeconds: '3600' }),
+        )
+      const withdrawal = (withdrawalId: string) => ({ input: { withdrawalId, idempotencyKey: uuidv7() } })
+      await admin.succeed(bank, 'voidLiquidityWithdrawal', withdrawal(voided))
+      await admin.succeed(bank, 'postLiquidityWithdrawal', withdrawal(posted))
+    })
+
+    const shown = (transfers: Fields[]) =>
+      transfers.map(({ id, amount, state, transferType }) => [id, amount, state, transferType])
+
+    it('shows each movement once, newest first, with what became of it', async () => {
+      const { debits, credits } = await transfersOf(bank, { id: assetId })
+      assert.deepEqual(shown(credits), [[deposit, '18446744073709551615', 'POSTED', 'DEPOSIT']])
+      assert.deepEqual(shown(debits), [
+        [posted, '3', 'POSTED', 'WITHDRAWAL'],
+        [voided, '2', 'VOIDED', 'WITHDRAWAL'],
+        [kept, '1', 'PENDING', 'WITHDRAWAL'],
+      ])
+      assert.ok(debits.every(({ expiresAt }) => typeof expiresAt === 'string'))
+    })
+
+    it('settlement is named by the number of its ledger, however large', async () => {
+      await admin.node.db.execute(sql`select setval(pg_get_serial_sequence('assets', 'ledger'), 70000)`)
+      const far = (await make(bank, 'createAsset', 'asset', { code: 'FAR', scale: 0 })).id
+      const id = uuidv7()
+      await admin.succeed(bank, 'depositAssetLiquidity', {
+        input: { assetId: far, id, amount: '7', idempotencyKey: uuidv7() },
+      })
+      const { debits, credits } = await transfersOf(bank, { id: '70001' })
+      assert.deepEqual([shown(debits), credits], [[[id, '7', 'POSTED', 'DEPOSIT']], []])
+      assert.equal(debits[0]?.ledger, 70001)
+      assert.deepEqual(await transfersOf(other, { id: '70001' }), { debits: [], credits: [] })
+      assert.equal((await transfersOf(admin.operator, { id: '70001' })).debits.length, 1)
+    })
+
+    it('the limit is of both sides together', async () => {
+      const { debits, credits } = await transfersOf(bank, { id: assetId, limit: 3 })
+      assert.deepEqual([debits.length, credits.length], [3, 0])
+      const all = await transfersOf(bank, { id: assetId, limit: 4 })
+      assert.deepEqual([all.debits.length, all.credits.length], [3, 1])
+    })
+
+    it('foreign, unknown and never used accounts have nothing; ids that are none are refused', async () => {
+      const nothing = { debits: [], credits: [] }
+      assert.deepEqual(await transfersOf(other, { id: assetId }), nothing)
+      assert.deepEqual(await transfersOf(bank, { id: uuidv7() }), nothing)
+      assert.deepEqual(await transfersOf(bank, { id: alice }), nothing)
+      for (const args of [
+        { id: 'x' },
+        { id: '0' },
+        { id: '9999999999' },
+        { id: assetId, limit: -1 },
+        { id: assetId, limit: 1001 },
+      ]) {
+        const { errors } = await admin.call(bank, 'accountingTransfers', args)
+        assert.equal(errors?.[0]?.extensions.code, 'BAD_USER_INPUT', JSON.stringify(args))
+      }
+    })
+  })
+})
