@@ -8,6 +8,7 @@ export type AuthRefusalCode =
   | 'tenant_unknown'
   | 'nothing_requested'
   | 'identifier_required'
+  | 'identifier_invalid'
   | 'interact_required'
   | 'tenant_without_idp'
   | 'both_amounts'

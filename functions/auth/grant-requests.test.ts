@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { createDb, type DbPool, sql } from '../../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
@@ -269,6 +270,78 @@ describe('limits', () => {
     for (const value of ['-1', '1.5', '18446744073709551616', '', 5])
       assert.equal((await requestWith({ debitAmount: { ...amount, value } })).status, 400, String(value))
     for (const limits of [null, [], 'x']) assert.equal((await requestWith(limits)).status, 400)
+  })
+})
+
+describe('identifiers', () => {
+  const requestWith = (identifier: unknown, type = 'incoming-payment') => {
+    const client = auth.createClient()
+    return auth.send({
+      client,
+      url: `${auth.url}/${auth.tenantId}`,
+      body: {
+        client: client.walletAddress,
+        access_token: { access: [{ type, actions: ['create'], identifier }] },
+      },
+    })
+  }
+  /** So mixed that Postgres cannot make it short. */
+  const long = (length: number) =>
+    `https://bank.example/${randomBytes(length).toString('hex')}`.slice(0, length)
+
+  test('of a quote are kept, so that nobody gets more than was asked for; clients know none there', async () => {
+    const { access_token: token } = (await requestWith('https://bank.example/bob', 'quote')).json
+    assert.deepEqual(token.access, [{ type: 'quote', actions: ['create'] }])
+    const asked = (identifier: string) =>
+      auth.introspect({
+        access_token: token.value,
+        access: [{ type: 'quote', actions: ['create'], identifier }],
+      })
+    assert.equal((await asked('https://bank.example/bob')).json.access.length, 1)
+    assert.equal((await asked('https://bank.example/carol')).json.access.length, 0)
+  })
+  test('are what quotes need where they need consent', async () => {
+    const asking = await startTestAuth(database.connectionString, { QUOTE_INTERACTION: 'true' })
+    try {
+      const { request } = consentsAt(asking)
+      const quote = { type: 'quote', actions: ['create'] }
+      isRefusal(
+        await request({ access_token: { access: [quote] } }),
+        400,
+        'invalid_request',
+        'access identifier required',
+      )
+      const access = [{ ...quote, identifier: 'https://bank.example/alice' }]
+      const answer = await request({ access_token: { access } })
+      assert.equal(answer.status, 200, answer.text)
+      const { pathname } = new URL(answer.json.interact.redirect)
+      const details = await asking.idp('GET', pathname.replace('/interact', '/grant'))
+      assert.deepEqual(details.json.access, access)
+    } finally {
+      await asking.close()
+    }
+  })
+  test('are as long as an index holds, and no longer', async () => {
+    for (const type of ['incoming-payment', 'quote'])
+      assert.equal((await requestWith(long(2048), type)).status, 200)
+    for (const [identifier, type] of [
+      [long(2049), 'incoming-payment'],
+      [long(8192), 'incoming-payment'],
+      [long(2049), 'quote'],
+      ['', 'quote'],
+      ['alice', 'quote'],
+      ['https://bank.example/b\u00f6b', 'quote'],
+      ['https://bank.example/a b', 'quote'],
+      [5, 'quote'],
+      [null, 'quote'],
+      [{}, 'quote'],
+    ])
+      isRefusal(
+        await requestWith(identifier, String(type)),
+        400,
+        'invalid_request',
+        'access identifier must be a url of at most 2048 characters',
+      )
   })
 })
 

@@ -361,6 +361,7 @@ describe('what is asked for, in words', () => {
         { type: 'incoming-payment', actions: ['create', 'complete', 'read', 'list'] },
         { type: 'incoming-payment', actions: ['list-all'], identifier: alice },
         { type: 'quote', actions: ['create', 'read-all'] },
+        { type: 'quote', actions: ['create', 'read'], identifier: alice },
       ],
       subject: { sub_ids: [{ id: alice, format: 'uri' }] },
     })
@@ -372,6 +373,8 @@ describe('what is asked for, in words', () => {
       `See all requests for payment to ${alice}, whoever made them, and what has arrived`,
       'Ask what a payment would cost',
       'See everything that was asked about what payments would cost, by whomever',
+      `Ask what a payment from ${alice} would cost`,
+      `See again what it was told about what a payment from ${alice} would cost`,
     ])
     assert.deepEqual(addresses, [alice])
   })

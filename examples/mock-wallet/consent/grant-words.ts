@@ -80,7 +80,7 @@ function describeAccess(access: RequestedAccess): AccessWords {
   const own = may('read') || may('list') ? 'own' : 'nothing'
   const scope: Scope = { may, sees: may('read-all') || may('list-all') ? 'all' : own }
   if (type === 'outgoing-payment') return describeOutgoing(access, scope)
-  const rights = type === 'quote' ? describeQuotes(scope) : describeIncoming(access, scope)
+  const rights = type === 'quote' ? describeQuotes(access, scope) : describeIncoming(access, scope)
   return { rights, warnings: [] }
 }
 
@@ -136,11 +136,14 @@ function describeIncoming({ identifier }: RequestedAccess, { may, sees }: Scope)
   return rights
 }
 
-function describeQuotes({ may, sees }: Scope): Html[] {
+function describeQuotes({ identifier }: RequestedAccess, { may, sees }: Scope): Html[] {
+  const from = identifier === undefined ? undefined : html` from ${address(identifier)}`
   const rights: Html[] = []
-  if (may('create')) rights.push(html`Ask what a payment would cost`)
+  if (may('create')) rights.push(html`Ask what a payment${from} would cost`)
   if (sees === 'all')
-    rights.push(html`See ${strong('everything that was asked')} about what payments would cost, by whomever`)
-  if (sees === 'own') rights.push(html`See again what it was told about what a payment would cost`)
+    rights.push(
+      html`See ${strong('everything that was asked')} about what payments${from} would cost, by whomever`,
+    )
+  if (sees === 'own') rights.push(html`See again what it was told about what a payment${from} would cost`)
   return rights
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { AuthRefusal } from '../errors.ts'
 
 export type AccessType = 'incoming-payment' | 'outgoing-payment' | 'quote'
 
@@ -38,15 +39,42 @@ export function covers(granted: AccessItem, wanted: WantedAccess): boolean {
 interface RequestedItem {
   type: AccessType
   actions: string[]
-  identifier?: string
+  /** A text where the schema names it, which of quotes it does not. */
+  identifier?: unknown
   limits?: Record<string, unknown>
 }
 
-/** Items of a request that the specification's schema has admitted; members that it does not name are dropped. */
+/** No wallet address is longer, and an index holds it. */
+const IDENTIFIER_LENGTH_MAX = 2048
+const VISIBLE_ASCII = /^[\x21-\x7e]+$/
+
+function parseIdentifier(identifier: unknown): string {
+  const isAddress =
+    typeof identifier === 'string' &&
+    identifier.length <= IDENTIFIER_LENGTH_MAX &&
+    VISIBLE_ASCII.test(identifier) &&
+    URL.canParse(identifier)
+  if (!isAddress) throw new AuthRefusal('identifier_invalid')
+  return identifier
+}
+
+/**
+ * Items of a request that the specification's schema has admitted; members that mean nothing here are dropped. Quotes may have an
+ * identifier, though the specification names none: a client that names an address never gets more than that, and without one
+ * nobody could be asked (QUOTE_INTERACTION). Throws {@link AuthRefusal}.
+ */
 export const parseAccess = (items: readonly RequestedItem[]): AccessItem[] =>
   items.map(({ type, actions, identifier, limits }) => ({
     type,
     actions,
-    ...(type !== 'quote' && identifier !== undefined && { identifier }),
+    ...(identifier !== undefined && { identifier: parseIdentifier(identifier) }),
     ...(limits !== undefined && { limits }),
   }))
+
+/** As clients are told: the specification's quotes have no identifier, and clients refuse what it does not name. */
+export const toWireAccess = (items: readonly AccessItem[]): AccessItem[] =>
+  items.map((item) => {
+    if (item.type !== 'quote') return item
+    const { identifier: _scope, ...told } = item
+    return told
+  })

@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { type Clock, uuidv7 } from '../../../shared/platform/index.ts'
-import type { AccessItem } from '../access/index.ts'
+import { type AccessItem, toWireAccess } from '../access/index.ts'
 
 /** A token as its client receives it, the only time that its value is known. */
 export interface IssuedToken {
@@ -33,7 +33,7 @@ export const createToken = (terms: TokenTerms): IssuedToken => ({
 
 /** `access_token` of an answer. Absent members are left out, never null: clients refuse nulls. */
 export const toWireToken = (terms: TokenTerms, token: IssuedToken, access: readonly AccessItem[]) => ({
-  access,
+  access: toWireAccess(access),
   value: token.value,
   manage: `${terms.authServerUrl}/token/${token.id}`,
   expires_in: token.lifeSeconds,
