@@ -26,10 +26,13 @@ before(async () => {
 })
 after(async () => {
   for (const child of children) child.kill('SIGKILL')
-  const { counters, findings } = await auditGrants(world.db)
-  assert.ok(counters > 0)
-  assert.deepEqual(findings, [])
-  await world.close()
+  try {
+    const { counters, findings } = await auditGrants(world.db)
+    assert.ok(counters > 0)
+    assert.deepEqual(findings, [])
+  } finally {
+    await world.close()
+  }
 })
 
 const usd = (value: bigint) => ({ value: String(value), assetCode: 'USD', assetScale: 2 })

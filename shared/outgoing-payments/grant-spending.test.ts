@@ -29,8 +29,11 @@ beforeEach(() => {
   world.connector.sendFailures = []
 })
 after(async () => {
-  assert.deepEqual((await auditGrants(world.db)).findings, [])
-  await world.close()
+  try {
+    assert.deepEqual((await auditGrants(world.db)).findings, [])
+  } finally {
+    await world.close()
+  }
 })
 
 const usd = (value: bigint | string) => ({ value: String(value), assetCode: 'USD', assetScale: 2 })
