@@ -9,7 +9,7 @@ export const startWebhooks: StartDeployable = async (env) => {
   const config = loadWebhooksConfig(env)
   const node = await createNodeContext(config, { name: 'webhooks', environment: env })
   const consumer = consumeWebhooks(
-    { ...node, recipients: (tenantId) => webhookRecipient(node, tenantId) },
+    { ...node, recipients: (tenantId, endpoint) => webhookRecipient(node, tenantId, endpoint) },
     { workers: config.workers, idleMs: config.workerIdleMs },
   )
   return {

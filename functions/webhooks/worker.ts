@@ -1,6 +1,6 @@
 import type { HttpClient } from '../../shared/platform/index.ts'
 import { type ConsumeContext, type Consumer, consumeJobs } from '../../shared/queue/index.ts'
-import { deliverWebhook, loadDelivery, type WebhookRecipient } from '../../shared/webhooks/index.ts'
+import { deliverWebhook, type FindRecipient, loadDelivery } from '../../shared/webhooks/index.ts'
 
 /**
  * Deliveries in flight for each of WEBHOOK_WORKERS. In Rafiki a worker is one delivery at a time; here it is a share of one
@@ -14,7 +14,7 @@ const LEASE_SECONDS = 10
 
 export interface WebhookWorkerContext extends ConsumeContext {
   trustedHttp: HttpClient
-  recipients: (tenantId: string) => Promise<WebhookRecipient>
+  recipients: FindRecipient
 }
 
 /** Delivers webhooks until closed. */

@@ -6,6 +6,7 @@ import {
   optionalVariable,
   variable,
 } from '../platform/index.ts'
+import { parseExtraEvents } from '../webhooks/index.ts'
 import { keyId, milliseconds, share, timerMilliseconds } from './parsers.ts'
 
 const { base64Bytes, baseUrl, boolean, httpUrl, ilpAddress, integer, oneOf, postgresUrl, secretText, text } =
@@ -129,6 +130,20 @@ export const nodeConfig = {
     about: 'signs webhooks; default: unsigned',
     secret: true,
   }),
+  webhookPreviousSecret: optionalVariable('SIGNATURE_SECRET_PREVIOUS', secretText, {
+    about: 'still good while SIGNATURE_SECRET changes: receivers that know either can verify',
+    secret: true,
+  }),
+  webhookExtraEvents: variable('WEBHOOK_EXTRA_EVENTS', parseExtraEvents, {
+    about: 'event types beyond those that every wallet knows, for tenants without a setting of their own',
+    default: [],
+  }),
+  cardWebhookUrl: optionalVariable('CARD_WEBHOOK_SERVICE_URL', httpUrl, {
+    about: 'receiver of events about outgoing card payments',
+  }),
+  posWebhookUrl: optionalVariable('POS_WEBHOOK_SERVICE_URL', httpUrl, {
+    about: 'receiver of events about incoming card payments',
+  }),
   webhookSignatureVersion: variable('SIGNATURE_VERSION', integer({ min: 0, max: 9999 }), {
     about: 'version label in webhook signatures',
     default: 1,
@@ -155,6 +170,8 @@ export function nodeConfigChecks(config: NodeConfig): string[] {
     )
   if (config.queueDriver !== 'postgres')
     problems.push(`QUEUE_DRIVER=${config.queueDriver}: this version has the Postgres queue only`)
+  if (config.webhookPreviousSecret !== undefined && config.webhookSecret === undefined)
+    problems.push('SIGNATURE_SECRET_PREVIOUS needs SIGNATURE_SECRET')
   if (config.incomingPaymentCreatedPollFrequencyMs > config.incomingPaymentCreatedPollTimeoutMs)
     problems.push(
       'INCOMING_PAYMENT_CREATED_POLL_FREQUENCY_MS must not exceed INCOMING_PAYMENT_CREATED_POLL_TIMEOUT_MS',

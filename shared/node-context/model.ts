@@ -91,6 +91,7 @@ const settingKeys = [
   'webhookTimeoutMs',
   'webhookSignatureVersion',
   'sendTenantWebhooksToOperator',
+  'webhookExtraEvents',
 ] as const satisfies readonly (keyof NodeSettings & keyof NodeConfig)[]
 
 /** Picks what use cases may see: no connection strings, no encryption keys. */
@@ -99,6 +100,8 @@ export function settingsOf(config: NodeConfig): NodeSettings {
     NodeConfig,
     (typeof settingKeys)[number]
   >
-  const { exchangeRatesUrl, webhookAttemptsMax, webhookSecret } = config
-  return { ...picked, ...present({ exchangeRatesUrl, webhookAttemptsMax, webhookSecret }) }
+  const { exchangeRatesUrl, webhookAttemptsMax, webhookSecret, webhookPreviousSecret } = config
+  const { cardWebhookUrl, posWebhookUrl } = config
+  const urls = present({ exchangeRatesUrl, cardWebhookUrl, posWebhookUrl })
+  return { ...picked, ...urls, ...present({ webhookAttemptsMax, webhookSecret, webhookPreviousSecret }) }
 }

@@ -30,8 +30,6 @@ export {
   getWalletAddressPrefix,
   isBelowPrefix,
   listTenantSettings,
-  type WebhookRecipient,
-  webhookRecipient,
 } from './settings.ts'
 export type { TenantPatch } from './store.ts'
 export {
@@ -45,3 +43,4 @@ export {
   setTenantSettings,
   updateTenant,
 } from './tenants.ts'
+export { extraEventRecipients, serviceRecipients, setWebhookSecret, webhookRecipient } from './webhooks.ts'

@@ -1,4 +1,5 @@
 import { configuration } from '../platform/index.ts'
+import { type ExtraEventType, parseExtraEvents } from '../webhooks/index.ts'
 import { TenantRefusal } from './errors.ts'
 
 /** An account servicing entity on this node. The operator is the one whose id is OPERATOR_TENANT_ID. */
@@ -20,6 +21,7 @@ export const tenantSettingKeys = [
   'WEBHOOK_URL',
   'WEBHOOK_TIMEOUT',
   'WEBHOOK_MAX_RETRY',
+  'WEBHOOK_EXTRA_EVENTS',
   'WALLET_ADDRESS_URL',
   'ILP_ADDRESS',
 ] as const
@@ -38,6 +40,8 @@ export interface TenantSettings {
   webhookTimeoutMs: number
   /** Attempts in all. Absent: for 72 hours. */
   webhookAttemptsMax?: number
+  /** Event types beyond those that every wallet gets. */
+  webhookExtraEvents: readonly ExtraEventType[]
   /** Prefix of the tenant's wallet addresses. Absent: it can have none. */
   walletAddressUrl?: string
   /** Absent: its payments offer no payment method. */
@@ -53,8 +57,14 @@ export interface TenantDefaults {
   webhookUrl: string
   webhookTimeoutMs: number
   webhookAttemptsMax?: number
-  /** SIGNATURE_SECRET; absent: webhooks are not signed. */
+  /** SIGNATURE_SECRET; absent: webhooks are not signed, but for tenants with a secret of their own. */
   webhookSecret?: string
+  /** SIGNATURE_SECRET_PREVIOUS: still good while that one changes. */
+  webhookPreviousSecret?: string
+  webhookExtraEvents?: readonly ExtraEventType[]
+  /** Where events about card payments go, besides their wallets. */
+  cardWebhookUrl?: string
+  posWebhookUrl?: string
   webhookSignatureVersion: number
   /** SEND_TENANT_WEBHOOKS_TO_OPERATOR. */
   sendTenantWebhooksToOperator: boolean
@@ -75,6 +85,7 @@ const validators: Record<TenantSettingKey, (value: string) => unknown> = {
   WEBHOOK_URL: configuration.httpUrl,
   WEBHOOK_TIMEOUT: configuration.integer({ min: 1, max: 600_000 }),
   WEBHOOK_MAX_RETRY: configuration.integer({ min: 0, max: 1_000_000 }),
+  WEBHOOK_EXTRA_EVENTS: parseExtraEvents,
   WALLET_ADDRESS_URL: configuration.url('https'),
   ILP_ADDRESS: configuration.ilpAddress,
 }
@@ -102,12 +113,15 @@ export function resolveSettings(
   const attempts = stored.get('WEBHOOK_MAX_RETRY')
   const attemptsMax = attempts === undefined ? defaults.webhookAttemptsMax : Number(attempts)
   const timeout = stored.get('WEBHOOK_TIMEOUT')
+  const extraEvents = stored.get('WEBHOOK_EXTRA_EVENTS')
   const walletAddressUrl =
     stored.get('WALLET_ADDRESS_URL') ?? (isOperator ? defaults.openPaymentsUrl : undefined)
   const ilpAddress = stored.get('ILP_ADDRESS') ?? (isOperator ? defaults.ilpAddress : undefined)
   return {
     webhookUrl: stored.get('WEBHOOK_URL') ?? defaults.webhookUrl,
     webhookTimeoutMs: timeout === undefined ? defaults.webhookTimeoutMs : Number(timeout),
+    webhookExtraEvents:
+      extraEvents === undefined ? (defaults.webhookExtraEvents ?? []) : parseExtraEvents(extraEvents),
     ...(exchangeRatesUrl !== undefined && { exchangeRatesUrl }),
     ...(attemptsMax !== undefined && { webhookAttemptsMax: attemptsMax }),
     ...(walletAddressUrl !== undefined && { walletAddressUrl }),

@@ -26,26 +26,6 @@ export async function getWalletAddressPrefix(ctx: Context, tenantId: string): Pr
   return walletAddressUrl
 }
 
-export interface WebhookRecipient {
-  url: string
-  secret?: string
-  signatureVersion: number
-  timeoutMs: number
-  attemptsMax?: number
-}
-
-/** Where and how a tenant's webhooks go (webhooks.md §4–§6). One secret serves all tenants. */
-export async function webhookRecipient(ctx: Context, tenantId: string): Promise<WebhookRecipient> {
-  const settings = await getTenantSettings(ctx, tenantId)
-  return {
-    url: settings.webhookUrl,
-    signatureVersion: ctx.settings.webhookSignatureVersion,
-    timeoutMs: settings.webhookTimeoutMs,
-    ...(ctx.settings.webhookSecret !== undefined && { secret: ctx.settings.webhookSecret }),
-    ...(settings.webhookAttemptsMax !== undefined && { attemptsMax: settings.webhookAttemptsMax }),
-  }
-}
-
 /** Whether `url` is `prefix` or lies below it. Compared by path segment: `https://a.example/x` does not hold `https://a.example/xy`. */
 export function isBelowPrefix(url: string, prefix: string): boolean {
   const base = prefix.toLowerCase().replace(/\/+$/, '')

@@ -10,7 +10,6 @@ import {
   getWalletAddressPrefix,
   isBelowPrefix,
   listTenantSettings,
-  webhookRecipient,
 } from './settings.ts'
 import {
   createTenant,
@@ -22,6 +21,7 @@ import {
   setTenantSettings,
   updateTenant,
 } from './tenants.ts'
+import { webhookRecipient } from './webhooks.ts'
 
 const operatorTenantId = deriveId('operator')
 const settings: TenantDefaults = {
@@ -133,6 +133,7 @@ test('settings fall back to the node, the prefix and the ILP address only for th
     exchangeRatesUrl: 'http://rates.example',
     webhookUrl: 'http://wallet.example/webhooks',
     webhookTimeoutMs: 2000,
+    webhookExtraEvents: [],
     walletAddressUrl: 'https://op.example',
     ilpAddress: 'test.node',
   })
@@ -140,6 +141,7 @@ test('settings fall back to the node, the prefix and the ILP address only for th
     exchangeRatesUrl: 'http://rates.example',
     webhookUrl: 'http://wallet.example/webhooks',
     webhookTimeoutMs: 2000,
+    webhookExtraEvents: [],
   })
   assert.equal(
     resolveSettings(operatorTenantId, new Map([['WEBHOOK_MAX_RETRY', '0']]), settings).webhookAttemptsMax,

@@ -4,14 +4,22 @@
  * `delivered`, after a 200, or as `dead`, after its last attempt, and is `pending` until then. Where a tenant's webhooks go is
  * injected: settings belong to the room above.
  */
-export { deliverWebhook } from './deliver-webhook.ts'
-export type {
-  EventWithdrawal,
-  NewWebhookEvent,
-  WebhookEvent,
-  WebhookEventType,
-  WebhookRecipient,
+export { deliverWebhook, type FindRecipient } from './deliver-webhook.ts'
+export {
+  type DeliveryReport,
+  type DeliveryState,
+  type EventWithdrawal,
+  type ExtraEventType,
+  extraEventTypes,
+  type NewWebhookEvent,
+  parseExtraEvents,
+  type WebhookAttempt,
+  type WebhookEndpoint,
+  type WebhookEvent,
+  type WebhookEventType,
+  type WebhookRecipient,
 } from './model.ts'
+export { findWebhookSecrets, replaceWebhookSecret, type WebhookSecrets } from './secrets.ts'
 export {
   type EventFilter,
   findEvent,

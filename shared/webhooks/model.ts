@@ -14,6 +14,26 @@ export type WebhookEventType =
   | 'asset.liquidity_low'
   | 'peer.liquidity_low'
 
+/** Sent only to tenants that opt in (WEBHOOK_EXTRA_EVENTS): wallets written before know others alone, and refuse what they do not know. */
+export const extraEventTypes = [
+  'outgoing_payment.funded',
+  'outgoing_payment.cancelled',
+] as const satisfies readonly WebhookEventType[]
+export type ExtraEventType = (typeof extraEventTypes)[number]
+
+/** A comma-separated list of {@link extraEventTypes}. Throws an `Error` that says what is wrong, for those who read settings. */
+export function parseExtraEvents(value: string): ExtraEventType[] {
+  const names = value
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  return names.map((name) => {
+    const known = extraEventTypes.find((type) => type === name)
+    if (known === undefined) throw new Error(`must be a list of ${extraEventTypes.join(', ')}`)
+    return known
+  })
+}
+
 /** What the wallet may take out of the node because of an event. Kept with the event, never sent. */
 export interface EventWithdrawal {
   accountId: string
