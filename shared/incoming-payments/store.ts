@@ -5,6 +5,7 @@ import { insertJobs, notifyJobs } from '../queue/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { toWalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
 import { insertEvent, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
+import type { CloseReason, HistoryNote, IncomingPaymentHistory, StoredNote } from './history.ts'
 import {
   ANNOUNCE_GRACE_MS,
   type IncomingPayment,
@@ -100,9 +101,7 @@ export const paymentById: Lookup<
       cross join lateral (
         select * from incoming_payments x
         where x.id = asked.id and x.deleted_at is null and (asked.tenant_id is null or x.tenant_id = asked.tenant_id)
-        limit 1) p
-      cross join lateral (select * from wallet_addresses x where x.id = p.wallet_address_id limit 1) w
-      cross join lateral (select * from assets x where x.id = w.asset_id limit 1) a`
+        limit 1) p ${rawSql(joins)}`
   },
   map: toPublicRow,
 }
@@ -174,6 +173,9 @@ export interface NewIncomingPayment {
   createdAt: Date
 }
 
+/** Appends to the story of a payment, as part of the statement that makes the change. */
+const noted = (at: Date, note: HistoryNote): Sql => sql`p.history || ${JSON.stringify([{ at, ...note }])}::jsonb`
+
 /** A job that is due later than this is found by the workers' own look ahead; waking them for it would be work for nothing. */
 const WAKE_WITHIN_MS = 60_000
 
@@ -200,6 +202,18 @@ export async function insertPayment(
     select ${soon ? notifyJobs(QUEUE) : rawSql('null')}, ${notifyDeliveries} from payment`)
   return inserted === 1
 }
+
+const firstCredit = (received: bigint): HistoryNote => ({
+  kind: 'state',
+  state: 'PROCESSING',
+  receivedAmount: received.toString(),
+})
+const amountReached = (received: bigint): HistoryNote => ({
+  kind: 'state',
+  state: 'COMPLETED',
+  reason: 'amount_received',
+  receivedAmount: received.toString(),
+})
 
 /** When a payment that has just been completed is announced: after a grace when somebody else may still be crediting it. */
 const announceAt = (now: Date, othersMayCredit: Sql): Sql => sql`${now}::timestamptz
@@ -230,7 +244,9 @@ export const recordReceived = (
     db,
     sql`
         update incoming_payments p set state = case when ${reached} then 'COMPLETED' else 'PROCESSING' end,
-          process_at = case when ${reached} then ${processAt} else p.process_at end, updated_at = ${payment.now}::timestamptz
+          process_at = case when ${reached} then ${processAt} else p.process_at end, updated_at = ${payment.now}::timestamptz,
+          history = case when ${reached} then ${noted(payment.now, amountReached(payment.received))}
+            else ${noted(payment.now, firstCredit(payment.received))} end
         where p.id = ${payment.id} and ${open} and (p.state = 'PENDING' or ${reached})
         returning p.id, p.tenant_id, p.state`,
     payment.now,
@@ -264,7 +280,10 @@ export const recordLocalCredit = (
     sql`
         update incoming_payments p set local_credits = greatest(p.local_credits - 1, 0),
           state = case when ${reached} then 'COMPLETED' when ${received} > 0 then 'PROCESSING' else p.state end,
-          process_at = case when ${reached} then ${processAt} else p.process_at end, updated_at = ${payment.now}::timestamptz
+          process_at = case when ${reached} then ${processAt} else p.process_at end, updated_at = ${payment.now}::timestamptz,
+          history = case when ${reached} then ${noted(payment.now, amountReached(payment.received ?? 0n))}
+            when ${received} > 0 and p.state = 'PENDING' then ${noted(payment.now, firstCredit(payment.received ?? 0n))}
+            else p.history end
         where p.id = ${payment.id} and ${open}
         returning p.id, p.tenant_id, p.state`,
     payment.now,
@@ -306,6 +325,7 @@ export const closePayments = (
   payments: {
     ids: readonly string[]
     state: 'COMPLETED' | 'EXPIRED'
+    reason: CloseReason
     processAt: Date
     now: Date
     unexpired?: boolean
@@ -317,13 +337,38 @@ export const closePayments = (
     (row) => row.id as string,
     sql`with closed as (
         update incoming_payments p set state = ${payments.state}, process_at = ${payments.processAt}::timestamptz,
-          updated_at = ${payments.now}::timestamptz
+          updated_at = ${payments.now}::timestamptz,
+          history = ${noted(payments.now, { kind: 'state', state: payments.state, reason: payments.reason })}
         where p.id = any(${payments.ids}::uuid[]) and ${open} and ${inTime} and ${scopeSql(scope, tenantColumn)}
         returning p.id, p.tenant_id),
       job as (${job})
       select id, ${notifyJobs(QUEUE)} from closed`,
   )
 }
+
+/** What was noted of a payment that the scope may see, and the stamps of its row. */
+export const selectHistory = (
+  db: Db,
+  scope: TenantScope,
+  id: string,
+): Promise<IncomingPaymentHistory | undefined> =>
+  db.maybe(
+    (row) => ({
+      asset: { id: row.asset_id, code: row.asset_code, scale: row.asset_scale, ledger: row.asset_ledger },
+      createdAt: row.created_at as Date,
+      notes: row.history as StoredNote[],
+      ...present({
+        incomingAmount: row.incoming_amount as bigint | null,
+        approvedAt: row.approved_at as Date | null,
+        cancelledAt: row.cancelled_at as Date | null,
+        cancellationReason: row.cancellation_reason as string | null,
+      }),
+    }),
+    sql`select p.created_at, p.incoming_amount, p.approved_at, p.cancelled_at, p.cancellation_reason, p.history,
+        a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger
+      from incoming_payments p join assets a on a.id = p.asset_id
+      where p.id = ${id} and p.deleted_at is null and ${scopeSql(scope, tenantColumn)}`,
+  )
 
 /** The one moment at which a payment is announced, or found to need no announcement. */
 const markAnnounced = (payment: { id: string; hide: boolean; now: Date }): Sql => sql`
@@ -391,7 +436,8 @@ export const shortenOpenPayments = (
   db.execute(sql`
     with shortened as (
       update incoming_payments p set expires_at = ${input.latest}::timestamptz, process_at = ${input.latest}::timestamptz,
-        updated_at = ${input.now}::timestamptz
+        updated_at = ${input.now}::timestamptz,
+        history = ${noted(input.now, { kind: 'expiry_moved', expiresAt: input.latest.toISOString(), reason: 'wallet_address_deactivated' })}
       where p.wallet_address_id = ${input.walletAddressId} and ${open} and p.expires_at > ${input.latest}::timestamptz
       returning p.id, p.tenant_id)
     ${insertJobs(QUEUE, rawSql('select id, tenant_id from shortened'), input.latest)}`)

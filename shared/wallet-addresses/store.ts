@@ -9,8 +9,9 @@ export const walletAddressColumns = rawSql(
   `w.id as wallet_address_id, w.tenant_id as wallet_address_tenant_id, w.asset_id as wallet_address_asset_id, w.address as wallet_address,
   w.public_name as wallet_address_public_name, w.deactivated_at as wallet_address_deactivated_at, w.created_at as wallet_address_created_at,
   a.code as wallet_asset_code, a.scale as wallet_asset_scale, a.ledger as wallet_asset_ledger,
-  (select json_agg(json_build_object('key', p.key, 'value', p.value, 'visibleInOpenPayments', p.visible_in_open_payments) order by p.key)
-    from wallet_address_properties p where p.wallet_address_id = w.id) as wallet_address_properties`,
+  case when exists (select from wallet_address_properties p where p.wallet_address_id = w.id) then
+    (select json_agg(json_build_object('key', p.key, 'value', p.value, 'visibleInOpenPayments', p.visible_in_open_payments) order by p.key)
+      from wallet_address_properties p where p.wallet_address_id = w.id) end as wallet_address_properties`,
 )
 const from = rawSql('wallet_addresses w join assets a on a.id = w.asset_id')
 const tenantColumn = rawSql('w.tenant_id')
