@@ -17,7 +17,11 @@ import {
   uuidv7,
 } from '../shared/platform/index.ts'
 import { getTenantSettings, type TenantSettings } from '../shared/tenants/index.ts'
-import { findWalletAddress, isActive, type WalletAddress } from '../shared/wallet-addresses/index.ts'
+import {
+  findWalletAddressForPackets,
+  isActive,
+  type WalletAddress,
+} from '../shared/wallet-addresses/index.ts'
 import { buildConnectorApp, type ConnectorContext, type ConnectorSettings } from './app.ts'
 import { type ConnectorConfig, loadConnectorConfig } from './config.ts'
 import type { Payee } from './pipeline/index.ts'
@@ -94,7 +98,7 @@ export function connectorContext(
             asset: toLedgerAsset(payment.asset),
             accountCode: accountCode.incomingPayment,
           }
-        const walletAddress = await findWalletAddress(node, 'all', id)
+        const walletAddress = await findWalletAddressForPackets(node, id)
         return walletAddress && toPayee(walletAddress)
       },
     },

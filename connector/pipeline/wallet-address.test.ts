@@ -5,10 +5,14 @@ import { createConnection, createReceipt, verifyReceipt } from 'ilp-protocol-str
 import { request } from 'undici'
 import { updateWalletAddress } from '../../shared/incoming-payments/index.ts'
 import { accountCode } from '../../shared/ledger/index.ts'
-import { uuidv7 } from '../../shared/platform/index.ts'
+import { sql, uuidv7 } from '../../shared/platform/index.ts'
 import { createStreamCredentials, type ReceiptSetup } from '../../shared/stream-credentials/index.ts'
 import { createTestDatabase, type TestDatabase, waitFor } from '../../shared/testing/index.ts'
-import { createWalletAddress, type WalletAddress } from '../../shared/wallet-addresses/index.ts'
+import {
+  announceWalletAddressCredits,
+  createWalletAddress,
+  type WalletAddress,
+} from '../../shared/wallet-addresses/index.ts'
 import { isFulfill, isReject } from '../packet/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
 import { exchangePacket, openConnection } from '../stream/connection.ts'
@@ -87,6 +91,20 @@ test('money for a wallet address is credited to its own account, without any inc
     [accountCode.webMonetization, usd.ledger, 100n, usd.id],
   )
   assert.equal(await node.balance(from.id), before - 100n)
+})
+
+test('the wallet is told what packets brought, once', async () => {
+  const wallet = await createPayee()
+  await send(credentialsOf(wallet), 70n)
+  await send(credentialsOf(wallet), 5n)
+  const sweep = () => announceWalletAddressCredits(node.node, { throttleDelayMs: 0, concurrency: 1 })
+  await sweep()
+  await sweep()
+  const amounts = await node.node.db.many(
+    (row) => row.withdrawal_amount as bigint,
+    sql`select withdrawal_amount from webhook_events where wallet_address_id = ${wallet.id}`,
+  )
+  assert.deepEqual(amounts, [75n])
 })
 
 test('each connection has receipts over its own total, signed for whoever asked', async () => {

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { depositLiquidity } from '../../shared/assets/index.ts'
+import { accountCode } from '../../shared/ledger/index.ts'
 import { uuidv7 } from '../../shared/platform/index.ts'
 import { createTestDatabase } from '../../shared/testing/index.ts'
+import { findWalletAddressForPackets } from '../../shared/wallet-addresses/index.ts'
 import { type Answer, type Party, startTestAdmin, type TestAdmin } from './harness.ts'
 
 describe('assets, peers and wallet addresses over the Admin API', () => {
@@ -125,6 +129,236 @@ describe('assets, peers and wallet addresses over the Admin API', () => {
       assert.deepEqual(fixedOf(rest), ['1'])
       assert.deepEqual([rest.fees.pageInfo.hasNextPage, rest.fees.pageInfo.hasPreviousPage], [false, true])
       assert.deepEqual(fixedOf(await ask({ sortOrder: 'ASC' })), ['1', '2', '3', '4'])
+    })
+  })
+
+  describe('wallet addresses', () => {
+    const amount = (value: string, scaleOf: number) => ({ value, assetCode: 'USD', assetScale: scaleOf })
+    /** As a connector credits what packets bring. */
+    const credit = async (walletAddressId: string, value: bigint) => {
+      const address = await findWalletAddressForPackets(admin.node, walletAddressId)
+      assert.ok(address)
+      const { ledger } = address.asset
+      await admin.node.ledger.createAccounts([
+        { id: address.id, ledger, code: accountCode.webMonetization, debitsMustNotExceedCredits: true },
+      ])
+      await depositLiquidity(admin.node, {
+        accountId: address.id,
+        tenantId: address.tenantId,
+        ledger,
+        transferId: uuidv7(),
+        amount: value,
+      })
+    }
+    const monetization = async (party: Party) => {
+      const { edges } = (await admin.succeed(party, 'webhookEvents', {
+        filter: { type: { in: ['wallet_address.web_monetization'] } },
+      })) as unknown as { edges: { node: { id: string; data: { walletAddress: { id: string } } } }[] }
+      return edges.map(({ node }) => node)
+    }
+
+    it('triggerWalletAddressEvents announces what reached the threshold; either way of withdrawing takes it', async () => {
+      const asset = await newAsset(owner, { withdrawalThreshold: '10' })
+      const [first, second] = [
+        await walletOf(owner, asset.id, 'monetized-1'),
+        await walletOf(owner, asset.id, 'monetized-2'),
+      ]
+      await credit(first.id, 10n)
+      await credit(second.id, 12n)
+      const trigger = async (party: Party, limit: number) =>
+        (await admin.succeed(party, 'triggerWalletAddressEvents', { input: { limit, ...key() } })).count
+      assert.equal(await refusal(owner, 'triggerWalletAddressEvents', { limit: -1 }), 'BAD_USER_INPUT')
+      assert.deepEqual([await trigger(stranger, 10), await trigger(owner, 0)], [0, 0])
+      const repeated = { input: { limit: 1, ...key() } }
+      for (let repeat = 0; repeat < 2; repeat++)
+        assert.equal((await admin.succeed(owner, 'triggerWalletAddressEvents', repeated)).count, 1)
+      assert.equal((await monetization(owner)).length, 1)
+      assert.equal(await trigger(admin.operator, 10), 1)
+      assert.equal(await trigger(owner, 10), 0)
+      const events = await monetization(owner)
+      const eventOf = (id: string) => events.find(({ data }) => data.walletAddress.id === id)?.id
+      assert.equal(events.length, 2)
+      assert.deepEqual(await monetization(stranger), [])
+
+      const eventId = eventOf(first.id)
+      assert.equal(await refusal(stranger, 'withdrawEventLiquidity', { eventId }), 'BAD_USER_INPUT')
+      for (let repeat = 0; repeat < 2; repeat++)
+        await admin.succeed(owner, 'withdrawEventLiquidity', { input: { eventId, ...key() } })
+      const whole = { walletAddressId: second.id, id: uuidv7(), timeoutSeconds: '0' }
+      const withdrawal = await make(owner, 'createWalletAddressWithdrawal', whole, 'withdrawal')
+      assert.equal(withdrawal.amount, '12')
+      for (const { id } of [first, second])
+        assert.equal((await admin.succeed(owner, 'walletAddress', { id })).liquidity, '0')
+      // The wallet withdrew before it heard of the event.
+      assert.equal(
+        await refusal(owner, 'withdrawEventLiquidity', { eventId: eventOf(second.id) }),
+        'FORBIDDEN',
+      )
+    })
+
+    it('updateWalletAddress: name, properties as a whole, status; inactive shortens what is open', async () => {
+      const asset = await newAsset(owner)
+      const { id } = await make(
+        owner,
+        'createWalletAddress',
+        {
+          assetId: asset.id,
+          address: `${owner.prefix}/changes`,
+          publicName: 'Old',
+          additionalProperties: [
+            { key: 'shown', value: '1', visibleInOpenPayments: true },
+            { key: 'hidden', value: '2', visibleInOpenPayments: false },
+            { key: 'blank', value: ' ', visibleInOpenPayments: true },
+          ],
+        },
+        'walletAddress',
+      )
+      const update = (fields: Record<string, unknown>) =>
+        make(owner, 'updateWalletAddress', { id, ...fields }, 'walletAddress')
+      const kept = await update({ publicName: 'New' })
+      assert.equal(kept.publicName, 'New')
+      assert.deepEqual(kept.additionalProperties, [
+        { key: 'hidden', value: '2', visibleInOpenPayments: false },
+        { key: 'shown', value: '1', visibleInOpenPayments: true },
+      ])
+      const other = [{ key: 'other', value: '3', visibleInOpenPayments: true }]
+      assert.deepEqual((await update({ additionalProperties: other })).additionalProperties, other)
+      assert.deepEqual((await update({ additionalProperties: [] })).additionalProperties, [])
+
+      const payment = await make(owner, 'createIncomingPayment', { walletAddressId: id }, 'payment')
+      const soon = new Date(Date.now() + 3_600_000).toISOString()
+      const early = await make(
+        owner,
+        'createIncomingPayment',
+        { walletAddressId: id, expiresAt: soon },
+        'payment',
+      )
+      const expiryOf = async (paymentId: string) =>
+        Date.parse((await admin.succeed(owner, 'incomingPayment', { id: paymentId })).expiresAt as string)
+      const GRACE_MS = 86_400_000
+      assert.ok((await expiryOf(payment.id)) > Date.now() + GRACE_MS + 60_000)
+      assert.equal((await update({ status: 'INACTIVE' })).status, 'INACTIVE')
+      const left = (await expiryOf(payment.id)) - Date.now()
+      assert.ok(left <= GRACE_MS && left > GRACE_MS - 60_000, `${left} ms left`)
+      assert.equal(await expiryOf(early.id), Date.parse(soon))
+      assert.equal(await refusal(owner, 'createIncomingPayment', { walletAddressId: id }), 'INACTIVE')
+      assert.equal((await update({ status: 'ACTIVE' })).status, 'ACTIVE')
+      await make(owner, 'createIncomingPayment', { walletAddressId: id }, 'payment')
+      await refusedElsewhere(
+        'updateWalletAddress',
+        (walletAddressId) => ({ id: walletAddressId, publicName: 'x' }),
+        id,
+        'own only',
+      )
+    })
+
+    it('keys: one active of each kid; revoking again changes nothing; both listed', async () => {
+      const asset = await newAsset(owner)
+      const { id: walletAddressId } = await walletOf(owner, asset.id, 'keys')
+      const newJwk = () => ({
+        kid: 'k',
+        x: generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x,
+        alg: 'EdDSA',
+        kty: 'OKP',
+        crv: 'Ed25519',
+      })
+      const add = { walletAddressId, jwk: newJwk() }
+      const created = await make(owner, 'createWalletAddressKey', add, 'walletAddressKey')
+      assert.equal(
+        await refusal(owner, 'createWalletAddressKey', { walletAddressId, jwk: newJwk() }),
+        'DUPLICATE',
+      )
+      await refusedElsewhere(
+        'createWalletAddressKey',
+        (id) => ({ walletAddressId: id, jwk: newJwk() }),
+        walletAddressId,
+        'reaches',
+      )
+      await refusedElsewhere('revokeWalletAddressKey', (id) => ({ id }), created.id, 'reaches')
+      for (const party of [owner, admin.operator]) {
+        const revoked = await make(party, 'revokeWalletAddressKey', { id: created.id }, 'walletAddressKey')
+        assert.deepEqual(revoked, { ...created, revoked: true })
+      }
+      const again = await make(
+        admin.operator,
+        'createWalletAddressKey',
+        { walletAddressId, jwk: newJwk() },
+        'walletAddressKey',
+      )
+      const { walletAddressKeys } = (await admin.succeed(owner, 'walletAddress', {
+        id: walletAddressId,
+      })) as { walletAddressKeys?: { edges: { cursor: string; node: { revoked: boolean } }[] } }
+      assert.deepEqual(
+        walletAddressKeys?.edges.map(({ cursor, node }) => [cursor, node.revoked]),
+        [
+          [again.id, false],
+          [created.id, true],
+        ],
+      )
+    })
+
+    it('payments and quotes of an address: its own, by page, also for the operator', async () => {
+      const asset = await newAsset(owner)
+      const [alice, bob] = [
+        await walletOf(owner, asset.id, 'alice-lists'),
+        await walletOf(owner, asset.id, 'bob-lists'),
+      ]
+      const made: Record<string, string[]> = { incomingPayments: [], outgoingPayments: [], quotes: [] }
+      for (let round = 0; round < 3; round++) {
+        const incoming = await make(
+          owner,
+          'createIncomingPayment',
+          { walletAddressId: bob.id, incomingAmount: amount('100', asset.scale as number) },
+          'payment',
+        )
+        const quoted = await make(
+          owner,
+          'createQuote',
+          { walletAddressId: alice.id, receiver: incoming.url },
+          'quote',
+        )
+        const paid = { walletAddressId: alice.id, quoteId: quoted.id }
+        await make(owner, 'createOutgoingPayment', paid, 'payment')
+        made.incomingPayments?.push(incoming.id)
+        made.outgoingPayments?.push(quoted.id)
+        made.quotes?.push(quoted.id)
+      }
+      for (const [name, ids] of Object.entries(made)) {
+        const of = name === 'incomingPayments' ? bob : alice
+        const none = name === 'incomingPayments' ? alice : bob
+        const query = `query List($id: String!, $first: Int, $after: String) { walletAddress(id: $id) {
+          list: ${name}(first: $first, after: $after, sortOrder: ASC) {
+            edges { node { id } } pageInfo { endCursor hasNextPage hasPreviousPage } } } }`
+        type List = {
+          edges: { node: { id: string } }[]
+          pageInfo: { endCursor: string; hasNextPage: boolean; hasPreviousPage: boolean }
+        }
+        const list = async (party: Party, variables: Record<string, unknown>): Promise<List> => {
+          const { data, errors } = await admin.ask(party, query, variables)
+          assert.equal(errors, undefined, JSON.stringify(errors))
+          return (data?.walletAddress as { list: List }).list
+        }
+        for (const party of [owner, admin.operator]) {
+          assert.deepEqual((await list(party, { id: none.id })).edges, [], name)
+          const first = await list(party, { id: of.id, first: 2 })
+          assert.deepEqual([first.pageInfo.hasNextPage, first.pageInfo.hasPreviousPage], [true, false])
+          const rest = await list(party, { id: of.id, first: 2, after: first.pageInfo.endCursor })
+          assert.deepEqual([rest.pageInfo.hasNextPage, rest.pageInfo.hasPreviousPage], [false, true])
+          const seen = [...first.edges, ...rest.edges].map(({ node }) => node.id)
+          assert.deepEqual(seen, ids, name)
+        }
+        const foreign = await admin.ask(stranger, query, { id: of.id })
+        assert.equal(codeOf(foreign), 'NOT_FOUND')
+      }
+      const filtered = await admin.ask(
+        owner,
+        `query Filtered($id: String!) { walletAddress(id: $id) {
+          admin: incomingPayments(filter: { initiatedBy: { in: ["ADMIN"] } }) { edges { node { id } } }
+          others: incomingPayments(filter: { initiatedBy: { notIn: ["ADMIN"] } }) { edges { node { id } } } } }`,
+        { id: bob.id },
+      )
+      const lists = filtered.data?.walletAddress as Record<string, { edges: unknown[] }>
+      assert.deepEqual([lists.admin?.edges.length, lists.others?.edges.length], [3, 0])
     })
   })
 })

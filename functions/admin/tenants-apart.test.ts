@@ -276,6 +276,7 @@ describe('tenants on one node', () => {
       args: input({ assetId: theirs.asset, type: 'SENDING', fee: { fixed: '100', basisPoints: 0 } }),
       code: 'NOT_FOUND',
     }),
+    triggerWalletAddressEvents: () => ({ args: input({ limit: 100 }), code: 'nothing' }),
     updateAsset: () => ({ args: input({ id: theirs.asset, liquidityThreshold: '1' }), code: 'NOT_FOUND' }),
     updateIncomingPayment: () => ({
       args: input({ id: theirs.incomingPayment, metadata: { of: 'eve' }, idempotencyKey: undefined }),
@@ -305,7 +306,8 @@ describe('tenants on one node', () => {
         assert.equal(errors, undefined, JSON.stringify(errors))
         const answer = data?.answer as Record<string, unknown> | null
         const lists = Object.values(answer ?? {}).filter(Array.isArray)
-        if (answer !== null) assert.ok(lists.length > 0 && lists.every((list) => list.length === 0))
+        const isEmpty = lists.length > 0 && lists.every((list) => list.length === 0)
+        if (answer !== null) assert.ok(isEmpty || answer.count === 0, JSON.stringify(answer))
       } else {
         assert.equal(errors?.[0]?.extensions.code, code, JSON.stringify({ data, errors }))
         assert.ok(!data?.answer, JSON.stringify(data))

@@ -9,6 +9,9 @@ export const paymentsConfig = {
   incomingPaymentWorkers: resourceVariables.incomingPaymentWorkers,
   incomingPaymentWorkerIdleMs: resourceVariables.incomingPaymentWorkerIdleMs,
   unfundedPaymentTimeoutMs: resourceVariables.unfundedPaymentTimeoutMs,
+  walletAddressWorkers: resourceVariables.walletAddressWorkers,
+  walletAddressWorkerIdleMs: resourceVariables.walletAddressWorkerIdleMs,
+  withdrawalThrottleDelayMs: resourceVariables.withdrawalThrottleDelayMs,
 }
 
 export type PaymentsConfig = ConfigOf<typeof paymentsConfig>

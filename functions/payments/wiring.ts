@@ -3,7 +3,7 @@ import { present, type StartDeployable } from '../../shared/platform/index.ts'
 import { loadPaymentsConfig } from './config.ts'
 import { consumePayments } from './worker.ts'
 
-/** Starts the worker that sends outgoing payments and closes incoming ones. It listens on no port. */
+/** Starts the worker that sends outgoing payments, closes incoming ones and announces what wallet addresses got. It listens on no port. */
 export const startPayments: StartDeployable = async (env) => {
   const config = loadPaymentsConfig(env)
   const node = await createNodeContext(config, { name: 'payments', environment: env })
@@ -12,7 +12,12 @@ export const startPayments: StartDeployable = async (env) => {
     outgoingIdleMs: config.outgoingPaymentWorkerIdleMs,
     incomingWorkers: config.incomingPaymentWorkers,
     incomingIdleMs: config.incomingPaymentWorkerIdleMs,
-    ...present({ unfundedPaymentTimeoutMs: config.unfundedPaymentTimeoutMs }),
+    walletAddressWorkers: config.walletAddressWorkers,
+    walletAddressIdleMs: config.walletAddressWorkerIdleMs,
+    ...present({
+      unfundedPaymentTimeoutMs: config.unfundedPaymentTimeoutMs,
+      withdrawalThrottleDelayMs: config.withdrawalThrottleDelayMs,
+    }),
   })
   return {
     name: 'payments',

@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { depositLiquidity } from '../../shared/assets/index.ts'
 import { getIncomingPayment } from '../../shared/incoming-payments/index.ts'
+import { accountCode } from '../../shared/ledger/index.ts'
 import { getOutgoingPayment, type OutgoingPayment } from '../../shared/outgoing-payments/index.ts'
-import { createListener, type Listener, silentLogger, sql, systemClock } from '../../shared/platform/index.ts'
+import {
+  createListener,
+  type Listener,
+  silentLogger,
+  sql,
+  systemClock,
+  uuidv7,
+} from '../../shared/platform/index.ts'
 import { type TestClock, waitFor } from '../../shared/testing/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../../shared/testing/payment-world.ts'
+import { findWalletAddressForPackets } from '../../shared/wallet-addresses/index.ts'
 import { consumePayments, type PaymentsWorker } from './worker.ts'
 
 /** Consumers live in real time. */
@@ -25,7 +35,15 @@ after(async () => {
 const start = (options = {}): PaymentsWorker =>
   consumePayments(
     { ...world.ctx, listener },
-    { outgoingWorkers: 1, outgoingIdleMs: 10, incomingWorkers: 1, incomingIdleMs: 200, ...options },
+    {
+      outgoingWorkers: 1,
+      outgoingIdleMs: 10,
+      incomingWorkers: 1,
+      incomingIdleMs: 200,
+      walletAddressWorkers: 1,
+      walletAddressIdleMs: 200,
+      ...options,
+    },
   )
 const stateOf = async ({ id }: OutgoingPayment) => (await getOutgoingPayment(world.ctx, 'all', id)).state
 const ended = (payments: OutgoingPayment[]) =>
@@ -118,4 +136,25 @@ test('what a crash left is found by the sweep soon after a start: lost jobs, fun
   await ended([lost, cutShort])
   await waitFor(async () => (await stateOf(unfunded)) === 'CANCELLED')
   await worker.close()
+})
+
+test('what packets brought to a wallet address is announced while the worker runs', async () => {
+  const { id, asset } = await world.addTenant().then(({ wallet }) => wallet)
+  await findWalletAddressForPackets(world.ctx, id)
+  const account = { id, ledger: asset.ledger, debitsMustNotExceedCredits: true }
+  await world.ledger.createAccounts([{ ...account, code: accountCode.webMonetization }])
+  await depositLiquidity(world.ctx, {
+    accountId: id,
+    tenantId: world.tenantId,
+    ledger: asset.ledger,
+    transferId: uuidv7(),
+    amount: 12n,
+  })
+  const worker = start({ withdrawalThrottleDelayMs: 0 })
+  const [event] = await waitFor(async () => {
+    const events = await world.events('wallet_address.web_monetization')
+    return events.length > 0 && events
+  }, 8_000)
+  await worker.close()
+  assert.equal(event?.withdrawal, 12n)
 })

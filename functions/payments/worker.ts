@@ -10,6 +10,7 @@ import {
   sweepOutgoingPayments,
 } from '../../shared/outgoing-payments/index.ts'
 import { type ConsumeContext, consumeJobs } from '../../shared/queue/index.ts'
+import { announceWalletAddressCredits } from '../../shared/wallet-addresses/index.ts'
 import { type Repeated, repeat } from './repeat.ts'
 
 /**
@@ -21,6 +22,8 @@ const OUTGOING_PER_WORKER = 200
 const OUTGOING_PER_TENANT_AND_WORKER = 150
 /** For each of INCOMING_PAYMENT_WORKERS. These only talk to the database and the ledger. */
 const INCOMING_PER_WORKER = 50
+/** Events written at once for each of WALLET_ADDRESS_WORKERS. */
+const WALLET_ADDRESSES_PER_WORKER = 8
 /** Longer than a slice of sending; extended while one is under way. */
 const LEASE_SECONDS = 10
 /** Work is announced, so this only looks for what an announcement missed; *_WORKER_IDLE may make it rarer. */
@@ -34,7 +37,10 @@ export interface PaymentsOptions {
   outgoingIdleMs: number
   incomingWorkers: number
   incomingIdleMs: number
+  walletAddressWorkers: number
+  walletAddressIdleMs: number
   unfundedPaymentTimeoutMs?: number
+  withdrawalThrottleDelayMs?: number
 }
 
 export interface PaymentsWorker {
@@ -42,7 +48,7 @@ export interface PaymentsWorker {
   close(): Promise<void>
 }
 
-/** Sends outgoing payments, closes and announces incoming ones, and finds again what a crash left. */
+/** Sends outgoing payments, closes and announces incoming ones and what wallet addresses got, and finds again what a crash left. */
 export function consumePayments(
   ctx: SendingContext & ConsumeContext,
   options: PaymentsOptions,
@@ -88,8 +94,20 @@ function startSweeps(ctx: SendingContext, options: PaymentsOptions): Repeated[] 
       },
     })
 
-  const { unfundedPaymentTimeoutMs: timeoutMs } = options
+  const { unfundedPaymentTimeoutMs: timeoutMs, withdrawalThrottleDelayMs: throttleDelayMs } = options
+  const announceCredits = repeat(ctx, {
+    name: 'wallet addresses',
+    everyMs: Math.max(options.walletAddressIdleMs, IDLE_MS_MIN),
+    run: async () => {
+      await announceWalletAddressCredits(ctx, {
+        concurrency: options.walletAddressWorkers * WALLET_ADDRESSES_PER_WORKER,
+        ...(throttleDelayMs !== undefined && { throttleDelayMs }),
+      })
+      return false
+    },
+  })
   return [
+    announceCredits,
     sweep('outgoing', SWEEP_MS, () => sweepOutgoingPayments(ctx, { limit: SWEEP_SIZE })),
     once('incoming', SWEEP_MS, () => findIncomingPaymentsToProcess(ctx, SWEEP_SIZE)),
     once('reconcile', RECONCILE_MS, () => reconcileIncomingPayments(ctx)),

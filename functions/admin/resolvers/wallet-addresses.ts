@@ -1,4 +1,10 @@
-import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
+import {
+  InvalidInput,
+  type PageArguments,
+  parseId,
+  toConnection,
+  toPage,
+} from '../../../shared/graphql-server/index.ts'
 import { listIncomingPayments, updateWalletAddress } from '../../../shared/incoming-payments/index.ts'
 import { listOutgoingPayments } from '../../../shared/outgoing-payments/index.ts'
 import { listQuotes } from '../../../shared/quotes/index.ts'
@@ -14,6 +20,7 @@ import {
   listWalletAddresses,
   pageWalletAddressKeys,
   revokeWalletAddressKey,
+  triggerWalletAddressEvents,
   type WalletAddress,
   type WalletAddressKey,
   withdrawWalletAddress,
@@ -69,6 +76,9 @@ interface WithdrawalInput {
   timeoutSeconds: bigint
   idempotencyKey: string
 }
+
+/** Of one call: whoever wants more calls again. */
+const TRIGGER_MAX = 1_000
 
 export const walletAddressResolvers: ResolverMap = {
   Query: {
@@ -148,6 +158,15 @@ export const walletAddressResolvers: ResolverMap = {
             walletAddress: toWalletAddress(walletAddress),
           },
         }
+      },
+    ),
+    // The operator's reaches every tenant, as in the contract; a tenant's its own.
+    triggerWalletAddressEvents: mutation(
+      'triggerWalletAddressEvents',
+      async (ctx, input: { limit: number; idempotencyKey?: string | null }) => {
+        if (input.limit < 0) throw new InvalidInput('limit must not be negative')
+        const limit = Math.min(input.limit, TRIGGER_MAX)
+        return { count: await triggerWalletAddressEvents(ctx.node, anyOrOwn(ctx), limit) }
       },
     ),
     createWalletAddressKey: mutation(
