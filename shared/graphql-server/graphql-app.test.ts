@@ -267,6 +267,17 @@ describe('a GraphQL listener', () => {
     assert.equal((await raw(`"${'x'.repeat(1024 * 1024)}"`)).statusCode, 413)
   })
 
+  it('refuses texts that no database takes, in documents as in variables', async () => {
+    const asked = [
+      await ask(app, '{ fail(how: "a\\u0000b") }'),
+      await ask(app, '{ fail(how: "a\\u{0}b") }'),
+      await ask(app, 'query Fail($how: String = "\\u0000") { fail(how: $how) }'),
+      await ask(app, 'query Fail($how: String!) { fail(how: $how) }', { how: 'a\0b' }),
+    ]
+    for (const { status, json } of asked)
+      assert.deepEqual([status, /no Unicode/.test(json.errors[0].message)], [400, true])
+  })
+
   it('tells refusals by its table, and nothing of what was not expected', async () => {
     const told = async (how: string) => {
       const { status, json } = await ask(app, 'query Fail($how: String!) { fail(how: $how) }', { how })

@@ -13,6 +13,7 @@ import {
 import { createHandler } from 'graphql-http'
 import { limitRules, limits } from './limits.ts'
 import type { RenderError } from './render-error.ts'
+import { storableTexts } from './text-rule.ts'
 
 export interface GraphqlAnswer {
   status: number
@@ -38,6 +39,7 @@ function createDocuments(schema: GraphQLSchema, introspection: boolean) {
   const rules = [
     ...specifiedRules,
     ...limitRules,
+    storableTexts,
     ...(introspection ? [] : [NoSchemaIntrospectionCustomRule]),
   ]
   const known = new Map<string, DocumentNode>()
