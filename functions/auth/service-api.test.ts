@@ -93,6 +93,8 @@ test('what cannot be read is refused', async () => {
     { id, apiSecret: '' },
     { id, apiSecret: 5 },
     { id, apiSecret: 's', idpConsentUrl: 'x' },
+    { id, apiSecret: 's', idpConsentUrl: 'https://[bad' },
+    { id, apiSecret: 's', idpConsentUrl: 'javascript:alert(1)' },
   ])
     assert.equal(await statusOf('POST', '/tenant', body), 400, JSON.stringify(body))
   assert.equal(await statusOf('PATCH', `/tenant/${id}`, { apiSecret: 's' }), 404)

@@ -29,13 +29,16 @@ async function isFromNode(ctx: AuthContext, request: FastifyRequest): Promise<bo
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 const isTextOrNothing = (value: unknown) => value === undefined || value === null || isText(value)
 
+/** Where a browser can be sent. */
+const isPage = (url: string) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
+
 /** Members of a tenant that the node may send; `undefined` when one is not what it should be. */
 function parseTenantChange(body: unknown): TenantChange | undefined {
   if (!isObject(body)) return undefined
   const { apiSecret, idpConsentUrl, idpSecret } = body
   if (apiSecret !== undefined && !isText(apiSecret)) return undefined
   if (!isTextOrNothing(idpConsentUrl) || !isTextOrNothing(idpSecret)) return undefined
-  if (isText(idpConsentUrl) && !/^https?:\/\//.test(idpConsentUrl)) return undefined
+  if (isText(idpConsentUrl) && !isPage(idpConsentUrl)) return undefined
   return {
     ...(apiSecret !== undefined && { apiSecret }),
     ...(idpConsentUrl !== undefined && { idpConsentUrl: idpConsentUrl as string | null }),
