@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import { buildGraphqlApp, buildServedSchema, type SignatureTerms } from '../../shared/graphql-server/index.ts'
 import { type Logger, sql } from '../../shared/platform/index.ts'
-import { findTenant } from '../../shared/tenants/index.ts'
+import { findTenant, findTenantByApiKey } from '../../shared/tenants/index.ts'
 import type { AdminContext } from './context.ts'
 import { createAdminErrors } from './errors.ts'
 import { adminResolvers } from './resolvers/index.ts'
@@ -20,6 +20,8 @@ export interface AdminAppOptions {
   introspection: boolean
   /** Allowed CORS origins; none by default: this listener is private. */
   corsOrigins: readonly string[]
+  /** ADMIN_API_KEYS_ENABLED. */
+  apiKeysEnabled: boolean
   signature: Pick<SignatureTerms, 'version' | 'ttlSeconds'>
 }
 
@@ -42,5 +44,6 @@ export const buildAdminApp = (node: AdminContext, options: AdminAppOptions): Pro
       },
       claim: (signature) => claimSignature(node, signature),
     },
+    ...(options.apiKeysEnabled && { findTenantByApiKey: (key: string) => findTenantByApiKey(node, key) }),
     contextOf: (caller) => ({ node, caller }),
   })

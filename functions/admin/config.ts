@@ -6,6 +6,9 @@ const {
   adminSignatureVersion,
   adminSignatureTtlSeconds,
   adminCorsOrigins,
+  adminApiKeysEnabled,
+  authServiceApiUrl,
+  authServiceApiSecret,
   idempotencyLockMs,
   idempotencyLifespanMs,
 } = resourceVariables
@@ -17,6 +20,9 @@ export const adminConfig = {
   adminSignatureVersion,
   adminSignatureTtlSeconds,
   adminCorsOrigins,
+  adminApiKeysEnabled,
+  authServiceApiUrl,
+  authServiceApiSecret,
   idempotencyLockMs,
   idempotencyLifespanMs,
 }

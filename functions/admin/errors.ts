@@ -35,6 +35,11 @@ type AnyRefusalCode =
 const graphqlCode = {
   unknown_tenant: 'NOT_FOUND',
   duplicate_tenant: 'DUPLICATE',
+  invalid_tenant: 'BAD_USER_INPUT',
+  operator_only: 'FORBIDDEN',
+  operator_tenant: 'FORBIDDEN',
+  signature_needed: 'FORBIDDEN',
+  unknown_api_key: 'NOT_FOUND',
   missing_wallet_address_prefix: 'NOT_FOUND',
   invalid_setting: 'BAD_USER_INPUT',
   duplicate_wallet_address_prefix: 'BAD_USER_INPUT',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type GraphQLField, type GraphQLSchema, getNamedType, isInterfaceType, isObjectType } from 'graphql'
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
-import { signHmac, uuidv7 } from '../../shared/platform/index.ts'
+import { type Environment, signHmac, uuidv7 } from '../../shared/platform/index.ts'
 import { createTenant } from '../../shared/tenants/index.ts'
 import { buildAdminSchema } from './app.ts'
 import { loadAdminConfig } from './config.ts'
@@ -58,10 +58,10 @@ function selectionOf(type: unknown, depth = DEPTH_MAX): string {
 }
 
 /** `database` is a resource database of the test's own; closing drops it. */
-export async function startTestAdmin(database: {
-  connectionString: string
-  drop(): Promise<void>
-}): Promise<TestAdmin> {
+export async function startTestAdmin(
+  database: { connectionString: string; drop(): Promise<void> },
+  more: Environment = {},
+): Promise<TestAdmin> {
   const operator = { tenantId: uuidv7(), apiSecret: newSecret(), prefix: PUBLIC_URL }
   const environment = {
     NODE_ENV: 'test',
@@ -79,6 +79,8 @@ export async function startTestAdmin(database: {
     STREAM_SECRET: newSecret(),
     KEY_ID: 'node-key',
     WEBHOOK_URL: 'http://127.0.0.1:9/webhooks',
+    AUTH_SERVICE_API_URL: 'http://127.0.0.1:9',
+    ...more,
   }
   const running = await startAdmin(environment)
   const node = await createNodeContext(loadAdminConfig(environment), { name: 'test' })

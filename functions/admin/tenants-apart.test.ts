@@ -20,6 +20,7 @@ interface Belongings {
   quote: string
   event: string
   withdrawal: string
+  apiKey: string
 }
 
 describe('tenants on one node', () => {
@@ -94,6 +95,8 @@ describe('tenants on one node', () => {
     await succeed(party, 'createAssetLiquidityWithdrawal', {
       input: { assetId: asset, id: withdrawal, amount: '5', timeoutSeconds: '3600', ...key() },
     })
+    const { apiKey: createdKey } = await succeed(party, 'createTenantApiKey', { input: {} })
+    const apiKey = (createdKey as { id: string }).id
     const { edges } = (await succeed(party, 'webhookEvents', {
       filter: { type: { in: ['outgoing_payment.created'] } },
     })) as unknown as { edges: { node: { id: string; data: { id: string } } }[] }
@@ -113,6 +116,7 @@ describe('tenants on one node', () => {
       quote,
       event,
       withdrawal,
+      apiKey,
     }
   }
 
@@ -166,6 +170,8 @@ describe('tenants on one node', () => {
     peer: () => ({ args: { id: theirs.peer }, code: 'NOT_FOUND' }),
     peers: () => ({ args: { tenantId: victim.tenantId }, code: 'nothing' }),
     quote: () => ({ args: { id: theirs.quote }, code: 'NOT_FOUND' }),
+    tenant: () => ({ args: { id: victim.tenantId }, code: 'NOT_FOUND' }),
+    tenants: () => ({ args: {}, code: 'FORBIDDEN' }),
     walletAddress: () => ({ args: { id: theirs.walletAddress }, code: 'NOT_FOUND' }),
     walletAddressByUrl: () => ({ args: { url: theirs.address }, code: 'nothing' }),
     walletAddresses: () => ({ args: { tenantId: victim.tenantId }, code: 'nothing' }),
@@ -239,6 +245,13 @@ describe('tenants on one node', () => {
       args: input({ walletAddressUrl: theirs.address, incomingAmount: amount }),
       code: 'NOT_FOUND',
     }),
+    createTenant: () => ({ args: { input: { id: victim.tenantId, apiSecret: 'x' } }, code: 'FORBIDDEN' }),
+    createTenantApiKey: () => ({ args: { input: { tenantId: victim.tenantId } }, code: 'BAD_USER_INPUT' }),
+    // It has no tenant to name: what it writes is the caller's own, and must not be the other's prefix.
+    createTenantSettings: () => ({
+      args: { input: { settings: [{ key: 'WALLET_ADDRESS_URL', value: victim.prefix }] } },
+      code: 'BAD_USER_INPUT',
+    }),
     createWalletAddressWithdrawal: () => ({
       args: input({ walletAddressId: theirs.walletAddress, id: movement.id, timeoutSeconds: '0' }),
       code: 'NOT_FOUND',
@@ -262,6 +275,7 @@ describe('tenants on one node', () => {
     }),
     deleteAsset: () => ({ args: input({ id: theirs.asset }), code: 'NOT_FOUND' }),
     deletePeer: () => ({ args: input({ id: theirs.peer }), code: 'NOT_FOUND' }),
+    deleteTenant: () => ({ args: { id: victim.tenantId }, code: 'FORBIDDEN' }),
     depositAssetLiquidity: () => ({ args: input({ assetId: theirs.asset, ...movement }), code: 'NOT_FOUND' }),
     // The contract answers events that one does not have with this code.
     depositEventLiquidity: () => ({ args: input({ eventId: theirs.event }), code: 'BAD_USER_INPUT' }),
@@ -271,6 +285,7 @@ describe('tenants on one node', () => {
     }),
     depositPeerLiquidity: () => ({ args: input({ peerId: theirs.peer, ...movement }), code: 'NOT_FOUND' }),
     postLiquidityWithdrawal: () => ({ args: input({ withdrawalId: theirs.withdrawal }), code: 'NOT_FOUND' }),
+    revokeTenantApiKey: () => ({ args: { input: { id: theirs.apiKey } }, code: 'NOT_FOUND' }),
     revokeWalletAddressKey: () => ({ args: input({ id: theirs.key }), code: 'NOT_FOUND' }),
     setFee: () => ({
       args: input({ assetId: theirs.asset, type: 'SENDING', fee: { fixed: '100', basisPoints: 0 } }),
@@ -283,6 +298,7 @@ describe('tenants on one node', () => {
       code: 'NOT_FOUND',
     }),
     updatePeer: () => ({ args: input({ id: theirs.peer, name: 'eve' }), code: 'NOT_FOUND' }),
+    updateTenant: () => ({ args: { input: { id: victim.tenantId, publicName: 'eve' } }, code: 'NOT_FOUND' }),
     updateWalletAddress: () => ({
       args: input({ id: theirs.walletAddress, publicName: 'eve' }),
       code: 'NOT_FOUND',

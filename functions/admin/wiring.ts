@@ -1,11 +1,33 @@
-import { createNodeContext } from '../../shared/node-context/index.ts'
+import { authServiceSecret, createAuthServiceClient } from '../../shared/auth-service-client/index.ts'
+import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { listenOn, messageOf, type StartDeployable } from '../../shared/platform/index.ts'
+import { consumeJobs } from '../../shared/queue/index.ts'
+import { MIRROR_LEASE_SECONDS, mirrorTenant } from '../../shared/tenants/index.ts'
 import { buildAdminApp } from './app.ts'
-import { loadAdminConfig } from './config.ts'
+import { type AdminConfig, loadAdminConfig } from './config.ts'
 import { sweepIdempotencyKeys } from './idempotency.ts'
 import { sweepSignatures } from './used-signatures.ts'
 
 const SWEEP_MS = 60_000
+/** Tenants change rarely; this many changes reach the authorization server side by side. */
+const MIRROR_CONCURRENCY = 8
+const MIRROR_IDLE_MS = 2_000
+
+/** Brings tenants to the authorization server until closed. */
+const consumeTenants = (node: NodeContext, config: AdminConfig) => {
+  const auth = createAuthServiceClient({
+    url: config.authServiceApiUrl,
+    secret: authServiceSecret(config),
+    http: node.trustedHttp,
+  })
+  return consumeJobs(node, {
+    queue: 'tenant-mirror',
+    handler: (job) => mirrorTenant({ ...node, auth }, job),
+    concurrency: MIRROR_CONCURRENCY,
+    idleMs: MIRROR_IDLE_MS,
+    leaseSeconds: MIRROR_LEASE_SECONDS,
+  })
+}
 
 /** Starts the Admin GraphQL listener on ADMIN_PORT. */
 export const startAdmin: StartDeployable = async (env) => {
@@ -22,6 +44,7 @@ export const startAdmin: StartDeployable = async (env) => {
         trustProxy: config.trustProxy,
         introspection: config.nodeEnv !== 'production',
         corsOrigins: config.adminCorsOrigins,
+        apiKeysEnabled: config.adminApiKeysEnabled,
         signature: { version: config.adminSignatureVersion, ttlSeconds: config.adminSignatureTtlSeconds },
       },
     )
@@ -32,12 +55,14 @@ export const startAdmin: StartDeployable = async (env) => {
     }, SWEEP_MS)
     sweep.unref()
     const port = await listenOn(app, config.adminPort)
+    const mirror = consumeTenants(node, config)
     return {
       name: 'admin',
       ports: { admin: port },
       async close() {
         clearInterval(sweep)
         await app.close()
+        await mirror.close()
         await node.close()
       },
     }

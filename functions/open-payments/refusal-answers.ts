@@ -136,6 +136,11 @@ const answers = {
 
   unknown_tenant: notFound,
   duplicate_tenant: conflict,
+  invalid_tenant: badRequest,
+  operator_only: badRequest,
+  operator_tenant: badRequest,
+  signature_needed: badRequest,
+  unknown_api_key: notFound,
   missing_wallet_address_prefix: notFound,
   invalid_setting: badRequest,
   duplicate_wallet_address_prefix: conflict,

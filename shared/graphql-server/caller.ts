@@ -1,9 +1,11 @@
 import { parseId } from './input.ts'
 
-/** Who calls, once its signature is proven. */
+/** Who calls, once that is proven. */
 export interface Caller {
   tenantId: string
   isOperator: boolean
+  /** It showed a bearer key instead of signing. */
+  hasApiKey?: true
 }
 
 /** Whose rows a query may reach. */

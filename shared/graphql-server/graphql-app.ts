@@ -1,10 +1,10 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import { createHttpApp, isObject, type Logger } from '../platform/index.ts'
 import type { Caller } from './caller.ts'
 import { createGraphql } from './graphql.ts'
 import type { RenderError } from './render-error.ts'
-import { authenticate, type SignatureTerms } from './signature.ts'
+import { authenticate, type SignatureTerms, type UsedSignature } from './signature.ts'
 
 export interface GraphqlAppOptions<Context> {
   log: Logger
@@ -17,6 +17,8 @@ export interface GraphqlAppOptions<Context> {
   /** Allowed CORS origins; none by default: these listeners are private. */
   corsOrigins?: readonly string[]
   signature: SignatureTerms
+  /** Takes bearer keys from those who do not sign. Absent: signatures only. */
+  findTenantByApiKey?: (key: string) => Promise<string | undefined>
   renderError: RenderError
   /** What resolvers get, made anew for each request. */
   contextOf: (caller: Caller) => Context
@@ -32,9 +34,27 @@ const statusOf = (error: { statusCode?: number }): number => {
   return status >= 400 && status < 500 && status !== 413 ? 400 : status
 }
 
+const callerOf = ({ tenantId, isOperator }: Caller & UsedSignature): Caller => ({ tenantId, isOperator })
+
+const BEARER = /^Bearer +([A-Za-z0-9_~+./=-]{1,200})$/i
+
+/** The caller of a request that bears a key, and no signature. A `tenant-id` that is there must be the key's. */
+async function callerByApiKey<Context>(
+  options: GraphqlAppOptions<Context>,
+  headers: FastifyRequest['headers'],
+): Promise<Caller | undefined> {
+  const [, key] = BEARER.exec(headers.authorization ?? '') ?? []
+  if (key === undefined || headers.signature !== undefined) return undefined
+  const tenantId = await options.findTenantByApiKey?.(key)
+  const named = headers['tenant-id']
+  if (tenantId === undefined || (named !== undefined && String(named).toLowerCase() !== tenantId))
+    return undefined
+  return { tenantId, isOperator: tenantId === options.signature.operator.tenantId, hasApiKey: true }
+}
+
 /**
- * A listener for signed GraphQL. Order: body, path, signature, GraphQL (contracts/admin/admin-api.md §1). GraphQL over GET does
- * not exist, because the signature covers a body only; nor do batches.
+ * A listener for signed GraphQL, or with bearer keys. Order: body, path, signature or key, GraphQL
+ * (contracts/admin/admin-api.md §1). GraphQL over GET does not exist, because the signature covers a body only; nor do batches.
  */
 export async function buildGraphqlApp<Context>(
   options: GraphqlAppOptions<Context>,
@@ -49,19 +69,22 @@ export async function buildGraphqlApp<Context>(
   }
 
   app.post(GRAPHQL_PATH, async (request, reply) => {
-    const proven = await authenticate(signature, {
+    const signed = await authenticate(signature, {
       tenantId: request.headers['tenant-id'],
       signature: request.headers.signature,
       body: request.body ?? {},
     })
-    if (!proven) return reply.status(401).type('text/plain').send('Unauthorized')
+    const caller = signed ? callerOf(signed) : await callerByApiKey(options, request.headers)
+    if (!caller) return reply.status(401).type('text/plain').send('Unauthorized')
     if (!isObject(request.body))
       return reply.status(400).send(badRequest('the body must be one GraphQL request'))
     const answer = await graphql(
       request.body,
-      options.contextOf({ tenantId: proven.tenantId, isOperator: proven.isOperator }),
-      // Only proven signatures are noted, so nobody fills the table, and only of mutations: repeating a query is harmless.
-      () => signature.claim({ digest: proven.digest, expiresAt: proven.expiresAt }),
+      options.contextOf(caller),
+      // Only proven signatures are noted, so nobody fills the table, and only of mutations: repeating a query is harmless. A key
+      // may be used again: who could repeat its request could as well make another.
+      async () =>
+        signed === undefined || signature.claim({ digest: signed.digest, expiresAt: signed.expiresAt }),
     )
     return reply.status(answer.status).type(answer.contentType).send(answer.body)
   })

@@ -1,8 +1,9 @@
 /**
  * GraphQL server is how a schema is served to tenants: signed HTTP in, one operation, its answer out. It knows no domain; a
- * deployable brings the schema, its table of error codes, where tenants' secrets are and where used signatures are noted. Always
- * true: nothing of a request runs before its signature is proven, no mutation runs twice for one signature, no operation passes
- * the limits, each resolver gets the caller of its own request, and an unexpected error's words stay in the log.
+ * deployable brings the schema, its table of error codes, where tenants' secrets are and where used signatures are noted, and
+ * whether tenants may show a bearer key instead. Always true: nothing of a request runs before its signature or key is proven, no
+ * mutation runs twice for one signature, no operation passes the limits, each resolver gets the caller of its own request, and an
+ * unexpected error's words stay in the log.
  */
 export { type Caller, listScope, type Scope, scopeOf } from './caller.ts'
 export { type PageArguments, toConnection, toPage } from './connection.ts'

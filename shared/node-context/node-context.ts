@@ -19,7 +19,7 @@ import {
   migrate,
   systemClock,
 } from '../platform/index.ts'
-import { ensureOperatorTenant } from '../tenants/index.ts'
+import { ensureOperatorTenant, forgetChangedTenants } from '../tenants/index.ts'
 import type { NodeConfig } from './config.ts'
 import { environmentWarnings } from './environment-warnings.ts'
 import { loadInstanceKey } from './instance-key.ts'
@@ -110,6 +110,7 @@ async function openNode(
   const cache = createCache({ clock, lifeMs: config.cacheMs })
   const base = { db, ledger, clock, log, cache, listener, secretBox, trustedHttp, guardedHttp, settings }
 
+  forgetChangedTenants(base)
   await ensureOperatorTenant(base, { id: config.operatorTenantId, apiSecret: config.adminApiSecret })
   const instanceKey = await loadInstanceKey(base, config)
   const repaired = (await repairAssetAccounts(base)) + (await repairPeerAccounts(base))

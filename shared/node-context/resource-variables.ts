@@ -52,6 +52,10 @@ export const resourceVariables = {
     about: 'origins that may call the Admin API from a browser',
     default: [],
   }),
+  adminApiKeysEnabled: variable('ADMIN_API_KEYS_ENABLED', boolean, {
+    about: "take tenants' API keys (Authorization: Bearer) from tools that cannot sign",
+    default: false,
+  }),
   idempotencyLockMs: variable('GRAPHQL_IDEMPOTENCY_KEY_LOCK_MS', timerMilliseconds, {
     about: 'how long a second request with the same key waits for the first, in ms',
     default: 2_000,

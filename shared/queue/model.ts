@@ -1,6 +1,6 @@
 import type { Row, Sql } from '../platform/index.ts'
 
-export type QueueName = 'outgoing-payments' | 'incoming-payments' | 'webhooks'
+export type QueueName = 'outgoing-payments' | 'incoming-payments' | 'webhooks' | 'tenant-mirror'
 
 /** A piece of work under a lease. Carries ids only: the handler reads the row that it is about. */
 export interface Job {

@@ -1,7 +1,8 @@
 /**
  * Tenants owns the account servicing entities on this node, their settings, and the two rules that every list and lookup
  * above it obeys: {@link TenantScope} says whose rows a call may touch, and {@link listPage} is the one way to page. Secrets
- * are sealed at rest; the operator's secret always is ADMIN_API_SECRET.
+ * are sealed at rest, and keys hashed; the operator's secret always is ADMIN_API_SECRET, and nobody else's is. Every change
+ * that the authorization server has to know is written together with the job that brings it there.
  */
 
 export {
@@ -13,7 +14,21 @@ export {
   type Page,
   type Paged,
 } from '../platform/index.ts'
+export {
+  createApiKey,
+  findTenantByApiKey,
+  listApiKeys,
+  revokeApiKey,
+  type TenantApiKey,
+} from './api-keys.ts'
 export { TenantRefusal, type TenantRefusalCode } from './errors.ts'
+export {
+  createMirroredTenant,
+  MIRROR_LEASE_SECONDS,
+  type MirrorContext,
+  mirrorTenant,
+  untilMirrored,
+} from './mirror.ts'
 export {
   eventRecipients,
   type Tenant,
@@ -23,6 +38,7 @@ export {
   type TenantSettings,
   tenantSettingKeys,
 } from './model.ts'
+export { forgetChangedTenants, TENANTS_CHANNEL } from './notice.ts'
 export { isInScope, scopeSql, type TenantScope } from './scope.ts'
 export {
   findTenantByWalletAddressUrl,
@@ -37,10 +53,12 @@ export {
   createTenant,
   deleteTenant,
   ensureOperatorTenant,
+  findAnyTenant,
   findTenant,
   getTenant,
   listTenants,
   setTenantSettings,
+  type TenantWriteContext,
   updateTenant,
 } from './tenants.ts'
 export { extraEventRecipients, serviceRecipients, setWebhookSecret, webhookRecipient } from './webhooks.ts'

@@ -1,3 +1,4 @@
+import { hash, timingSafeEqual } from 'node:crypto'
 import { configuration } from '../platform/index.ts'
 import { type ExtraEventType, parseExtraEvents } from '../webhooks/index.ts'
 import { TenantRefusal } from './errors.ts'
@@ -88,6 +89,28 @@ const validators: Record<TenantSettingKey, (value: string) => unknown> = {
   WEBHOOK_EXTRA_EVENTS: parseExtraEvents,
   WALLET_ADDRESS_URL: configuration.url('https'),
   ILP_ADDRESS: configuration.ilpAddress,
+}
+
+const digest = (text: string): Buffer => hash('sha256', text, 'buffer')
+
+/** Throws {@link TenantRefusal} `invalid_tenant`. The operator is known by its secret: nobody else may have it. */
+export function checkApiSecret(apiSecret: string, adminApiSecret: string | undefined): void {
+  if (apiSecret === '') throw new TenantRefusal('invalid_tenant', { message: 'apiSecret must not be empty' })
+  if (adminApiSecret !== undefined && timingSafeEqual(digest(apiSecret), digest(adminApiSecret)))
+    throw new TenantRefusal('invalid_tenant', { message: 'apiSecret cannot be taken' })
+}
+
+/** Throws {@link TenantRefusal} `invalid_tenant`. */
+export function checkConsentUrl(idpConsentUrl: string | undefined): void {
+  if (idpConsentUrl === undefined) return
+  try {
+    configuration.httpUrl(idpConsentUrl)
+  } catch (error) {
+    throw new TenantRefusal('invalid_tenant', {
+      message: 'idpConsentUrl must be an http or https URL',
+      cause: error,
+    })
+  }
 }
 
 /** Throws {@link TenantRefusal} `invalid_setting`. */

@@ -1,8 +1,8 @@
 import type { Cache, Db } from '../platform/index.ts'
 import { TenantRefusal } from './errors.ts'
 import { resolveSettings, type TenantDefaults, type TenantSetting, type TenantSettings } from './model.ts'
+import { PREFIXES_CACHE_KEY, settingsCacheKey } from './notice.ts'
 import { selectSettings, selectWalletAddressPrefixes } from './store.ts'
-import { settingsCacheKey } from './tenants.ts'
 
 type Context = { db: Db; cache: Cache; settings: TenantDefaults }
 
@@ -35,7 +35,7 @@ export function isBelowPrefix(url: string, prefix: string): boolean {
 
 /** Who answers for a wallet address that does not exist: the tenant with the longest prefix above it, else the operator. */
 export async function findTenantByWalletAddressUrl(ctx: Context, url: string): Promise<string> {
-  const prefixes = await ctx.cache.get('wallet-address-prefixes', () => selectWalletAddressPrefixes(ctx.db))
+  const prefixes = await ctx.cache.get(PREFIXES_CACHE_KEY, () => selectWalletAddressPrefixes(ctx.db))
   const matching = prefixes
     .filter(({ prefix }) => isBelowPrefix(url, prefix))
     .sort((a, b) => b.prefix.length - a.prefix.length)

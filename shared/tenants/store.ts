@@ -39,7 +39,10 @@ const toTenant =
   })
 
 export const selectTenant = (ctx: Context, id: string): Promise<Tenant | undefined> =>
-  ctx.db.maybe(toTenant(ctx.secretBox), sql`select ${columns} from tenants t where t.id = ${id}`)
+  ctx.db.maybe(
+    toTenant(ctx.secretBox),
+    sql`select ${columns} from tenants t where t.id = ${id} and not t.is_opening`,
+  )
 
 export const selectTenants = (ctx: Context, page: Page): Promise<Paged<Tenant>> =>
   listPage(
@@ -50,7 +53,8 @@ export const selectTenants = (ctx: Context, page: Page): Promise<Paged<Tenant>> 
       from: rawSql('tenants t'),
       alias: 't',
       table: 'tenants',
-      where: [],
+      where: [rawSql('not t.is_opening')],
+      cursorWhere: [rawSql('not t.is_opening')],
     },
     page,
   )
@@ -63,17 +67,19 @@ export interface NewTenant {
   idpConsentUrl?: string
   idpSecret?: string
   createdAt: Date
+  /** Nobody's until it is opened. */
+  isOpening: boolean
 }
 
 export async function insertTenant(ctx: Context, tenant: NewTenant): Promise<Tenant> {
   try {
     return await ctx.db.one(
       toTenant(ctx.secretBox),
-      sql`insert into tenants as t (id, api_secret_sealed, email, public_name, idp_consent_url, idp_secret_sealed, created_at, updated_at)
+      sql`insert into tenants as t (id, api_secret_sealed, email, public_name, idp_consent_url, idp_secret_sealed, is_opening, created_at, updated_at)
         values (${tenant.id}, ${ctx.secretBox.seal(tenant.apiSecret, apiSecretPlace(tenant.id))}, ${tenant.email},
           ${tenant.publicName}, ${tenant.idpConsentUrl},
           ${tenant.idpSecret === undefined ? undefined : ctx.secretBox.seal(tenant.idpSecret, idpSecretPlace(tenant.id))},
-          ${tenant.createdAt}, ${tenant.createdAt})
+          ${tenant.isOpening}, ${tenant.createdAt}, ${tenant.createdAt})
         returning ${columns}`,
     )
   } catch (error) {
@@ -95,11 +101,15 @@ export async function upsertOperator(
     on conflict (id) do update set api_secret_sealed = excluded.api_secret_sealed, updated_at = excluded.updated_at, deleted_at = null`)
 }
 
-export type TenantPatch = Partial<
-  Record<'email' | 'publicName' | 'idpConsentUrl' | 'idpSecret' | 'apiSecret', string>
->
+/** Absent members stay, null clears. */
+export interface TenantPatch {
+  email?: string | null
+  publicName?: string | null
+  idpConsentUrl?: string | null
+  idpSecret?: string | null
+  apiSecret?: string
+}
 
-/** Fields that are absent stay. */
 export async function patchTenant(
   ctx: Context,
   id: string,
@@ -108,29 +118,66 @@ export async function patchTenant(
 ): Promise<Tenant | undefined> {
   const apiSecret =
     patch.apiSecret === undefined ? null : ctx.secretBox.seal(patch.apiSecret, apiSecretPlace(id))
-  const idpSecret =
-    patch.idpSecret === undefined ? null : ctx.secretBox.seal(patch.idpSecret, idpSecretPlace(id))
+  const idpSecret = patch.idpSecret == null ? null : ctx.secretBox.seal(patch.idpSecret, idpSecretPlace(id))
+  const stays = (value: unknown) => value === undefined
   return await ctx.db.maybe(
     toTenant(ctx.secretBox),
-    sql`update tenants t set email = coalesce(${patch.email ?? null}, t.email),
-        public_name = coalesce(${patch.publicName ?? null}, t.public_name),
-        idp_consent_url = coalesce(${patch.idpConsentUrl ?? null}, t.idp_consent_url),
-        idp_secret_sealed = coalesce(${idpSecret}, t.idp_secret_sealed),
+    sql`update tenants t set
+        email = case when ${stays(patch.email)} then t.email else ${patch.email ?? null} end,
+        public_name = case when ${stays(patch.publicName)} then t.public_name else ${patch.publicName ?? null} end,
+        idp_consent_url = case when ${stays(patch.idpConsentUrl)} then t.idp_consent_url else ${patch.idpConsentUrl ?? null} end,
+        idp_consent_url_written = t.idp_consent_url_written or ${!stays(patch.idpConsentUrl)},
+        idp_secret_sealed = case when ${stays(patch.idpSecret)} then t.idp_secret_sealed else ${idpSecret} end,
+        idp_secret_written = t.idp_secret_written or ${!stays(patch.idpSecret)},
         api_secret_sealed = coalesce(${apiSecret}, t.api_secret_sealed), updated_at = ${now}
-      where t.id = ${id} and t.deleted_at is null returning ${columns}`,
+      where t.id = ${id} and t.deleted_at is null and not t.is_opening returning ${columns}`,
   )
 }
 
-/** The row stays, for payments that refer to it; its settings go. */
-export async function markTenantDeleted(db: Db, id: string, now: Date): Promise<boolean> {
-  return await db.tx(async (tx) => {
-    const marked = await tx.execute(
-      sql`update tenants set deleted_at = ${now}, updated_at = ${now} where id = ${id} and deleted_at is null`,
-    )
-    if (marked > 0) await tx.execute(sql`delete from tenant_settings where tenant_id = ${id}`)
-    return marked > 0
-  })
+/** The row stays, for payments that refer to it; its settings and keys go. In the caller's transaction. */
+export async function markTenantDeleted(tx: Db, id: string, now: Date): Promise<boolean> {
+  const marked = await tx.execute(
+    sql`update tenants set deleted_at = ${now}, updated_at = ${now}
+      where id = ${id} and deleted_at is null and not is_opening`,
+  )
+  if (marked === 0) return false
+  await tx.execute(sql`delete from tenant_settings where tenant_id = ${id}`)
+  await tx.execute(
+    sql`update tenant_api_keys set revoked_at = ${now} where tenant_id = ${id} and revoked_at is null`,
+  )
+  return true
 }
+
+/** Everything about a tenant that the authorization server has to know, whatever becomes of the tenant here. */
+export interface TenantMirror extends Tenant {
+  isOpening: boolean
+  /** Members that were written here at least once. */
+  written: { idpConsentUrl: boolean; idpSecret: boolean }
+}
+
+export const selectTenantMirror = (ctx: Context, id: string): Promise<TenantMirror | undefined> =>
+  ctx.db.maybe(
+    (row) => ({
+      ...toTenant(ctx.secretBox)(row),
+      isOpening: row.is_opening as boolean,
+      written: {
+        idpConsentUrl: row.idp_consent_url_written as boolean,
+        idpSecret: row.idp_secret_written as boolean,
+      },
+    }),
+    sql`select ${columns}, t.is_opening, t.idp_consent_url_written, t.idp_secret_written from tenants t where t.id = ${id}`,
+  )
+
+/** Whether a creation is still under way; `undefined` when there is no such tenant (any more). */
+export const selectIsOpening = (db: Db, id: string): Promise<boolean | undefined> =>
+  db.maybe((row) => row.is_opening as boolean, sql`select is_opening from tenants where id = ${id}`)
+
+export const openTenant = (tx: Db, id: string): Promise<number> =>
+  tx.execute(sql`update tenants set is_opening = false where id = ${id} and is_opening`)
+
+/** Leaves nothing of a creation. True: it was still under way. */
+export const removeOpening = async (tx: Db, id: string): Promise<boolean> =>
+  (await tx.execute(sql`delete from tenants where id = ${id} and is_opening`)) === 1
 
 const toSetting = (row: Row): TenantSetting => ({ key: row.key as TenantSettingKey, value: row.value })
 
@@ -150,7 +197,7 @@ export async function upsertSettings(
       from unnest(${settings.map(({ key }) => key)}::text[], ${settings.map(({ value }) => value)}::text[]) as s (key, value)
       on conflict (tenant_id, key) do update set value = excluded.value, updated_at = excluded.updated_at`)
   } catch (error) {
-    if (violatedConstraint(error) === 'tenant_settings_wallet_address_url')
+    if (violatedConstraint(error)?.startsWith('tenant_settings_wallet_address_'))
       throw new TenantRefusal('duplicate_wallet_address_prefix', {
         message: 'another tenant has this WALLET_ADDRESS_URL',
         cause: error,
@@ -164,5 +211,5 @@ export const selectWalletAddressPrefixes = (db: Db): Promise<{ tenantId: string;
   db.many(
     (row) => ({ tenantId: row.tenant_id as string, prefix: row.value as string }),
     sql`select s.tenant_id, s.value from tenant_settings s join tenants t on t.id = s.tenant_id
-      where s.key = 'WALLET_ADDRESS_URL' and t.deleted_at is null`,
+      where s.key = 'WALLET_ADDRESS_URL' and t.deleted_at is null and not t.is_opening`,
   )

@@ -123,7 +123,7 @@ test('a deleted tenant is gone for access and remains in the list; the operator 
     (await listTenants(ctx, { first: 100 })).items.some((tenant) => tenant.id === id && tenant.deletedAt),
   )
   await assert.rejects(deleteTenant(ctx, id), refusal('unknown_tenant'))
-  await assert.rejects(deleteTenant(ctx, operatorTenantId), refusal('unknown_tenant'))
+  await assert.rejects(deleteTenant(ctx, operatorTenantId), refusal('operator_tenant'))
   await assert.rejects(updateTenant(ctx, id, { apiSecret: 'x' }), refusal('unknown_tenant'))
 })
 

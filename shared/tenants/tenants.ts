@@ -9,14 +9,18 @@ import {
   type SecretBox,
   uuidv7,
 } from '../platform/index.ts'
+import { enqueueJob } from '../queue/index.ts'
 import { TenantRefusal } from './errors.ts'
 import {
+  checkApiSecret,
+  checkConsentUrl,
   checkSetting,
   type Tenant,
   type TenantDefaults,
   type TenantSetting,
   tenantSettingKeys,
 } from './model.ts'
+import { announceTenant, forgetTenantHere, tenantCacheKey } from './notice.ts'
 import {
   insertTenant,
   markTenantDeleted,
@@ -29,18 +33,24 @@ import {
 } from './store.ts'
 
 type ReadContext = { db: Db; secretBox: SecretBox; cache: Cache }
-type WriteContext = ReadContext & {
+/** `adminApiSecret`: no tenant may have it. */
+export type TenantWriteContext = ReadContext & {
   clock: Clock
-  settings: Pick<TenantDefaults, 'operatorTenantId' | 'ilpAddress'>
+  settings: Pick<TenantDefaults, 'operatorTenantId' | 'ilpAddress'> & { adminApiSecret?: string }
 }
 
-const tenantCacheKey = (id: string): string => `tenant:${id}`
-export const settingsCacheKey = (id: string): string => `tenant-settings:${id}`
-
-/** A tenant that is not deleted. Cached for LOCAL_CACHE_DURATION_MS: a rotated secret is dead on other processes by then. */
-export async function findTenant(ctx: ReadContext, id: string): Promise<Tenant | undefined> {
+/**
+ * A tenant, deleted or not. Cached for LOCAL_CACHE_DURATION_MS; processes that listen (`forgetChangedTenants`) see a change
+ * within milliseconds.
+ */
+export async function findAnyTenant(ctx: ReadContext, id: string): Promise<Tenant | undefined> {
   if (!isUuid(id)) return undefined
-  const tenant = await ctx.cache.get(tenantCacheKey(id), () => selectTenant(ctx, id))
+  return await ctx.cache.get(tenantCacheKey(id), () => selectTenant(ctx, id))
+}
+
+/** As {@link findAnyTenant}, one that is not deleted. */
+export async function findTenant(ctx: ReadContext, id: string): Promise<Tenant | undefined> {
+  const tenant = await findAnyTenant(ctx, id)
   return tenant?.deletedAt === undefined ? tenant : undefined
 }
 
@@ -61,7 +71,7 @@ export async function ensureOperatorTenant(
   operator: { id: string; apiSecret: string },
 ): Promise<void> {
   await upsertOperator(ctx, { ...operator, now: ctx.clock.now() })
-  ctx.cache.delete(tenantCacheKey(operator.id))
+  forgetTenantHere(ctx.cache, operator.id)
 }
 
 export interface CreateTenantInput {
@@ -83,46 +93,112 @@ function checkSettings(settings: readonly TenantSetting[]): TenantSetting[] {
   return [...new Map(settings.map((setting) => [setting.key, setting])).values()]
 }
 
-/**
- * Inserts a tenant and its settings together; a bad setting refuses both. Without an ILP_ADDRESS among them the tenant gets
- * `<node>.<tenant id>`. Nothing else is stored by default, so later changes of the node's values reach it.
- */
-export async function createTenant(ctx: WriteContext, input: CreateTenantInput): Promise<Tenant> {
+function prepareTenant(ctx: Pick<TenantWriteContext, 'clock' | 'settings'>, input: CreateTenantInput) {
   const id = input.id ?? uuidv7(ctx.clock.nowMs())
+  checkApiSecret(input.apiSecret, ctx.settings.adminApiSecret)
+  checkConsentUrl(input.idpConsentUrl)
   const settings = checkSettings([
     { key: 'ILP_ADDRESS', value: `${ctx.settings.ilpAddress}.${id}` },
     ...(input.settings ?? []),
   ])
+  return { id, settings }
+}
+
+/**
+ * Inserts a tenant and its settings together; a bad setting refuses both. Without an ILP_ADDRESS among them the tenant gets
+ * `<node>.<tenant id>`. Nothing else is stored by default, so later changes of the node's values reach it. The authorization
+ * server hears of it with the next change at the latest; `createMirroredTenant` waits for it.
+ */
+export async function createTenant(ctx: TenantWriteContext, input: CreateTenantInput): Promise<Tenant> {
+  const { id, settings } = prepareTenant(ctx, input)
   return await ctx.db.tx(async (db) => {
-    const tenant = await insertTenant({ ...ctx, db }, { ...input, id, createdAt: ctx.clock.now() })
+    const tenant = await insertTenant(
+      { ...ctx, db },
+      { ...input, id, createdAt: ctx.clock.now(), isOpening: false },
+    )
     await upsertSettings(db, id, settings, ctx.clock.now())
+    await announceTenant(db, id)
     return tenant
   })
 }
 
-/** Fields that are absent stay. Throws {@link TenantRefusal} `unknown_tenant`. */
-export async function updateTenant(ctx: WriteContext, id: string, patch: TenantPatch): Promise<Tenant> {
-  const tenant = await patchTenant(ctx, id, patch, ctx.clock.now())
-  ctx.cache.delete(tenantCacheKey(id))
-  if (!tenant) throw new TenantRefusal('unknown_tenant', { message: 'unknown tenant' })
-  return tenant
+/** As {@link createTenant}, with the job that brings it to the authorization server and opens it. Nobody's until then. */
+export async function beginTenant(ctx: TenantWriteContext, input: CreateTenantInput): Promise<string> {
+  const { id, settings } = prepareTenant(ctx, input)
+  await ctx.db.tx(async (db) => {
+    await enqueueJob(db, { queue: 'tenant-mirror', key: id })
+    await insertTenant({ ...ctx, db }, { ...input, id, createdAt: ctx.clock.now(), isOpening: true })
+    await upsertSettings(db, id, settings, ctx.clock.now())
+  })
+  return id
 }
 
-/** Closes a tenant's access; its payments and addresses go on. The operator cannot be deleted. Throws {@link TenantRefusal} `unknown_tenant`. */
-export async function deleteTenant(ctx: WriteContext, id: string): Promise<void> {
-  const deletable = id !== ctx.settings.operatorTenantId
-  const deleted = deletable && (await markTenantDeleted(ctx.db, id, ctx.clock.now()))
-  ctx.cache.delete(tenantCacheKey(id))
-  ctx.cache.delete(settingsCacheKey(id))
-  if (!deleted) throw new TenantRefusal('unknown_tenant', { message: 'unknown tenant' })
+const unknownTenant = () => new TenantRefusal('unknown_tenant', { message: 'unknown tenant' })
+
+/** Locks the job before the tenant, as the worker does. */
+async function changeTenant<T>(
+  ctx: TenantWriteContext,
+  id: string,
+  options: { isMirrored: boolean },
+  change: (tx: Db) => Promise<T | undefined>,
+): Promise<T> {
+  try {
+    return await ctx.db.tx(async (tx) => {
+      if (options.isMirrored) await enqueueJob(tx, { queue: 'tenant-mirror', key: id })
+      const changed = await change(tx)
+      // Rolls the job back too.
+      if (changed === undefined) throw unknownTenant()
+      await announceTenant(tx, id)
+      return changed
+    })
+  } finally {
+    forgetTenantHere(ctx.cache, id)
+  }
 }
 
-/** Writes settings of one tenant. Throws {@link TenantRefusal} `invalid_setting` or `duplicate_wallet_address_prefix`. */
+/**
+ * Absent members stay, null clears. What the authorization server has to know reaches it by a job of the same transaction.
+ * Throws {@link TenantRefusal} `unknown_tenant`, `invalid_tenant`, `operator_tenant` (its secret is the environment's).
+ */
+export async function updateTenant(ctx: TenantWriteContext, id: string, patch: TenantPatch): Promise<Tenant> {
+  if (patch.apiSecret !== undefined) {
+    if (id === ctx.settings.operatorTenantId)
+      throw new TenantRefusal('operator_tenant', { message: "the operator's secret is ADMIN_API_SECRET" })
+    checkApiSecret(patch.apiSecret, ctx.settings.adminApiSecret)
+  }
+  checkConsentUrl(patch.idpConsentUrl ?? undefined)
+  const isMirrored = 'apiSecret' in patch || 'idpConsentUrl' in patch || 'idpSecret' in patch
+  return await changeTenant(ctx, id, { isMirrored }, (db) =>
+    patchTenant({ ...ctx, db }, id, patch, ctx.clock.now()),
+  )
+}
+
+/**
+ * Closes a tenant's access, its keys included; its payments and addresses go on. Throws {@link TenantRefusal} `unknown_tenant`,
+ * `operator_tenant`.
+ */
+export async function deleteTenant(ctx: TenantWriteContext, id: string): Promise<void> {
+  if (id === ctx.settings.operatorTenantId)
+    throw new TenantRefusal('operator_tenant', { message: 'the operator cannot be deleted' })
+  await changeTenant(ctx, id, { isMirrored: true }, async (tx) =>
+    (await markTenantDeleted(tx, id, ctx.clock.now())) ? true : undefined,
+  )
+}
+
+/**
+ * Writes settings of one tenant, and returns them as stored. Throws {@link TenantRefusal} `invalid_setting` or
+ * `duplicate_wallet_address_prefix`.
+ */
 export async function setTenantSettings(
-  ctx: Pick<WriteContext, 'db' | 'cache' | 'clock'>,
+  ctx: Pick<TenantWriteContext, 'db' | 'cache' | 'clock'>,
   tenantId: string,
   settings: readonly TenantSetting[],
-): Promise<void> {
-  await upsertSettings(ctx.db, tenantId, checkSettings(settings), ctx.clock.now())
-  ctx.cache.delete(settingsCacheKey(tenantId))
+): Promise<TenantSetting[]> {
+  const checked = checkSettings(settings)
+  await ctx.db.tx(async (tx) => {
+    await upsertSettings(tx, tenantId, checked, ctx.clock.now())
+    await announceTenant(tx, tenantId)
+  })
+  forgetTenantHere(ctx.cache, tenantId)
+  return checked
 }

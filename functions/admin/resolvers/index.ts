@@ -8,6 +8,7 @@ import { peerResolvers } from './peers.ts'
 import { quoteResolvers } from './quotes.ts'
 import { receiverResolvers } from './receivers.ts'
 import type { ResolverMap } from './resolver.ts'
+import { tenantResolvers } from './tenants.ts'
 import { walletAddressResolvers } from './wallet-addresses.ts'
 import { webhookEventResolvers } from './webhook-events.ts'
 
@@ -19,6 +20,7 @@ const whoami: ResolverMap = {
 
 export const adminResolvers: readonly ResolverMap[] = [
   whoami,
+  tenantResolvers,
   assetResolvers,
   peerResolvers,
   walletAddressResolvers,
