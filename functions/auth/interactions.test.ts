@@ -351,6 +351,19 @@ describe('cookies', () => {
       assert.ok(queryOf(await consents.finish(grant, browser)).interact_ref)
     }
   })
+  test('a request that is opened without end fills no table; who was there before finishes', async () => {
+    const [grant, other] = [await consents.open(), await consents.open()]
+    const browser = await consents.consider(grant)
+    await db.execute(sql`
+      insert into sessions (id_hash, interaction_id, expires_at)
+      select sha256(n::text::bytea), ${grant.id}, now() + interval '1 hour' from generate_series(2, 100) n`)
+    const refused = await auth.createBrowser().visit(grant.redirect)
+    isRefusal(refused, 429, 'too_many_attempts', 'too many unproven requests')
+    assert.equal(refused.headers['set-cookie'], undefined)
+    assert.equal((await auth.createBrowser().visit(other.redirect)).status, 302)
+    assert.equal((await auth.idp('POST', `/grant${grant.path}/accept`)).status, 202)
+    assert.ok(queryOf(await consents.finish(grant, browser)).interact_ref)
+  })
   test('a session ends with its time', async () => {
     const grant = await consents.open()
     const browser = await consents.consider(grant, 'accept')

@@ -1,9 +1,9 @@
 import { type Clock, type Db, isUuid, type SecretBox } from '../../../shared/platform/index.ts'
-import { AuthRefusal } from '../errors.ts'
+import { AuthRefusal, type AuthRefusalCode } from '../errors.ts'
 import { settlePendingGrant } from '../grants/index.ts'
 import { decideFinish, finishHash, type Interaction, withQuery } from './model.ts'
 import { referencePurpose } from './request-consent.ts'
-import { turnAway } from './start-interaction.ts'
+import { type TurnedAway, turnAway } from './start-interaction.ts'
 import { findInteraction, type InteractionKey, isSessionOf } from './store.ts'
 
 export interface FinishContext {
@@ -46,10 +46,8 @@ export async function finishInteraction(
   const now = ctx.clock.now()
   const hasSession =
     sessionId !== undefined && (await isSessionOf(ctx.db, { id: sessionId, interactionId: id }, now))
-  const turnedAway = (
-    ...told: Parameters<typeof turnAway> extends [unknown, ...infer Rest] ? Rest : never
-  ) => ({
-    location: turnAway(interaction, ...told),
+  const turnedAway = (result: TurnedAway, refusal: AuthRefusalCode): FinishAnswer => ({
+    location: turnAway(interaction, result, refusal),
   })
   switch (decideFinish(interaction, hasSession, now)) {
     case 'expired':

@@ -15,14 +15,20 @@ export interface StartAnswer {
   session?: { id: string; lifeMs: number }
 }
 
+/** What a client reads in its query. */
+export interface TurnedAway {
+  result: string
+  message?: string
+}
+
 /** Tells the client, if it is told anything, and the person otherwise. */
 export function turnAway(
   { finish }: Pick<Interaction, 'finish'>,
-  result: { result: string; message?: string },
+  result: TurnedAway,
   refusal: AuthRefusalCode,
 ): string {
   if (!finish) throw new AuthRefusal(refusal)
-  return withQuery(finish.uri, result)
+  return withQuery(finish.uri, { ...result })
 }
 
 /**
@@ -53,7 +59,7 @@ async function ask(
   now: Date,
 ): Promise<StartAnswer> {
   const session = { id: newSecret(), interactionId: id, expiresAt }
-  await insertSession(ctx.db, session)
+  if (!(await insertSession(ctx.db, session))) throw new AuthRefusal('too_many_attempts')
   return {
     location: withQuery(consentUrl, {
       interactId: id,

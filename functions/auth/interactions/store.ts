@@ -88,15 +88,20 @@ export async function recordChoice(
   return recorded === 1
 }
 
-/** Sessions of browsers are kept as hashes, each for one interaction. */
+/** More than anybody opens one request; whoever has its address could otherwise fill the table without proving anything. */
+const SESSIONS_MAX = 100
+
+/** Sessions of browsers are kept as hashes, each for one interaction. False: it was started too often. */
 export async function insertSession(
   db: Db,
   session: { id: string; interactionId: string; expiresAt: Date },
-): Promise<void> {
-  await db.execute(
+): Promise<boolean> {
+  const inserted = await db.execute(
     sql`insert into sessions (id_hash, interaction_id, expires_at)
-        values (${hashSecret(session.id)}, ${session.interactionId}, ${session.expiresAt})`,
+        select ${hashSecret(session.id)}::bytea, ${session.interactionId}::uuid, ${session.expiresAt}::timestamptz
+        where (select count(*) from sessions where interaction_id = ${session.interactionId}) < ${SESSIONS_MAX}`,
   )
+  return inserted === 1
 }
 
 export async function isSessionOf(
