@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { depositLiquidity } from '../../shared/assets/index.ts'
 import { accountCode } from '../../shared/ledger/index.ts'
+import { findPeerByIncomingToken } from '../../shared/peers/index.ts'
 import { uuidv7 } from '../../shared/platform/index.ts'
 import { createTestDatabase } from '../../shared/testing/index.ts'
 import { findWalletAddressForPackets } from '../../shared/wallet-addresses/index.ts'
@@ -129,6 +130,111 @@ describe('assets, peers and wallet addresses over the Admin API', () => {
       assert.deepEqual(fixedOf(rest), ['1'])
       assert.deepEqual([rest.fees.pageInfo.hasNextPage, rest.fees.pageInfo.hasPreviousPage], [false, true])
       assert.deepEqual(fixedOf(await ask({ sortOrder: 'ASC' })), ['1', '2', '3', '4'])
+    })
+  })
+
+  describe('peers', () => {
+    let count = 0
+    const newPeer = (party: Party, assetId: string, fields: Record<string, unknown> = {}) =>
+      make(
+        party,
+        'createPeer',
+        {
+          assetId,
+          staticIlpAddress: `test.net${++count}`,
+          http: {
+            outgoing: { endpoint: 'https://peer.example/ilp', authToken: `out-${uuidv7()}` },
+            incoming: { authTokens: [`in-${count}`] },
+          },
+          ...fields,
+        },
+        'peer',
+      )
+
+    it('peerByAddressAndAsset: the longest prefix, whole segments, of the asset, in the own routes', async () => {
+      const [usd, other, foreign] = [await newAsset(owner), await newAsset(owner), await newAsset(stranger)]
+      const near = await newPeer(owner, usd.id, { staticIlpAddress: 'test.far.near' })
+      const far = await newPeer(owner, usd.id, { staticIlpAddress: 'test.far', routes: ['g'] })
+      const elsewhere = await newPeer(owner, other.id, { staticIlpAddress: 'test.far.near.nearest' })
+      await newPeer(stranger, foreign.id, { staticIlpAddress: 'test.far.near.nearest.x' })
+      const find = async (party: Party, assetId: string, staticIlpAddress: string) =>
+        (await admin.succeed(party, 'peerByAddressAndAsset', { assetId, staticIlpAddress }))?.id
+      for (const [address, id] of [
+        ['test.far.near', near.id],
+        ['test.far.near.nearest.x', near.id],
+        ['test.far.nearer', far.id],
+        ['test.far', far.id],
+        ['g.any.where', far.id],
+        ['test.farther', undefined],
+        ['test', undefined],
+        ['', undefined],
+        ['%', undefined],
+      ] as const)
+        assert.equal(await find(owner, usd.id, address), id, address)
+      assert.equal(await find(owner, other.id, 'test.far.near.nearest.x'), elsewhere.id)
+      assert.equal(await find(owner, foreign.id, 'test.far.near.nearest.x'), undefined)
+      for (const party of [stranger, admin.operator])
+        assert.equal(await find(party, usd.id, 'test.far.near'), undefined)
+      const bad = { assetId: 'no id', staticIlpAddress: 'test.far' }
+      assert.equal(codeOf(await admin.call(owner, 'peerByAddressAndAsset', bad)), 'BAD_USER_INPUT')
+      assert.equal((await admin.succeed(owner, 'deletePeer', { input: { id: near.id } })).success, true)
+      assert.equal(await find(owner, usd.id, 'test.far.near'), far.id)
+    })
+
+    it('updatePeer: absent stays, null clears; tokens and routes are replaced as a whole', async () => {
+      const asset = await newAsset(owner)
+      const full = { name: 'Bank', maxPacketAmount: '10', liquidityThreshold: '5', routes: ['test.beyond'] }
+      const peer = await newPeer(owner, asset.id, full)
+      const update = (fields: Record<string, unknown>) =>
+        make(owner, 'updatePeer', { id: peer.id, ...fields }, 'peer')
+      const { name, maxPacketAmount, liquidityThreshold, routes } = await update({})
+      assert.deepEqual(
+        { name, maxPacketAmount, liquidityThreshold, routes },
+        { ...full, routes: [peer.staticIlpAddress, 'test.beyond'] },
+      )
+      const cleared = await update({ name: null, maxPacketAmount: null, liquidityThreshold: null })
+      assert.deepEqual(
+        [cleared.name, cleared.maxPacketAmount, cleared.liquidityThreshold],
+        [null, null, null],
+      )
+      assert.deepEqual((await update({ routes: ['g.other'] })).routes, [peer.staticIlpAddress, 'g.other'])
+      assert.deepEqual((await update({ routes: [] })).routes, [peer.staticIlpAddress])
+
+      const known = async (token: string) =>
+        (await findPeerByIncomingToken(admin.node, token))?.id === peer.id
+      const [first, second, third] = [uuidv7(), uuidv7(), uuidv7()]
+      const outgoing = { endpoint: 'https://moved.example/ilp', authToken: 'changed' }
+      const moved = await update({ http: { outgoing, incoming: { authTokens: [first, second] } } })
+      assert.deepEqual(moved.http, { outgoing })
+      assert.deepEqual([await known(first), await known(second)], [true, true])
+      await update({ http: { outgoing } })
+      assert.equal(await known(first), true)
+      await update({ http: { outgoing, incoming: { authTokens: [third] } } })
+      assert.deepEqual([await known(first), await known(second), await known(third)], [false, false, true])
+      const rival = await newPeer(owner, asset.id)
+      const stolen = { id: rival.id, http: { outgoing, incoming: { authTokens: [third] } } }
+      assert.equal(await refusal(owner, 'updatePeer', stolen), 'DUPLICATE')
+      const taken = { id: rival.id, staticIlpAddress: peer.staticIlpAddress }
+      assert.equal(await refusal(owner, 'updatePeer', taken), 'DUPLICATE')
+      assert.equal(
+        await refusal(owner, 'updatePeer', { id: peer.id, routes: ['no route'] }),
+        'BAD_USER_INPUT',
+      )
+      await refusedElsewhere('updatePeer', (id) => ({ id, name: 'x' }), peer.id, 'reaches')
+      await refusedElsewhere('deletePeer', (id) => ({ id }), peer.id, 'own only')
+    })
+
+    it('liquidity of a peer follows deposits', async () => {
+      const asset = await newAsset(owner)
+      const peer = await newPeer(owner, asset.id, { initialLiquidity: '7' })
+      assert.equal(peer.liquidity, '7')
+      const deposit = { peerId: peer.id, id: uuidv7(), amount: '5' }
+      for (let repeat = 0; repeat < 2; repeat++) {
+        const code = await refusal(owner, 'depositPeerLiquidity', deposit)
+        assert.equal(code, repeat === 0 ? undefined : 'DUPLICATE')
+      }
+      for (const party of [owner, admin.operator])
+        assert.equal((await admin.succeed(party, 'peer', { id: peer.id })).liquidity, '12')
     })
   })
 

@@ -168,6 +168,10 @@ describe('tenants on one node', () => {
       code: 'nothing',
     }),
     peer: () => ({ args: { id: theirs.peer }, code: 'NOT_FOUND' }),
+    peerByAddressAndAsset: () => ({
+      args: { assetId: theirs.asset, staticIlpAddress: 'test.elsewhere' },
+      code: 'nothing',
+    }),
     peers: () => ({ args: { tenantId: victim.tenantId }, code: 'nothing' }),
     quote: () => ({ args: { id: theirs.quote }, code: 'NOT_FOUND' }),
     tenant: () => ({ args: { id: victim.tenantId }, code: 'NOT_FOUND' }),

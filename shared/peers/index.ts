@@ -11,6 +11,7 @@ export {
   deletePeer,
   depositPeerLiquidity,
   findPeer,
+  findPeerByAddress,
   findPeerByIncomingToken,
   findRoutedPeer,
   getPeer,

@@ -93,15 +93,15 @@ export function checkToken(token: string): void {
 
 /** Throws {@link PeerRefusal} `invalid_peer`. */
 export function checkLimits(peer: {
-  maxPacketAmount?: bigint
-  liquidityThreshold?: bigint
+  maxPacketAmount?: bigint | null
+  liquidityThreshold?: bigint | null
   initialLiquidity?: bigint
 }): void {
   const bad = (message: string) => new PeerRefusal('invalid_peer', { message })
-  if (peer.maxPacketAmount !== undefined && (peer.maxPacketAmount <= 0n || peer.maxPacketAmount > AMOUNT_MAX))
+  if (peer.maxPacketAmount != null && (peer.maxPacketAmount <= 0n || peer.maxPacketAmount > AMOUNT_MAX))
     throw bad('maxPacketAmount must be from 1 to 18446744073709551615')
   if (
-    peer.liquidityThreshold !== undefined &&
+    peer.liquidityThreshold != null &&
     (peer.liquidityThreshold < 0n || peer.liquidityThreshold > AMOUNT_MAX)
   )
     throw bad('liquidityThreshold must be from 0 to 18446744073709551615')

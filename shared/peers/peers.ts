@@ -28,6 +28,7 @@ import {
   patchPeer,
   removePeer,
   selectPeer,
+  selectPeerByAddress,
   selectPeerByToken,
   selectPeers,
   selectPeersAfter,
@@ -52,6 +53,13 @@ export async function getPeer(ctx: ReadContext, scope: TenantScope, id: string):
   if (!peer) throw unknownPeer()
   return peer
 }
+
+/** The peer of an asset that packets to an address would leave through. */
+export const findPeerByAddress = (
+  ctx: ReadContext,
+  scope: TenantScope,
+  route: { address: string; assetId: string },
+): Promise<Peer | undefined> => selectPeerByAddress(ctx, scope, route)
 
 export const listPeers = (ctx: ReadContext, scope: TenantScope, page: Page): Promise<Paged<Peer>> =>
   selectPeers(ctx, scope, page)
@@ -162,10 +170,13 @@ export async function repairPeerAccounts(ctx: ReadContext & { ledger: Ledger }):
 export interface UpdatePeerInput {
   id: string
   staticIlpAddress?: string
-  name?: string
-  maxPacketAmount?: bigint
+  /** Null clears. */
+  name?: string | null
+  /** Null: any amount. */
+  maxPacketAmount?: bigint | null
   packetsPerMinute?: number
-  liquidityThreshold?: bigint
+  /** Null: no threshold. */
+  liquidityThreshold?: bigint | null
   outgoing?: { endpoint: string; authToken: string }
   /** Replaces all incoming tokens. */
   incoming?: { authTokens: readonly string[] }
@@ -173,7 +184,7 @@ export interface UpdatePeerInput {
   routes?: readonly string[]
 }
 
-/** Fields that are absent stay. Throws {@link PeerRefusal}. */
+/** Fields that are absent stay. Throws {@link PeerRefusal} `unknown_peer`, `duplicate_peer`, `duplicate_incoming_token`, `invalid_…`. */
 export async function updatePeer(
   ctx: ReadContext & { clock: Clock },
   scope: TenantScope,

@@ -80,6 +80,20 @@ export const selectPeers = (ctx: Context, scope: TenantScope, page: Page): Promi
     page,
   )
 
+/** As connectors route: the longest prefix by whole segments; among equals the lowest id. */
+export const selectPeerByAddress = (
+  ctx: Context,
+  scope: TenantScope,
+  route: { address: string; assetId: string },
+): Promise<Peer | undefined> =>
+  ctx.db.maybe(
+    toPeer(ctx.secretBox),
+    sql`select ${columns} from ${joined} cross join lateral unnest(p.routes) as r (prefix)
+      where p.asset_id = ${route.assetId} and ${scopeSql(scope, tenantColumn)}
+        and starts_with(${route.address}::text || '.', r.prefix || '.')
+      order by length(r.prefix) desc, p.id limit 1`,
+  )
+
 const tokenHashes = rawSql(
   `(select coalesce(array_agg(encode(t.token_hash, 'hex')), '{}') from peer_incoming_tokens t where t.peer_id = p.id) as token_hashes`,
 )
@@ -170,15 +184,15 @@ export async function insertPeer(
 
 export interface PeerPatch {
   staticIlpAddress?: string
-  name?: string
-  maxPacketAmount?: bigint
+  name?: string | null
+  maxPacketAmount?: bigint | null
   packetsPerMinute?: number
-  liquidityThreshold?: bigint
+  liquidityThreshold?: bigint | null
   outgoing?: { endpoint: string; authToken: string }
   routes?: string[]
 }
 
-/** Fields that are absent stay; tokens are replaced when given. */
+/** Fields that are absent stay, null clears; tokens are replaced when given. */
 export async function patchPeer(
   ctx: Context,
   scope: TenantScope,

@@ -3,6 +3,7 @@ import {
   createPeer,
   deletePeer,
   depositPeerLiquidity,
+  findPeerByAddress,
   getPeer,
   getPeerLiquidity,
   listPeers,
@@ -48,6 +49,14 @@ const toFields = (input: PeerInput) => ({
   ...(input.routes != null && { routes: input.routes }),
 })
 
+/** A patch: what is absent stays, and null clears what may be absent. */
+const toPatch = (input: PeerInput) => ({
+  ...(input.name !== undefined && { name: input.name }),
+  ...(input.maxPacketAmount !== undefined && { maxPacketAmount: input.maxPacketAmount }),
+  ...(input.liquidityThreshold !== undefined && { liquidityThreshold: input.liquidityThreshold }),
+  ...(input.routes != null && { routes: input.routes }),
+})
+
 const toHttp = (http: HttpInput) => ({
   outgoing: http.outgoing,
   ...(http.incoming && { incoming: http.incoming }),
@@ -65,6 +74,11 @@ export const peerResolvers: ResolverMap = {
   Query: {
     peer: async (_source, args: { id: string }, ctx) =>
       toPeer(await getPeer(ctx.node, anyOrOwn(ctx), parseId(args.id, 'id'))),
+    peerByAddressAndAsset: async (_source, args: { staticIlpAddress: string; assetId: string }, ctx) => {
+      const route = { address: args.staticIlpAddress, assetId: parseId(args.assetId, 'assetId') }
+      const peer = await findPeerByAddress(ctx.node, own(ctx), route)
+      return peer && toPeer(peer)
+    },
     peers: async (_source, args: PageArguments & { tenantId?: string }, ctx) =>
       toConnection(await listPeers(ctx.node, listScope(ctx, args.tenantId), toPage(args)), toPeer),
   },
@@ -108,7 +122,7 @@ export const peerResolvers: ResolverMap = {
         const peer = await updatePeer(ctx.node, anyOrOwn(ctx), {
           id: parseId(input.id, 'id'),
           ...(input.staticIlpAddress != null && { staticIlpAddress: input.staticIlpAddress }),
-          ...toFields(input),
+          ...toPatch(input),
           ...(input.http && toHttp(input.http)),
         })
         return { peer: toPeer(peer) }
