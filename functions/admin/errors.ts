@@ -15,6 +15,7 @@ import { QuoteRefusal, type QuoteRefusalCode } from '../../shared/quotes/index.t
 import type { ReceiverRefusalCode } from '../../shared/receivers/index.ts'
 import type { TenantRefusalCode } from '../../shared/tenants/index.ts'
 import type { WalletAddressRefusalCode } from '../../shared/wallet-addresses/index.ts'
+import type { WebhookRefusalCode } from '../../shared/webhooks/index.ts'
 import type { IdempotencyRefusalCode } from './idempotency.ts'
 
 type AnyRefusalCode =
@@ -30,6 +31,7 @@ type AnyRefusalCode =
   | ServerRefusalCode
   | TenantRefusalCode
   | WalletAddressRefusalCode
+  | WebhookRefusalCode
   | 'invalid_amount'
 
 const graphqlCode = {
@@ -98,6 +100,7 @@ const graphqlCode = {
   unknown_payment: 'NOT_FOUND',
   invalid_quote: 'BAD_USER_INPUT',
   unknown_event: 'BAD_USER_INPUT',
+  unknown_webhook_event: 'NOT_FOUND',
   unknown_withdrawal: 'NOT_FOUND',
   withdrawal_already_posted: 'CONFLICT',
   withdrawal_already_voided: 'CONFLICT',

@@ -290,6 +290,20 @@ describe('tenants on one node', () => {
     depositPeerLiquidity: () => ({ args: input({ peerId: theirs.peer, ...movement }), code: 'NOT_FOUND' }),
     postLiquidityWithdrawal: () => ({ args: input({ withdrawalId: theirs.withdrawal }), code: 'NOT_FOUND' }),
     revokeTenantApiKey: () => ({ args: { input: { id: theirs.apiKey } }, code: 'NOT_FOUND' }),
+    resendDeadWebhookEvents: () => ({ args: input({ tenantId: victim.tenantId }), code: 'nothing' }),
+    resendWebhookEvent: () => ({ args: input({ id: theirs.event }), code: 'NOT_FOUND' }),
+    resendWebhookEvents: () => ({
+      args: input({
+        from: '2020-01-01T00:00:00Z',
+        to: '2120-01-01T00:00:00Z',
+        tenantId: victim.tenantId,
+      }),
+      code: 'nothing',
+    }),
+    setWebhookSecret: () => ({
+      args: input({ secret: newSecret(), tenantId: victim.tenantId }),
+      code: 'BAD_USER_INPUT',
+    }),
     revokeWalletAddressKey: () => ({ args: input({ id: theirs.key }), code: 'NOT_FOUND' }),
     setFee: () => ({
       args: input({ assetId: theirs.asset, type: 'SENDING', fee: { fixed: '100', basisPoints: 0 } }),

@@ -24,7 +24,7 @@ create table webhook_attempts (
   number integer not null,
   at timestamptz not null,
   status_code integer,
-  latency_ms integer not null check (latency_ms >= 0),
+  latency_ms integer check (latency_ms >= 0),
   error text,
   -- The beginning of what the endpoint said.
   answer text,

@@ -39,14 +39,13 @@ export async function deliverWebhook(ctx: Context, job: Job): Promise<JobOutcome
   const delivery = await findDelivery(ctx.db, job)
   if (!delivery || delivery.state !== 'pending') return done
   if (delivery.isAhead) return { status: 'retry', at: ctx.clock.fromNow(ORDER_WAIT_MS) }
-  const at = ctx.clock.now()
   const startedAt = performance.now()
   const { recipient, result } = await attempt(ctx, delivery)
   const latencyMs = Math.round(performance.now() - startedAt)
   if (result === 'not_allowed') return giveUp(ctx, job, delivery)
 
   const number = delivery.attempts + 1
-  const made: WebhookAttempt = { number, at, latencyMs, ...detailsOf(result) }
+  const made: WebhookAttempt = { number, at: ctx.clock.now(), latencyMs, ...detailsOf(result) }
   if (isDelivered(result))
     return recordLastAttempt(ctx.db, job, { state: 'delivered', made, now: ctx.clock.now() })
   const delayMs = nextAttemptMs(number - delivery.attemptsBefore, recipient?.attemptsMax, Math.random())

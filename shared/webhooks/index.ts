@@ -6,6 +6,17 @@
  */
 export { deliverWebhook, type FindRecipient } from './deliver-webhook.ts'
 export {
+  type DeliveryScope,
+  type EventRange,
+  findDeliveries,
+  forgetAttempts,
+  type Resent,
+  resendDeadEvents,
+  resendEvent,
+  resendEvents,
+} from './deliveries-store.ts'
+export { WebhookRefusal, type WebhookRefusalCode } from './errors.ts'
+export {
   type DeliveryReport,
   type DeliveryState,
   type EventWithdrawal,
@@ -19,8 +30,10 @@ export {
   type WebhookEventType,
   type WebhookRecipient,
 } from './model.ts'
+export { listPaymentDeliveries, type PaymentDelivery } from './payment-deliveries.ts'
 export { findWebhookSecrets, replaceWebhookSecret, type WebhookSecrets } from './secrets.ts'
 export {
+  ATTEMPTS_KEPT_DAYS,
   type EventFilter,
   findEvent,
   findPaymentEvent,

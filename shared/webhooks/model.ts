@@ -92,8 +92,10 @@ export interface WebhookDelivery {
 export interface WebhookAttempt {
   /** From 1. */
   number: number
+  /** When it ended. */
   at: Date
-  latencyMs: number
+  /** Absent: made before this was kept. */
+  latencyMs?: number
   /** Absent: nobody answered. */
   status?: number
   error?: string

@@ -29,6 +29,7 @@ import type {
   NewWebhookEvent,
   WebhookAttempt,
   WebhookDelivery,
+  WebhookEndpoint,
   WebhookEvent,
   WebhookEventType,
 } from './model.ts'
@@ -61,6 +62,8 @@ const toEvent = (row: Row): WebhookEvent => ({
 })
 
 /** Whose places in the worker a delivery takes: its recipient's, but a service of the node must not delay the operator's wallet. */
+export const shareOf = (endpoint: WebhookEndpoint, recipientTenantId: string): string =>
+  endpoint === 'wallet' ? recipientTenantId : SERVICE_SHARES[endpoint]
 const SERVICE_SHARES = { card: deriveId('webhooks', 'card'), pos: deriveId('webhooks', 'pos') }
 
 /**
@@ -72,8 +75,8 @@ export function insertEvent(event: NewWebhookEvent, source: Sql): Sql {
   const { withdrawal } = event
   const wallets = [...new Set(event.recipientTenantIds ?? [event.tenantId])]
   const recipients = [
-    ...wallets.map((tenantId) => ({ tenantId, endpoint: 'wallet' as const, share: tenantId })),
-    ...(event.services ?? []).map((service) => ({ ...service, share: SERVICE_SHARES[service.endpoint] })),
+    ...wallets.map((tenantId) => ({ tenantId, endpoint: 'wallet' as const })),
+    ...(event.services ?? []),
   ]
   const column = (read: (recipient: (typeof recipients)[number]) => string) => recipients.map(read)
   return sql`
@@ -88,7 +91,7 @@ export function insertEvent(event: NewWebhookEvent, source: Sql): Sql {
       returning id
     ), recipients as (
       select * from unnest(${column(() => uuidv7())}::uuid[], ${column(({ tenantId }) => tenantId)}::uuid[],
-        ${column(({ endpoint }) => endpoint)}::text[], ${column(({ share }) => share)}::uuid[])
+        ${column(({ endpoint }) => endpoint)}::text[], ${column(({ endpoint, tenantId }) => shareOf(endpoint, tenantId))}::uuid[])
         as r (id, tenant_id, endpoint, share)
     ), deliveries as (
       insert into webhook_deliveries (id, event_id, recipient_tenant_id, endpoint)
@@ -158,6 +161,8 @@ export interface EventFilter {
   tenantId?: string
   /** Any text: a type that does not exist matches nothing. */
   types?: { in?: readonly string[]; notIn?: readonly string[] }
+  /** Events with a delivery in this state; those to others than `recipientTenantId` do not count where it is given. */
+  delivery?: { state: DeliveryState; recipientTenantId?: string }
   page: Page
 }
 
@@ -167,6 +172,7 @@ export function listEvents(db: Db, filter: EventFilter): Promise<Paged<WebhookEv
   if (filter.tenantId !== undefined) where.push(sql`e.tenant_id = ${filter.tenantId}`)
   if (filter.types?.in) where.push(sql`e.type = any(${filter.types.in}::text[])`)
   if (filter.types?.notIn) where.push(sql`e.type <> all(${filter.types.notIn}::text[])`)
+  if (filter.delivery) where.push(hasDelivery(filter.delivery))
   return listPage(
     db,
     {
@@ -180,6 +186,12 @@ export function listEvents(db: Db, filter: EventFilter): Promise<Paged<WebhookEv
     filter.page,
   )
 }
+
+/** Dead ones are found along their own index. */
+const hasDelivery = ({ state, recipientTenantId }: NonNullable<EventFilter['delivery']>): Sql => sql`
+  exists (select from webhook_deliveries d where d.event_id = e.id and d.state = ${state}
+    ${state === 'dead' ? rawSql('and d.dead_at is not null') : rawSql('')}
+    ${recipientTenantId === undefined ? rawSql('') : sql`and d.recipient_tenant_id = ${recipientTenantId} and d.endpoint = 'wallet'`})`
 
 /**
  * How long an event waits for the first attempt of an earlier one about the same payment. Bounded, because that one may be
@@ -251,7 +263,7 @@ function afterAttempt(job: Job, { state, now, made, reason }: DeliveryOutcome): 
   return sql`
     updated as (${updated}), logged as (
       insert into webhook_attempts (delivery_id, number, at, status_code, latency_ms, error, answer)
-      select id, ${number}::int, ${at}::timestamptz, ${status ?? null}::int, ${latencyMs}::int, ${error ?? null}, ${answer ?? null}
+      select id, ${number}::int, ${at}::timestamptz, ${status ?? null}::int, ${latencyMs ?? null}::int, ${error ?? null}, ${answer ?? null}
       from updated on conflict do nothing
     )${
       isFull

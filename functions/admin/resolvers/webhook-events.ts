@@ -1,6 +1,27 @@
-import { type PageArguments, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
-import { listEvents, type WebhookEvent } from '../../../shared/webhooks/index.ts'
-import { listScope, type ResolverMap } from './resolver.ts'
+import {
+  InvalidInput,
+  type PageArguments,
+  parseId,
+  toConnection,
+  toPage,
+} from '../../../shared/graphql-server/index.ts'
+import { setWebhookSecret } from '../../../shared/tenants/index.ts'
+import {
+  type DeliveryReport,
+  type DeliveryScope,
+  findDeliveries,
+  findEvent,
+  listEvents,
+  type Resent,
+  resendDeadEvents,
+  resendEvent,
+  resendEvents,
+  type WebhookAttempt,
+  type WebhookEvent,
+} from '../../../shared/webhooks/index.ts'
+import { parseDate } from './input.ts'
+import { anyOrOwn, listScope, mutation, type RequestContext, type ResolverMap } from './resolver.ts'
+import { toTargetTenant } from './target-tenant.ts'
 
 const toEvent = (event: WebhookEvent) => ({
   id: event.id,
@@ -10,27 +31,130 @@ const toEvent = (event: WebhookEvent) => ({
   createdAt: event.createdAt.toISOString(),
 })
 
+const toAttempt = ({ at, ...attempt }: WebhookAttempt) => ({ ...attempt, at: at.toISOString() })
+
+const toDelivery = (delivery: DeliveryReport) => ({
+  id: delivery.id,
+  recipientTenantId: delivery.recipientTenantId,
+  endpoint: delivery.endpoint.toUpperCase(),
+  state: delivery.state.toUpperCase(),
+  attempts: delivery.attempts.map(toAttempt),
+  nextAttemptAt: delivery.nextAttemptAt?.toISOString(),
+})
+
+const toResent = ({ deliveries, hasMore, lastEventAt }: Resent) => ({
+  count: deliveries,
+  hasMore,
+  lastEventAt: lastEventAt?.toISOString(),
+})
+
+/** Whose deliveries: the caller's own; everybody's, or those of the tenant that it names, for the operator. */
+const deliveryScope = (scope: ReturnType<typeof listScope>): DeliveryScope =>
+  scope === 'all' ? {} : { tenantId: scope.tenantId }
+
 interface ListArguments extends PageArguments {
   tenantId?: string
-  filter?: { type?: { in?: string[] | null; notIn?: string[] | null } | null } | null
+  filter?: {
+    type?: { in?: string[] | null; notIn?: string[] | null } | null
+    deliveryState?: 'PENDING' | 'DELIVERED' | 'DEAD' | null
+  } | null
 }
+
+const deliveryStates = { PENDING: 'pending', DELIVERED: 'delivered', DEAD: 'dead' } as const
+
+/** What the caller may see of where an event goes: a tenant does not see what the operator's endpoints say. */
+const seenBy = (ctx: RequestContext) =>
+  ctx.caller.isOperator ? {} : { recipientTenantId: ctx.caller.tenantId }
 
 /** Hidden unless the caller says what to leave out: wallets written before these existed do not know them (admin-api.md §5). */
 const HIDDEN_TYPES = ['outgoing_payment.funded', 'outgoing_payment.cancelled']
+
+interface ResendEventInput {
+  id: string
+  idempotencyKey?: string | null
+}
+
+interface ResendEventsInput {
+  from: string
+  to: string
+  type?: string | null
+  tenantId?: string | null
+  idempotencyKey?: string | null
+}
+
+interface ResendDeadEventsInput {
+  tenantId?: string | null
+  idempotencyKey?: string | null
+}
+
+interface SetSecretInput {
+  secret: string
+  overlapSeconds?: number | null
+  tenantId?: string | null
+  idempotencyKey?: string | null
+}
+
+const OVERLAP_SECONDS_DEFAULT = 86_400
+
+function parseOverlap(value: number | null | undefined): number {
+  if (value == null) return OVERLAP_SECONDS_DEFAULT
+  if (value < 0) throw new InvalidInput('overlapSeconds must not be negative')
+  return value
+}
 
 export const webhookEventResolvers: ResolverMap = {
   Query: {
     webhookEvents: async (_source, args: ListArguments, ctx) => {
       const scope = listScope(ctx, args.tenantId)
       const { in: included, notIn } = args.filter?.type ?? {}
+      const state = args.filter?.deliveryState
       return toConnection(
         await listEvents(ctx.node.db, {
           ...(scope !== 'all' && { tenantId: scope.tenantId }),
           types: { ...(included && { in: included }), notIn: notIn?.length ? notIn : HIDDEN_TYPES },
+          ...(state && { delivery: { state: deliveryStates[state], ...seenBy(ctx) } }),
           page: toPage(args),
         }),
         toEvent,
       )
     },
+  },
+  WebhookEvent: {
+    deliveries: async (event: { id: string }, _args, ctx) =>
+      (await findDeliveries(ctx.node.db, event.id, deliveryScope(anyOrOwn(ctx)))).map(toDelivery),
+  },
+  Mutation: {
+    resendWebhookEvent: mutation<ResendEventInput, unknown>('resendWebhookEvent', async (ctx, input) => {
+      const eventId = parseId(input.id, 'id')
+      const scope = deliveryScope(anyOrOwn(ctx))
+      await resendEvent(ctx.node.db, scope, { eventId, now: ctx.node.clock.now() })
+      const event = await findEvent(ctx.node.db, { id: eventId })
+      return { webhookEvent: event && toEvent(event) }
+    }),
+    resendWebhookEvents: mutation<ResendEventsInput, unknown>('resendWebhookEvents', async (ctx, input) => {
+      const from = parseDate(input.from, 'from')
+      const to = parseDate(input.to, 'to')
+      if (from > to) throw new InvalidInput('from must not be after to')
+      const scope = deliveryScope(listScope(ctx, input.tenantId))
+      const type = input.type == null ? {} : { type: input.type }
+      return toResent(
+        await resendEvents(ctx.node.db, scope, { from, to, ...type, now: ctx.node.clock.now() }),
+      )
+    }),
+    resendDeadWebhookEvents: mutation<ResendDeadEventsInput, unknown>(
+      'resendDeadWebhookEvents',
+      async (ctx, input) => {
+        const scope = deliveryScope(listScope(ctx, input.tenantId))
+        return toResent(await resendDeadEvents(ctx.node.db, scope, { now: ctx.node.clock.now() }))
+      },
+    ),
+    // The answer is stored for repeats, so it does not say the secret: the caller brings it, and has it.
+    setWebhookSecret: mutation<SetSecretInput, unknown>('setWebhookSecret', async (ctx, input) => {
+      const { secret } = input
+      const overlapSeconds = parseOverlap(input.overlapSeconds)
+      const tenantId = await toTargetTenant(ctx, input.tenantId)
+      const { previousUntil } = await setWebhookSecret(ctx.node, tenantId, { secret, overlapSeconds })
+      return { previousValidUntil: previousUntil?.toISOString() }
+    }),
   },
 }
