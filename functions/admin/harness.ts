@@ -26,6 +26,8 @@ export interface Answer {
 }
 
 export interface TestAdmin {
+  /** The GraphQL endpoint. */
+  url: string
   node: NodeContext
   schema: GraphQLSchema
   operator: Party
@@ -114,6 +116,7 @@ export async function startTestAdmin(
     return ask(party, text, args)
   }
   return {
+    url: `http://localhost:${running.ports.admin}/graphql`,
     node,
     schema,
     operator,
