@@ -18,8 +18,8 @@ export const adminThreats: ThreatTable = {
         {
           name: 'a mutation is carried out once for a signature',
           file: app,
-          text: '() => signature.claim({ digest: proven.digest, expiresAt: proven.expiresAt })',
-          without: '() => Promise.resolve(true)',
+          text: 'signature.claim({ digest: signed.digest, expiresAt: signed.expiresAt })',
+          without: 'Promise.resolve(true)',
           test: {
             file: appTests,
             name: 'carries a mutation out once for a signature, whichever way it is repeated; a query again',
@@ -86,9 +86,9 @@ export const adminThreats: ThreatTable = {
         {
           name: 'nothing is carried out while the store of signatures is away',
           file: app,
-          text: '() => signature.claim({ digest: proven.digest, expiresAt: proven.expiresAt })',
+          text: 'signature.claim({ digest: signed.digest, expiresAt: signed.expiresAt })',
           without:
-            '() => signature.claim({ digest: proven.digest, expiresAt: proven.expiresAt }).catch(() => true)',
+            'signature.claim({ digest: signed.digest, expiresAt: signed.expiresAt }).catch(() => true)',
           test: { file: appTests, name: 'carries out nothing while signatures cannot be noted' },
         },
       ],

@@ -41,9 +41,9 @@ export const graphqlThreats: ThreatTable = {
         {
           name: 'each request has a context of its own',
           file: `${room}/graphql-app.ts`,
-          text: 'options.contextOf({ tenantId: proven.tenantId, isOperator: proven.isOperator })',
+          text: 'options.contextOf(caller),',
           without:
-            'Reflect.get(options, "kept") ?? Reflect.set(options, "kept", options.contextOf(proven)) ? Reflect.get(options, "kept") : options.contextOf(proven)',
+            'Reflect.get(options, "kept") ?? Reflect.set(options, "kept", options.contextOf(caller)) ? Reflect.get(options, "kept") : options.contextOf(caller),',
           test: { file: listener, name: 'interleaved requests of 20 tenants' },
         },
         {
