@@ -141,7 +141,12 @@ test('what is sent is recorded in the payment, and one that ended is not sent an
   assert.equal(result.packets.fulfilled, 3)
   const { state, ...recorded } = await getSendProgress(node.node, id)
   assert.equal(state, 'SENDING')
-  assert.deepEqual(recorded, { sentAmount: 300n, deliveredAmount: 300n, packets: result.packets })
+  assert.deepEqual(recorded, {
+    sentAmount: 300n,
+    deliveredAmount: 300n,
+    packets: result.packets,
+    rejects: [],
+  })
 
   const ended = await sendingPayment(500n)
   await node.node.db.execute(

@@ -172,6 +172,7 @@ test('a payment is sent, delivered, recorded, and agreed on by both banks', asyn
     sentAmount: 1000n,
     deliveredAmount: 1000n,
     packets: result.packets,
+    rejects: [],
   })
 })
 
@@ -192,6 +193,26 @@ test('across currencies the receiver gets what was asked, in packets of the path
   assert.deepEqual([result.sentAmount, result.deliveredAmount], [100_000n, 90_000n])
   assert.deepEqual(await stateOf(receiver), ['COMPLETED', 90_000n])
   assert.equal(await a.balance(id), 1_000n)
+})
+
+test('which packets were rejected, and by whom, is recorded; earlier counts are kept', async () => {
+  const receiver = await b.incomingPayment(usdB, 60_000n)
+  const id = await a.fundedPayment(usdA, 60_000n)
+  const earlier = { code: 'F08', triggeredBy: 'test.bank-b', count: 2 }
+  a.sent.set(id, {
+    sentAmount: 0n,
+    deliveredAmount: 0n,
+    packets: { sent: 2, fulfilled: 0, rejected: 2 },
+    rejects: [earlier],
+  })
+  const result = await a.client.send(
+    sendInput(id, receiver, { debitAmount: 60_000n, receiveAmount: 60_000n }),
+  )
+  assert.equal(result.status, 'done')
+  assert.ok(!('rejects' in result))
+  const { rejected } = result.packets
+  assert.ok(rejected > 2)
+  assert.deepEqual(a.sent.get(id)?.rejects, [{ ...earlier, count: rejected }])
 })
 
 test('a receiver on the payer’s own node is paid without a peer', async () => {

@@ -3,11 +3,14 @@ import { ConnectorRefusal, type PacketCounts, type SendInput } from '../../share
 import type { Account, Ledger } from '../../shared/ledger/index.ts'
 import { convertCeil, maximum, minimum, type Rate } from '../../shared/money/index.ts'
 import type { Clock, Logger } from '../../shared/platform/index.ts'
+import type { RejectCount } from '../stream/index.ts'
 
 export interface SendTotals {
   sentAmount: bigint
   deliveredAmount: bigint
   packets: PacketCounts
+  /** Of the rejected ones, most frequent first. */
+  rejects: RejectCount[]
 }
 
 /** What senders leave in the database, for one that comes after a crash. */
@@ -83,7 +86,7 @@ function reconcile(ctx: Context, input: SendInput, recorded: SendTotals, debitsP
     },
     'part of a payment was sent and not recorded: what arrived of it is estimated',
   )
-  return { sentAmount: debitsPosted, deliveredAmount, packets: recorded.packets }
+  return { sentAmount: debitsPosted, deliveredAmount, packets: recorded.packets, rejects: recorded.rejects }
 }
 
 /** `highRate` is never reached: the most is the largest whole number below it. */

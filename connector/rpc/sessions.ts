@@ -9,7 +9,7 @@ import {
 import type { Ledger } from '../../shared/ledger/index.ts'
 import { type Clock, Fault, isUuid, type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { IncomingAccount, Pipeline } from '../pipeline/index.ts'
-import { createStreamPayment, InvalidDestination, type StreamPayment } from '../stream/index.ts'
+import { addRejects, createStreamPayment, InvalidDestination, type StreamPayment } from '../stream/index.ts'
 import { getSendable, readSendTotals, type SendRecords, type SendTotals } from './send-ledger.ts'
 
 export interface SessionsContext {
@@ -126,7 +126,9 @@ export function createSessions(ctx: SessionsContext): Sessions {
         })
       const isSettled = await withinMs(settling, budgetMs)
       const { known } = session
-      return known ? { status: isSettled ? 'settled' : 'pending', ...known } : { status: 'unknown' }
+      if (!known) return { status: 'unknown' }
+      const { rejects: _rejects, ...totals } = known
+      return { status: isSettled ? 'settled' : 'pending', ...totals }
     },
     async close() {
       closing.abort()
@@ -241,7 +243,7 @@ async function runPayment(
   if (!session.payment) throw new Fault('session_lost', { retryable: true })
   try {
     const { rejects, ...result } = await session.payment.run(options)
-    keepTotals(session, result)
+    keepTotals(session, { ...result, rejects })
     if (result.status === 'failed') {
       ctx.log.info(
         { outgoingPaymentId: session.id, failure: result.failure, rejects, packets: result.packets },
@@ -250,14 +252,21 @@ async function runPayment(
       // The next call begins anew, from exact totals.
       session.payment = undefined
     }
-    return { ...result, ...totalsOf(session, result) }
+    return { ...result, ...told(session.known) }
   } catch (error) {
     // A packet's outcome is unknown. Only the ledger knows what was sent, once its hold has ended.
     const last = session.known
     forgetTotals(session)
     ctx.log.error({ outgoingPaymentId: session.id, reason: messageOf(error) }, 'sending is uncertain')
-    return { ...progressOf(session.input), ...last }
+    return { ...progressOf(session.input), ...told(last) }
   }
+}
+
+/** What the caller gets: the rejects go to the payment's row. */
+function told(totals: SendTotals | undefined): Omit<SendTotals, 'rejects'> | undefined {
+  if (!totals) return undefined
+  const { rejects: _rejects, ...rest } = totals
+  return rest
 }
 
 const totalsOf = ({ earlier }: Session, own: SendTotals): SendTotals => ({
@@ -268,6 +277,7 @@ const totalsOf = ({ earlier }: Session, own: SendTotals): SendTotals => ({
     fulfilled: own.packets.fulfilled + (earlier?.packets.fulfilled ?? 0),
     rejected: own.packets.rejected + (earlier?.packets.rejected ?? 0),
   },
+  rejects: addRejects(earlier?.rejects ?? [], own.rejects),
 })
 
 function keepTotals(session: Session, own: SendTotals): void {
@@ -300,11 +310,12 @@ async function record(ctx: SessionsContext, session: Session): Promise<void> {
 const isSame = (a: SendTotals, b: SendTotals): boolean =>
   a.sentAmount === b.sentAmount &&
   a.deliveredAmount === b.deliveredAmount &&
-  a.packets.sent === b.packets.sent
+  a.packets.sent === b.packets.sent &&
+  a.packets.rejected === b.packets.rejected
 
 /** The end of a session that nobody asks for any more: what is under way is waited for and recorded. */
 async function retire(ctx: SessionsContext, session: Session): Promise<SendResult> {
   await drain(session)
   await record(ctx, session)
-  return { ...progressOf(session.input), ...session.known }
+  return { ...progressOf(session.input), ...told(session.known) }
 }

@@ -16,7 +16,7 @@ export {
   type StreamDecision,
   type StreamRejects,
 } from './receive-packet.ts'
-export type { RejectCount } from './reject-tally.ts'
+export { addRejects, type RejectCount } from './reject-tally.ts'
 export {
   createStreamPayment,
   type RunOptions,

@@ -172,6 +172,7 @@ const nothingSent: SendTotals = {
   sentAmount: 0n,
   deliveredAmount: 0n,
   packets: { sent: 0, fulfilled: 0, rejected: 0 },
+  rejects: [],
 }
 
 const recordsIn = (sent: Map<string, SendTotals>): ConnectorContext['records'] => ({

@@ -164,6 +164,129 @@ describe('payments over the Admin API', () => {
     })
   })
 
+  describe('the timeline', () => {
+    interface Line extends Fields {
+      kind: string
+      code: string | null
+      state: string | null
+      details: Fields | null
+    }
+    const linesOf = async (party: Party, name: string, id: string) =>
+      (await admin.succeed(party, name, { id })).timeline as Line[]
+
+    it('tells of both kinds, webhook attempts included', async () => {
+      const incoming = await newIncoming(bank, bob)
+      const outgoing = await newOutgoing(incoming.url)
+      // As the worker writes them: one attempt that failed, and one that was accepted.
+      await admin.node.db.execute(sql`
+        with delivery as (
+          update webhook_deliveries d set state = 'delivered', attempts = 2, status_code = 200, latency_ms = 7, delivered_at = now() + interval '2 s'
+          from webhook_events e where e.id = d.event_id and e.outgoing_payment_id = ${outgoing.id} returning d.id)
+        insert into webhook_attempts (delivery_id, number, at, status_code, latency_ms, answer)
+        select id, 1, now() + interval '1 s', 500, 30, 'oops' from delivery`)
+      await admin.succeed(bank, 'cancelOutgoingPayment', {
+        input: { id: outgoing.id, reason: 'changed my mind' },
+      })
+
+      const lines = await linesOf(bank, 'outgoingPayment', outgoing.id)
+      assert.deepEqual(
+        lines.map(({ kind, state, code }) => [kind, state, code]),
+        [
+          ['CREATED', 'FUNDING', null],
+          ['WEBHOOK_EVENT', null, 'outgoing_payment.created'],
+          ['STATE_CHANGED', 'CANCELLED', null],
+          ['WEBHOOK_ATTEMPT', 'FAILED', 'outgoing_payment.created'],
+          ['WEBHOOK_ATTEMPT', 'DELIVERED', 'outgoing_payment.created'],
+        ],
+      )
+      assert.deepEqual(lines[0]?.amount, euros('500'))
+      assert.equal(lines[2]?.message, 'changed my mind')
+      assert.deepEqual(
+        lines.slice(3).map(({ details }) => [details?.number, details?.status, details?.latencyMs]),
+        [
+          [1, 500, 30],
+          [2, 200, 7],
+        ],
+      )
+      const created = await linesOf(admin.operator, 'incomingPayment', incoming.id)
+      assert.deepEqual(
+        created.map(({ kind, state }) => [kind, state]),
+        [
+          ['CREATED', 'PENDING'],
+          ['WEBHOOK_EVENT', null],
+        ],
+      )
+    })
+
+    it("shows a tenant no deliveries but its own wallet's", async () => {
+      const outgoing = await newOutgoing((await newIncoming(bank, bob)).url)
+      await admin.node.db.execute(sql`
+        insert into webhook_deliveries (id, event_id, recipient_tenant_id, state, attempts, delivered_at, latency_ms)
+        select ${uuidv7()}, e.id, ${admin.operator.tenantId}, 'delivered', 1, now(), 1 from webhook_events e
+        where e.outgoing_payment_id = ${outgoing.id}`)
+      const attempts = async (party: Party) =>
+        (await linesOf(party, 'outgoingPayment', outgoing.id)).filter(
+          ({ kind }) => kind === 'WEBHOOK_ATTEMPT',
+        )
+      assert.equal((await attempts(bank)).length, 0)
+      assert.equal((await attempts(admin.operator)).length, 1)
+    })
+  })
+
+  describe('a payment by card', () => {
+    const cardDetails = {
+      requestId: 'terminal-7/42',
+      data: { signature: 'c2ln', payload: { amount: '500' } },
+      initiatedAt: '2026-03-04T05:06:07.000Z',
+    }
+    const pay = (fields: Fields, incomingPayment: string) => ({
+      input: { walletAddressId: alice, incomingPayment, cardDetails: { ...cardDetails, ...fields } },
+    })
+
+    it('keeps what the card said, and the wallet hears it', async () => {
+      const { url } = await newIncoming(bank, bob)
+      const { payment } = (await admin.succeed(
+        bank,
+        'createOutgoingPaymentFromIncomingPayment',
+        pay({}, url),
+      )) as {
+        payment: { id: string; cardDetails: Fields }
+      }
+      assert.deepEqual(payment.cardDetails, cardDetails)
+      assert.deepEqual(
+        (await admin.succeed(bank, 'outgoingPayment', { id: payment.id })).cardDetails,
+        cardDetails,
+      )
+      const row = await admin.node.db.one(
+        (found) => found,
+        sql`select p.initiated_by, e.data from outgoing_payments p join webhook_events e on e.outgoing_payment_id = p.id where p.id = ${payment.id}`,
+      )
+      assert.equal(row.initiated_by, 'CARD')
+      assert.deepEqual(row.data.cardDetails, cardDetails)
+    })
+
+    it('is refused when its details make no sense', async () => {
+      const { url } = await newIncoming(bank, bob)
+      for (const fields of [{ requestId: '' }, { initiatedAt: 'yesterday' }]) {
+        const { errors } = await admin.call(
+          bank,
+          'createOutgoingPaymentFromIncomingPayment',
+          pay(fields, url),
+        )
+        assert.equal(errors?.[0]?.extensions.code, 'BAD_USER_INPUT')
+      }
+    })
+
+    it('without a card the webhook has no cardDetails at all', async () => {
+      const { id } = await newOutgoing((await newIncoming(bank, bob)).url)
+      const data = await admin.node.db.one(
+        (row) => row.data as Fields,
+        sql`select data from webhook_events where outgoing_payment_id = ${id}`,
+      )
+      assert.ok(!('cardDetails' in data))
+    })
+  })
+
   it('isCardPayment is honoured for the operator only', async () => {
     const operators = await settle(admin.operator)
     const byOperator = await newIncoming(admin.operator, operators.bob, { isCardPayment: true })

@@ -27,6 +27,7 @@ export async function completeIncomingPayment(
   const closed = await closePayments(ctx.db, scope, {
     ids: [id],
     state: 'COMPLETED',
+    reason: 'requested',
     processAt: new Date(now.getTime() + ANNOUNCE_GRACE_MS),
     now,
     unexpired: true,

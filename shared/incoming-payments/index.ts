@@ -19,6 +19,7 @@ export {
   createIncomingPayment,
 } from './create-incoming-payment.ts'
 export { IncomingPaymentRefusal, type IncomingPaymentRefusalCode } from './errors.ts'
+export type { StoredNote } from './history.ts'
 export { beginLocalCredit, endLocalCredit, expectLocalCredits, findForPackets } from './local-credits.ts'
 export {
   ANNOUNCE_GRACE_MS,
@@ -46,4 +47,14 @@ export {
   listIncomingPayments,
 } from './read-incoming-payments.ts'
 export type { IncomingPaymentFilter } from './store.ts'
+export {
+  getIncomingPaymentTimeline,
+  inOrder,
+  ledgerEntries,
+  noteEntries,
+  type TimelineEntry,
+  type TimelineKind,
+  timelineKinds,
+  webhookEntries,
+} from './timeline.ts'
 export { type WithdrawIncomingPaymentInput, withdrawIncomingPayment } from './withdraw-incoming-payment.ts'

@@ -56,7 +56,8 @@ export async function processIncomingPayment(ctx: Context, job: Pick<Job, 'key'>
     case 'close': {
       // No packet caused this close (or its record was lost), so packets may be in flight: announce after the grace.
       const processAt = new Date(now.getTime() + ANNOUNCE_GRACE_MS)
-      await closePayments(ctx.db, 'all', { ids: [payment.id], state: step.state, processAt, now })
+      const reason = step.state === 'COMPLETED' ? 'amount_received' : 'expired'
+      await closePayments(ctx.db, 'all', { ids: [payment.id], state: step.state, reason, processAt, now })
       return { status: 'retry', at: processAt }
     }
     case 'finish':
@@ -143,6 +144,7 @@ export async function reconcileIncomingPayments(ctx: {
         ...(await closePayments(ctx.db, 'all', {
           ids: reached.map(({ id }) => id),
           state: 'COMPLETED',
+          reason: 'amount_received',
           processAt: new Date(now.getTime() + ANNOUNCE_GRACE_MS),
           now,
         })),

@@ -174,7 +174,8 @@ export interface NewIncomingPayment {
 }
 
 /** Appends to the story of a payment, as part of the statement that makes the change. */
-const noted = (at: Date, note: HistoryNote): Sql => sql`p.history || ${JSON.stringify([{ at, ...note }])}::jsonb`
+const noted = (at: Date, note: HistoryNote): Sql =>
+  sql`p.history || ${JSON.stringify([{ at, ...note }])}::jsonb`
 
 /** A job that is due later than this is found by the workers' own look ahead; waking them for it would be work for nothing. */
 const WAKE_WITHIN_MS = 60_000

@@ -19,7 +19,7 @@ import {
   type SpendingInterval,
   spendingIntervalAt,
 } from './grant-spending.ts'
-import type { InitiatedBy, OutgoingPayment } from './model.ts'
+import type { CardDetails, InitiatedBy, OutgoingPayment } from './model.ts'
 import { getOutgoingPayment } from './read-outgoing-payments.ts'
 import { findRequestedId, insertPayment } from './store.ts'
 import { toWebhookData } from './webhook-data.ts'
@@ -41,6 +41,8 @@ interface FromQuote {
 interface FromIncomingPayment {
   /** The receiver's URL. */
   incomingPayment: string
+  /** Makes it a payment by card. */
+  cardDetails?: CardDetails
   /** Send this much. Absent: what the incoming payment asks for arrives. */
   debitAmount?: Amount
 }
@@ -176,13 +178,14 @@ interface Insertion {
 
 async function insert(
   ctx: QuoteContext,
-  input: CreateInput & Repeatable,
+  input: CreateInput & Repeatable & Pick<FromIncomingPayment, 'cardDetails'>,
   quote: Quote,
   grant?: { grant: Grant; interval: SpendingInterval },
 ): Promise<Insertion> {
   const now = ctx.clock.now()
   const given = {
-    initiatedBy: input.initiatedBy,
+    initiatedBy: input.cardDetails ? ('CARD' as const) : input.initiatedBy,
+    ...(input.cardDetails && { cardDetails: input.cardDetails }),
     ...(input.client !== undefined && { client: input.client }),
     ...(input.metadata && { metadata: input.metadata }),
   }
@@ -208,7 +211,7 @@ async function insert(
 const newPayment = (
   quote: Quote,
   now: Date,
-  given: Pick<OutgoingPayment, 'initiatedBy' | 'client' | 'grantId' | 'metadata'>,
+  given: Pick<OutgoingPayment, 'initiatedBy' | 'client' | 'grantId' | 'metadata' | 'cardDetails'>,
 ): OutgoingPayment => ({
   ...given,
   id: quote.id,

@@ -40,6 +40,9 @@ export interface Failure {
   class: FailureClass
   /** The ledger said no: the next attempt's transfers need new ids. */
   transferRefused?: boolean
+  /** The last ILP reject, where there was one, and who sent it. */
+  ilpCode?: string
+  triggeredBy?: string
 }
 
 export const failureOf = (code: FailureCode, message: string): Failure => ({
@@ -54,11 +57,15 @@ export const reportedFailure = (reported: {
   message: string
   retryable: boolean
   transferRefused?: boolean
+  ilpCode?: string
+  triggeredBy?: string
 }): Failure => ({
   code: reported.code,
   message: reported.message,
   class: reported.retryable ? 'retry' : 'fatal',
   ...(reported.transferRefused && { transferRefused: true }),
+  ...(reported.ilpCode !== undefined && { ilpCode: reported.ilpCode }),
+  ...(reported.triggeredBy !== undefined && { triggeredBy: reported.triggeredBy }),
 })
 
 /**

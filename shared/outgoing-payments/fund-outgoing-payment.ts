@@ -85,7 +85,12 @@ async function deposit(ctx: Context, payment: OutgoingPaymentRow, transferId: st
   } catch (error) {
     // Only a definite refusal clears the mark; after anything else the money may have moved.
     if (error instanceof LiquidityRefusal)
-      await clearFundingStarted(ctx.db, { id: payment.id, now: ctx.clock.now() })
+      await clearFundingStarted(ctx.db, {
+        id: payment.id,
+        code: error.code,
+        message: error.message,
+        now: ctx.clock.now(),
+      })
     throw error
   }
 }

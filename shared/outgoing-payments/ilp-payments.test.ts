@@ -379,6 +379,7 @@ test('reports of progress only grow, and an older one changes nothing', async ()
       sentAmount: deliveredAmount + 1n,
       deliveredAmount,
       packets: packets(sent),
+      rejects: [],
     })
   await report(20n, 2)
   await report(10n, 1)

@@ -27,7 +27,14 @@ export { fundOutgoingPayment } from './fund-outgoing-payment.ts'
 export type { Grant, GrantSpent } from './grant-spending.ts'
 export { type AnyPayment, type AnyPaymentFilter, listAnyPayments, type PaymentType } from './list-payments.ts'
 export { type AccountTransfers, listAccountTransfers } from './list-transfers.ts'
-export type { InitiatedBy, OutgoingPayment, OutgoingPaymentFilter, OutgoingPaymentState } from './model.ts'
+export type {
+  CardDetails,
+  InitiatedBy,
+  OutgoingPayment,
+  OutgoingPaymentFilter,
+  OutgoingPaymentState,
+  PacketRejects,
+} from './model.ts'
 export { processOutgoingPayment } from './process-outgoing-payment.ts'
 export {
   findGrantSpent,
@@ -39,4 +46,5 @@ export {
   recordSendProgress,
 } from './read-outgoing-payments.ts'
 export { cancelUnfundedPayments, sweepOutgoingPayments } from './sweep.ts'
+export { getOutgoingPaymentTimeline } from './timeline.ts'
 export { postWithdrawal, voidWithdrawal } from './withdrawals.ts'

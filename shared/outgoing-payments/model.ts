@@ -5,6 +5,21 @@ import type { WalletAddress } from '../wallet-addresses/index.ts'
 export type OutgoingPaymentState = 'FUNDING' | 'SENDING' | 'COMPLETED' | 'FAILED' | 'CANCELLED'
 export type InitiatedBy = 'CARD' | 'OPEN_PAYMENTS' | 'ADMIN'
 
+/** What the card said to the terminal, as the wallet gets it. */
+export interface CardDetails {
+  requestId: string
+  data: Record<string, unknown>
+  /** ISO 8601. */
+  initiatedAt: string
+}
+
+/** How often a node rejected packets with an ILP code. Many that were seen once share one count, with an empty `triggeredBy`. */
+export interface PacketRejects {
+  code: string
+  triggeredBy: string
+  count: number
+}
+
 /** `debitAmount = sentAmount + what the payment's ledger account still holds`, from funding to withdrawal. */
 export interface OutgoingPayment {
   /** The quote's id: a quote is spent once. */
@@ -25,6 +40,8 @@ export interface OutgoingPayment {
   client?: string
   grantId?: string
   initiatedBy: InitiatedBy
+  /** Of a payment by card. */
+  cardDetails?: CardDetails
   metadata?: Record<string, unknown>
   /** Words and stable code of why it failed. */
   error?: string

@@ -11,6 +11,7 @@ import { spentByFailed } from './grant-spending.ts'
 import type { OutgoingPayment } from './model.ts'
 import {
   endPayment,
+  noteWait,
   type OutgoingPaymentRow,
   raiseProgress,
   recordAttempt,
@@ -44,6 +45,7 @@ async function sendPayment(ctx: SendingContext, job: Job, payment: OutgoingPayme
         sentAmount: 0n,
         deliveredAmount: attempt.deliveredAmount,
         packets: payment.packets,
+        rejects: [],
       })
       return now(ctx)
     case 'failed':
@@ -93,8 +95,9 @@ async function afterFailure(
     await ctx.db.tx(async (db) => {
       await holdLease(db, job)
       const transferRefused = failure.transferRefused ?? false
-      await recordAttempt(db, { id, failure, transferRefused, now: ctx.clock.now() })
+      await recordAttempt(db, { id, failure, transferRefused, retryAt: retry.at, now: ctx.clock.now() })
     })
+  else await noteWait(ctx.db, { id, failure, now: ctx.clock.now() })
   return { status: 'retry', at: retry.at }
 }
 

@@ -1,4 +1,5 @@
 import { toMoneyAsset } from '../assets/index.ts'
+import type { StoredNote } from '../incoming-payments/index.ts'
 import {
   type Db,
   isUuid,
@@ -32,7 +33,14 @@ import {
   returnSpending,
   spendingColumns,
 } from './grant-spending-store.ts'
-import type { OutgoingPayment, OutgoingPaymentFilter, OutgoingPaymentState } from './model.ts'
+import { type Note, noted, notedWhereRoom } from './history.ts'
+import type {
+  CardDetails,
+  OutgoingPayment,
+  OutgoingPaymentFilter,
+  OutgoingPaymentState,
+  PacketRejects,
+} from './model.ts'
 
 /** The row. While SENDING only the ledger knows what was sent. */
 export type OutgoingPaymentRow = Omit<OutgoingPayment, 'sentAmount'> & {
@@ -41,11 +49,13 @@ export type OutgoingPaymentRow = Omit<OutgoingPayment, 'sentAmount'> & {
   transferAttempts: number
   /** Whether a grant counts it. */
   isCounted: boolean
+  /** For the receiver; opened only to be sent. */
+  sealedDataToTransmit?: string
 }
 
 const columns = sql`p.id, p.client, p.grant_id, p.state, p.error_code, p.error, p.metadata, p.state_attempts, p.transfer_attempts,
   p.funding_started_at, p.delivered_amount, p.sent_amount, p.packets_sent, p.packets_fulfilled, p.packets_rejected, p.initiated_by,
-  p.created_at, p.updated_at, p.grant_interval_start is not null as is_counted, ${quoteColumns}, ${walletAddressColumns}`
+  p.created_at, p.updated_at, p.card_details, p.data_to_transmit_sealed, p.grant_interval_start is not null as is_counted, ${quoteColumns}, ${walletAddressColumns}`
 const from = rawSql(
   `outgoing_payments p join quotes q on q.id = p.id join wallet_addresses w on w.id = p.wallet_address_id
   join assets a on a.id = w.asset_id`,
@@ -81,6 +91,8 @@ const toRow = (row: Row): OutgoingPaymentRow => {
       errorCode: row.error_code as string | null,
       sentAmount: row.sent_amount as bigint | null,
       fundingStartedAt: row.funding_started_at as Date | null,
+      cardDetails: row.card_details as CardDetails | null,
+      sealedDataToTransmit: row.data_to_transmit_sealed as string | null,
     }),
   }
 }
@@ -92,6 +104,7 @@ export function withSent(row: OutgoingPaymentRow, sent: bigint): OutgoingPayment
     fundingStartedAt: _started,
     transferAttempts: _attempts,
     isCounted: _counted,
+    sealedDataToTransmit: _sealed,
     ...payment
   } = row
   return { ...payment, sentAmount: { value: sent, ...toMoneyAsset(row.walletAddress.asset) } }
@@ -135,6 +148,7 @@ export interface NewOutgoingPayment {
   client?: string
   grant?: { grant: Grant; interval: SpendingInterval }
   requestId?: string
+  cardDetails?: CardDetails
   initiatedBy: OutgoingPayment['initiatedBy']
   now: Date
 }
@@ -174,10 +188,11 @@ export async function insertPayment(
 
 const insertRow = ({ quote, grant, now, ...payment }: NewOutgoingPayment): Sql => sql`
   insert into outgoing_payments (id, tenant_id, wallet_address_id, client, grant_id, request_id, metadata, initiated_by, created_at,
-    updated_at, grant_interval_start, spent_debit_amount, spent_receive_amount)
+    updated_at, grant_interval_start, spent_debit_amount, spent_receive_amount, card_details)
   values (${quote.id}, ${quote.tenantId}, ${quote.walletAddressId}, ${payment.client}, ${grant?.grant.id}, ${payment.requestId},
     ${payment.metadata === undefined ? undefined : JSON.stringify(payment.metadata)}::jsonb, ${payment.initiatedBy}, ${now}, ${now},
-    ${grant ? intervalColumn(grant.interval) : null}, ${grant && quote.debitAmount.value}, ${grant && quote.receiveAmount.value})
+    ${grant ? intervalColumn(grant.interval) : null}, ${grant && quote.debitAmount.value}, ${grant && quote.receiveAmount.value},
+    ${payment.cardDetails === undefined ? undefined : JSON.stringify(payment.cardDetails)}::jsonb)
   on conflict do nothing returning id`
 
 const spentBefore = ({ debitAmount, receiveAmount }: Quote, row: Row): GrantSpent => ({
@@ -196,16 +211,28 @@ export const findRequestedId = (db: Db, scope: TenantScope, requestId: string): 
 const countsNothing = rawSql(`spent_debit_amount = case when p.grant_interval_start is not null then 0 end,
   spent_receive_amount = case when p.grant_interval_start is not null then 0 end`)
 
+const cancelled = (metadata: { cancellationReason?: string; cardPaymentFailureReason?: string }): Note => ({
+  kind: 'state',
+  state: 'CANCELLED',
+  ...(metadata.cancellationReason !== undefined && { message: metadata.cancellationReason }),
+  ...(metadata.cardPaymentFailureReason !== undefined && { code: metadata.cardPaymentFailureReason }),
+})
+
 /** FUNDING → CANCELLED, unless money may be on its way; the grant gets back what the payment would have spent. */
 export const cancelPayment = async (
   db: Db,
   scope: TenantScope,
-  input: { id: string; metadata: Record<string, unknown>; now: Date },
+  input: {
+    id: string
+    metadata: { cancellationReason?: string; cardPaymentFailureReason?: string }
+    now: Date
+  },
 ): Promise<boolean> =>
   (await db.execute(sql`
     with ended as (
       update outgoing_payments p set state = 'CANCELLED', updated_at = ${input.now}, ${countsNothing},
-        metadata = coalesce(p.metadata, '{}'::jsonb) || ${JSON.stringify(input.metadata)}::jsonb
+        metadata = coalesce(p.metadata, '{}'::jsonb) || ${JSON.stringify(input.metadata)}::jsonb,
+        history = ${noted(input.now, cancelled(input.metadata))}
       where p.id = ${input.id} and p.state = 'FUNDING' and p.funding_started_at is null
         and ${scopeSql(scope, tenantColumn)}
       returning ${endedColumns}
@@ -220,7 +247,8 @@ export const cancelUnfunded = (
     (row) => row.id as string,
     sql`with ended as (
       update outgoing_payments p set state = 'CANCELLED', updated_at = ${input.now}, ${countsNothing},
-        metadata = coalesce(p.metadata, '{}'::jsonb) || ${JSON.stringify({ cancellationReason: input.reason })}::jsonb
+        metadata = coalesce(p.metadata, '{}'::jsonb) || ${JSON.stringify({ cancellationReason: input.reason })}::jsonb,
+        history = ${noted(input.now, cancelled({ cancellationReason: input.reason }))}
       from (
         select id from outgoing_payments where state = 'FUNDING' and funding_started_at is null and created_at <= ${input.before}
         order by created_at limit ${input.limit} for update skip locked
@@ -230,15 +258,23 @@ export const cancelUnfunded = (
   )
 
 /** Says that money is about to be deposited: no cancel passes from now on. `false` when the payment is no longer in FUNDING. */
-export const markFundingStarted = async (db: Db, input: { id: string; now: Date }): Promise<boolean> =>
+export const markFundingStarted = async (
+  db: Db,
+  input: { id: string; sealedDataToTransmit?: string; now: Date },
+): Promise<boolean> =>
   (await db.execute(sql`
-    update outgoing_payments set funding_started_at = coalesce(funding_started_at, ${input.now}), updated_at = ${input.now}
+    update outgoing_payments set funding_started_at = coalesce(funding_started_at, ${input.now}), updated_at = ${input.now},
+      data_to_transmit_sealed = coalesce(data_to_transmit_sealed, ${input.sealedDataToTransmit})
     where id = ${input.id} and state = 'FUNDING'`)) === 1
 
 /** The deposit was definitely refused. */
-export const clearFundingStarted = (db: Db, input: { id: string; now: Date }): Promise<number> =>
+export const clearFundingStarted = (
+  db: Db,
+  input: { id: string; code: string; message: string; now: Date },
+): Promise<number> =>
   db.execute(sql`
-    update outgoing_payments set funding_started_at = null, updated_at = ${input.now}
+    update outgoing_payments p set funding_started_at = null, updated_at = ${input.now}, data_to_transmit_sealed = null,
+      history = ${notedWhereRoom(input.now, { kind: 'funding_refused', code: input.code, message: input.message })}
     where id = ${input.id} and state = 'FUNDING'`)
 
 /** FUNDING → SENDING and the job that sends, in one statement. Nothing happens when it was done before. */
@@ -246,12 +282,36 @@ export const startSending = (db: Db, input: { id: string; now: Date }): Promise<
   const job = insertJobs('outgoing-payments', sql`select id, tenant_id from started`)
   return db.execute(sql`
     with started as (
-      update outgoing_payments set state = 'SENDING', updated_at = ${input.now}
+      update outgoing_payments p set state = 'SENDING', updated_at = ${input.now},
+        history = ${noted(input.now, { kind: 'state', state: 'SENDING' })}
       where id = ${input.id} and state = 'FUNDING' and funding_started_at is not null
       returning id, tenant_id
     ), job as (${job})
     select ${notifyJobs('outgoing-payments')} from job`)
 }
+
+/** Why an attempt failed, and who said so where it was a node on the way. */
+export interface NotedFailure {
+  code: string
+  message: string
+  ilpCode?: string
+  triggeredBy?: string
+}
+
+const failed = ({ code, message, ilpCode, triggeredBy }: NotedFailure) => ({
+  code,
+  message,
+  ...(ilpCode !== undefined && { ilpCode }),
+  ...(triggeredBy !== undefined && { triggeredBy }),
+})
+
+const ended = ({ state, sentAmount, deliveredAmount, failure }: PaymentEnd): Note => ({
+  kind: 'state',
+  state,
+  sentAmount: sentAmount.toString(),
+  deliveredAmount: deliveredAmount.toString(),
+  ...(failure && failed(failure)),
+})
 
 export interface PaymentEnd {
   id: string
@@ -259,7 +319,7 @@ export interface PaymentEnd {
   sentAmount: bigint
   deliveredAmount: bigint
   /** Present when it failed. */
-  failure?: { code: string; message: string }
+  failure?: NotedFailure
   /** Present when it failed and a grant counts it: what it still counts, at least. */
   spent?: { debit: bigint; receive: bigint }
   /** Attempts that failed, this one included. */
@@ -277,7 +337,8 @@ export const endPayment = (db: Db, job: Job, end: PaymentEnd, event: NewWebhookE
     sql`with ${finishLease(job)}, ended as (
     update outgoing_payments p set state = ${end.state}, sent_amount = ${end.sentAmount},
       delivered_amount = greatest(p.delivered_amount, ${end.deliveredAmount}), state_attempts = ${end.stateAttempts},
-      error_code = ${end.failure?.code}, error = ${end.failure?.message}, updated_at = ${end.now}${countsLess(end)}
+      error_code = ${end.failure?.code}, error = ${end.failure?.message}, updated_at = ${end.now},
+      history = ${noted(end.now, ended(end))}${countsLess(end)}
     from lease where p.id = ${end.id} and p.state = 'SENDING' returning ${endedColumns}
     ), ${end.spent ? sql`${returnSpending}, ` : rawSql('')}${insertEvent(event, rawSql('select from ended'))}
     select ${leaseColumns}, ${notifyDeliveries}`,
@@ -292,18 +353,28 @@ const countsLess = ({ spent, deliveredAmount }: PaymentEnd): Sql =>
 /** Notes an attempt that failed and is followed by another. */
 export const recordAttempt = (
   db: Db,
-  attempt: { id: string; failure: { code: string; message: string }; transferRefused: boolean; now: Date },
+  attempt: { id: string; failure: NotedFailure; transferRefused: boolean; retryAt: Date; now: Date },
 ): Promise<number> =>
   db.execute(sql`
-    update outgoing_payments set state_attempts = state_attempts + 1, error_code = ${attempt.failure.code}, error = ${attempt.failure.message},
-      transfer_attempts = transfer_attempts + ${attempt.transferRefused ? 1 : 0}, updated_at = ${attempt.now}
+    update outgoing_payments p set state_attempts = state_attempts + 1, error_code = ${attempt.failure.code}, error = ${attempt.failure.message},
+      transfer_attempts = transfer_attempts + ${attempt.transferRefused ? 1 : 0}, updated_at = ${attempt.now},
+      history = ${notedWhereRoom(attempt.now, { kind: 'attempt_failed', ...failed(attempt.failure), retryAt: attempt.retryAt.toISOString() })}
     where id = ${attempt.id} and state = 'SENDING'`)
+
+/** Notes what the payment has begun to wait for. While it goes on waiting for the same, nothing is written. */
+export const noteWait = (db: Db, wait: { id: string; failure: NotedFailure; now: Date }): Promise<number> =>
+  db.execute(sql`
+    update outgoing_payments p set history = ${notedWhereRoom(wait.now, { kind: 'waiting', ...failed(wait.failure) })}
+    where id = ${wait.id} and state = 'SENDING' and (p.history->-1->>'kind', p.history->-1->>'code') is distinct from
+      ('waiting', ${wait.failure.code}::text)`)
 
 export interface SendProgress {
   /** What the sender had sent when it counted the rest: a sender that starts anew compares it with the ledger. */
   sentAmount: bigint
   deliveredAmount: bigint
   packets: { sent: number; fulfilled: number; rejected: number }
+  /** Of the rejected packets: by code and sender, most frequent first. */
+  rejects: PacketRejects[]
 }
 
 /** Running totals only grow: an older report changes nothing. */
@@ -313,6 +384,7 @@ export const raiseProgress = (db: Db, input: { id: string } & SendProgress): Pro
       delivered_amount = greatest(delivered_amount, ${input.deliveredAmount}),
       packets_sent = greatest(packets_sent, ${input.packets.sent}),
       packets_fulfilled = greatest(packets_fulfilled, ${input.packets.fulfilled}),
+      packet_rejects = case when packets_rejected < ${input.packets.rejected} then ${JSON.stringify(input.rejects)}::jsonb else packet_rejects end,
       packets_rejected = greatest(packets_rejected, ${input.packets.rejected})
     where id = ${input.id} and (recorded_sent_amount < ${input.sentAmount}
       or delivered_amount < ${input.deliveredAmount} or packets_sent < ${input.packets.sent}
@@ -328,10 +400,30 @@ export const selectProgress = (
       sentAmount: row.recorded_sent_amount as bigint,
       deliveredAmount: row.delivered_amount as bigint,
       packets: { sent: row.packets_sent, fulfilled: row.packets_fulfilled, rejected: row.packets_rejected },
+      rejects: row.packet_rejects as PacketRejects[],
     }),
-    sql`select state, recorded_sent_amount, delivered_amount, packets_sent, packets_fulfilled, packets_rejected
+    sql`select state, recorded_sent_amount, delivered_amount, packets_sent, packets_fulfilled, packets_rejected, packet_rejects
       from outgoing_payments where id = ${id}`,
   )
+
+/** What a payment's row remembers besides the payment. */
+export interface PaymentNotes {
+  history: StoredNote[]
+  rejects: PacketRejects[]
+}
+
+export const selectNotes = async (
+  db: Db,
+  scope: TenantScope,
+  id: string,
+): Promise<PaymentNotes | undefined> =>
+  isUuid(id)
+    ? await db.maybe(
+        (row) => ({ history: row.history as StoredNote[], rejects: row.packet_rejects as PacketRejects[] }),
+        sql`select p.history, p.packet_rejects from outgoing_payments p
+          where p.id = ${id} and ${scopeSql(scope, tenantColumn)}`,
+      )
+    : undefined
 
 /** Puts unfinished payments without a job back into the queue. A job that is there is left alone: it has its own time. */
 export const enqueueLost = (db: Db, before: Date, limit: number): Promise<string[]> => {

@@ -19,5 +19,6 @@ export const toWebhookData = (payment: OutgoingPayment, balance: bigint): Record
     metadata: payment.metadata,
     error: payment.error,
     grantId: payment.grantId,
+    cardDetails: payment.cardDetails,
   }),
 })

@@ -11,6 +11,7 @@ import {
   cancelIncomingPayment,
   createIncomingPayment,
   getIncomingPayment,
+  getIncomingPaymentTimeline,
   type IncomingPayment,
   type Initiator,
   incomingPaymentUrl,
@@ -20,6 +21,7 @@ import {
 import { toWireAmount } from '../../../shared/money/index.ts'
 import { type AmountInput, parseAmountInput, parseDate } from './input.ts'
 import { anyOrOwn, listScope, mutation, own, type RequestContext, type ResolverMap } from './resolver.ts'
+import { toTimelineEntry } from './timeline.ts'
 
 export const toPayment = (ctx: RequestContext) => (payment: IncomingPayment) => ({
   id: payment.id,
@@ -101,6 +103,8 @@ export const incomingPaymentResolvers: ResolverMap = {
       ),
   },
   IncomingPayment: {
+    timeline: async (payment: PaymentNode, _args, ctx) =>
+      (await getIncomingPaymentTimeline(ctx.node, anyOrOwn(ctx), payment.id)).map(toTimelineEntry),
     liquidity: async (payment: PaymentNode, _args, ctx) => {
       const liquidity = await findLiquidity(ctx.node, payment.id)
       return liquidity?.toString()

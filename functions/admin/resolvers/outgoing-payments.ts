@@ -1,18 +1,27 @@
-import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
+import {
+  InvalidInput,
+  type PageArguments,
+  parseId,
+  toConnection,
+  toPage,
+} from '../../../shared/graphql-server/index.ts'
 import { toWireAmount } from '../../../shared/money/index.ts'
 import {
+  type CardDetails,
   cancelOutgoingPayment,
   createOutgoingPayment,
   createOutgoingPaymentFromIncomingPayment,
   getOutgoingPayment,
   getOutgoingPaymentLiquidity,
+  getOutgoingPaymentTimeline,
   listOutgoingPayments,
   type OutgoingPayment,
 } from '../../../shared/outgoing-payments/index.ts'
 import { receiverUrlForms } from '../../../shared/receivers/index.ts'
-import { type AmountInput, type FilterString, included, parseAmountInput } from './input.ts'
+import { type AmountInput, type FilterString, included, parseAmountInput, parseDate } from './input.ts'
 import { toQuote } from './quotes.ts'
 import { anyOrOwn, listScope, mutation, own, type RequestContext, type ResolverMap } from './resolver.ts'
+import { toTimelineEntry } from './timeline.ts'
 
 export const toPayment = (payment: OutgoingPayment) => ({
   id: payment.id,
@@ -28,6 +37,7 @@ export const toPayment = (payment: OutgoingPayment) => ({
   sentAmount: toWireAmount(payment.sentAmount),
   metadata: payment.metadata,
   grantId: payment.grantId,
+  cardDetails: payment.cardDetails,
   quote: toQuote(payment.quote),
   createdAt: payment.createdAt.toISOString(),
 })
@@ -61,6 +71,11 @@ interface CreateInput {
   idempotencyKey?: string | null
 }
 
+function parseCardDetails({ requestId, data, initiatedAt }: CardDetails): CardDetails {
+  if (requestId === '') throw new InvalidInput('cardDetails.requestId must not be empty')
+  return { requestId, data, initiatedAt: parseDate(initiatedAt, 'cardDetails.initiatedAt').toISOString() }
+}
+
 interface CancelInput {
   id: string
   reason?: string | null
@@ -84,6 +99,8 @@ export const outgoingPaymentResolvers: ResolverMap = {
       ),
   },
   OutgoingPayment: {
+    timeline: async (payment: PaymentNode, _args, ctx) =>
+      (await getOutgoingPaymentTimeline(ctx.node, anyOrOwn(ctx), payment.id)).map(toTimelineEntry),
     liquidity: async (payment: PaymentNode, _args, ctx) => {
       const [liquidity] = await getOutgoingPaymentLiquidity(ctx.node, [payment.id])
       return liquidity?.toString()
@@ -108,7 +125,11 @@ export const outgoingPaymentResolvers: ResolverMap = {
       'createOutgoingPaymentFromIncomingPayment',
       async (
         ctx,
-        input: CreateInput & { incomingPayment: string; debitAmount?: AmountInput | null },
+        input: CreateInput & {
+          incomingPayment: string
+          debitAmount?: AmountInput | null
+          cardDetails?: CardDetails | null
+        },
         requestId,
       ) => {
         const debitAmount = parseAmountInput(input.debitAmount)
@@ -116,6 +137,7 @@ export const outgoingPaymentResolvers: ResolverMap = {
           tenantId: ctx.caller.tenantId,
           walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
           incomingPayment: input.incomingPayment,
+          ...(input.cardDetails != null && { cardDetails: parseCardDetails(input.cardDetails) }),
           ...(debitAmount && { debitAmount }),
           ...(requestId !== undefined && { requestId }),
           ...(input.metadata != null && { metadata: input.metadata }),

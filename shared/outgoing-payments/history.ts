@@ -1,0 +1,30 @@
+import { type Sql, sql } from '../platform/index.ts'
+
+/** What a payment's row remembers of its past. Amounts are text: JSON numbers end at 2^53. */
+export interface Note {
+  kind: 'state' | 'funding_refused' | 'attempt_failed' | 'waiting'
+  state?: string
+  /** Stable (docs/errors.md). */
+  code?: string
+  message?: string
+  ilpCode?: string
+  triggeredBy?: string
+  retryAt?: string
+  sentAmount?: string
+  deliveredAmount?: string
+}
+
+/** Words of others may be long. */
+const MESSAGE_MAX = 500
+/** A payment that is tried for ever does not grow for ever. */
+const NOTES_MAX = 200
+
+const toText = (at: Date, { message, ...note }: Note): string =>
+  JSON.stringify([{ at, ...note, ...(message !== undefined && { message: message.slice(0, MESSAGE_MAX) }) }])
+
+/** The column of `p` with one note more: part of the statement that makes the change. */
+export const noted = (at: Date, note: Note): Sql => sql`p.history || ${toText(at, note)}::jsonb`
+
+/** The same for what may happen again and again: after a while it is left out. */
+export const notedWhereRoom = (at: Date, note: Note): Sql =>
+  sql`case when jsonb_array_length(p.history) < ${NOTES_MAX} then ${noted(at, note)} else p.history end`
