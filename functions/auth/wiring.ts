@@ -10,11 +10,13 @@ import {
   createLogger,
   createSecretBox,
   type HttpClient,
+  type Logger,
   listenOn,
   migrate,
   type StartDeployable,
   sql,
   systemClock,
+  warnOfEnvironment,
 } from '../../shared/platform/index.ts'
 import { type AdminAppOptions, buildAdminApp } from './admin/index.ts'
 import { buildAuthApp } from './app.ts'
@@ -29,9 +31,11 @@ import { ensureIdpSecretHashes, ensureOperatorTenant } from './tenants/index.ts'
 
 const withoutSlash = (url: string) => url.replace(/\/+$/, '')
 
-function createAuthContext(config: AuthConfig, outside: { clock: Clock; http: HttpClient }): AuthContext {
-  const log = createLogger({ level: config.logLevel, name: 'auth' })
-  const { clock } = outside
+function createAuthContext(
+  config: AuthConfig,
+  outside: { clock: Clock; http: HttpClient; log: Logger },
+): AuthContext {
+  const { clock, log } = outside
   const db = createDb({
     connectionString: config.databaseUrl,
     poolSizeMax: config.databasePoolSizeMax,
@@ -89,6 +93,8 @@ const adminOptionsOf = (config: AuthConfig): AdminAppOptions => ({
 /** The authorization server: GNAP, introspection, the API of identity providers, its Admin API and the node's tenant API. */
 export const startAuth: StartDeployable = async (environment) => {
   const config = loadAuthConfig(environment)
+  const log = createLogger({ level: config.logLevel, name: 'auth' })
+  warnOfEnvironment(log, environment)
   await migrate({
     connectionString: config.databaseUrl,
     folder: fileURLToPath(new URL('./migrations', import.meta.url)),
@@ -96,7 +102,7 @@ export const startAuth: StartDeployable = async (environment) => {
     manual: config.manualMigrations,
   })
   const http = createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp })
-  const ctx = createAuthContext(config, { clock: systemClock, http })
+  const ctx = createAuthContext(config, { clock: systemClock, http, log })
   const closers: (() => Promise<unknown>)[] = [() => ctx.db.close(), () => http.close()]
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer()

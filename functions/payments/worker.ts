@@ -15,11 +15,11 @@ import { type Repeated, repeat } from './repeat.ts'
 
 /**
  * Payments in flight for each of OUTGOING_PAYMENT_WORKERS. In Rafiki a worker is one payment at a time; here it is a share of one
- * event loop: a payment mostly waits for other nodes, and the default of one worker must keep many going.
+ * event loop: a payment mostly waits for other nodes, and few workers must keep many going.
  */
-const OUTGOING_PER_WORKER = 200
+const OUTGOING_PER_WORKER = 50
 /** Of these of one tenant: receivers that hang until their timeout use up their payer's places only. */
-const OUTGOING_PER_TENANT_AND_WORKER = 150
+const OUTGOING_PER_TENANT_AND_WORKER = 38
 /** For each of INCOMING_PAYMENT_WORKERS. These only talk to the database and the ledger. */
 const INCOMING_PER_WORKER = 50
 /** Events written at once for each of WALLET_ADDRESS_WORKERS. */

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConfigError, deriveId, loadConfig } from '../platform/index.ts'
+import { ConfigError, deriveId, environmentWarnings, loadConfig } from '../platform/index.ts'
 import { nodeConfig, nodeConfigChecks } from './config.ts'
-import { environmentWarnings } from './environment-warnings.ts'
 import { settingsOf } from './model.ts'
 import { redisChecks, resourceVariables } from './resource-variables.ts'
 

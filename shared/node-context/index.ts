@@ -4,7 +4,6 @@
  * environment's secret, the node has one signing key that all its processes share, and every asset and peer has its accounts.
  */
 export { type NodeConfig, nodeConfig, nodeConfigChecks } from './config.ts'
-export { environmentWarnings } from './environment-warnings.ts'
 export type { InstanceKey, NodeContext, NodeSettings } from './model.ts'
 export { createNodeContext, migrateNode, type NodeContextOptions } from './node-context.ts'
 export { redisChecks, resourceVariables } from './resource-variables.ts'

@@ -18,10 +18,10 @@ import {
   messageOf,
   migrate,
   systemClock,
+  warnOfEnvironment,
 } from '../platform/index.ts'
 import { ensureOperatorTenant, forgetChangedTenants } from '../tenants/index.ts'
 import type { NodeConfig } from './config.ts'
-import { environmentWarnings } from './environment-warnings.ts'
 import { loadInstanceKey } from './instance-key.ts'
 import { type NodeContext, settingsOf } from './model.ts'
 
@@ -57,7 +57,7 @@ export async function createNodeContext(
   options: NodeContextOptions,
 ): Promise<NodeContext> {
   const log = createLogger({ level: config.logLevel, name: options.name })
-  for (const warning of environmentWarnings(options.environment ?? {})) log.warn(warning)
+  warnOfEnvironment(log, options.environment ?? {})
   await migrateNode(config)
 
   const closers: (() => Promise<void>)[] = []

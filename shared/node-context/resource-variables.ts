@@ -10,10 +10,10 @@ import { milliseconds, timerMilliseconds } from './parsers.ts'
 
 const { boolean, httpUrl, integer, list, oneOf, port, secretText, text } = configuration
 
-const workers = (name: string, what: string) =>
+const workers = (name: string, what: string, fallback = 1) =>
   variable(name, integer({ min: 1, max: 10_000 }), {
     about: `multiplies how many ${what} one process works on at once; one already means many`,
-    default: 1,
+    default: fallback,
   })
 const idle = (name: string, defaultMs: number) =>
   variable(name, timerMilliseconds, {
@@ -101,8 +101,8 @@ export const resourceVariables = {
     default: 'F99',
   }),
 
-  outgoingPaymentWorkers: workers('OUTGOING_PAYMENT_WORKERS', 'outgoing payments'),
-  outgoingPaymentWorkerIdleMs: idle('OUTGOING_PAYMENT_WORKER_IDLE', 10),
+  outgoingPaymentWorkers: workers('OUTGOING_PAYMENT_WORKERS', 'outgoing payments', 4),
+  outgoingPaymentWorkerIdleMs: idle('OUTGOING_PAYMENT_WORKER_IDLE', 200),
   incomingPaymentWorkers: workers('INCOMING_PAYMENT_WORKERS', 'incoming payments'),
   incomingPaymentWorkerIdleMs: idle('INCOMING_PAYMENT_WORKER_IDLE', 200),
   webhookWorkers: workers('WEBHOOK_WORKERS', 'webhooks'),

@@ -25,6 +25,8 @@ export {
 } from './db.ts'
 export { type RunningDeployable, runDeployable, type StartDeployable } from './deployable.ts'
 export { createGuardedHttp, type GuardedHttpOptions, type HostAddress } from './egress-http.ts'
+export { namesBeside, namesOfAbsentFeatures, namesOfVariables, retiredNames } from './environment-names.ts'
+export { environmentWarnings, warnOfEnvironment } from './environment-warnings.ts'
 export { AssertionFailed, assert, type ErrorInput, Fault, messageOf, Refusal, unreachable } from './errors.ts'
 export { type HmacSignature, parseHmacSignature, signHmac, verifyHmacDigest } from './hmac-signature.ts'
 export { createHttpApp, type HttpAppOptions, listenOn } from './http-app.ts'
