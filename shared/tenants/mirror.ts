@@ -20,7 +20,7 @@ import { beginTenant, type CreateTenantInput, type TenantWriteContext } from './
 export const MIRROR_LEASE_SECONDS = 45
 
 /** A creation that the authorization server has not heard of by then is taken back. */
-const OPENING_MS_MAX = 8_000
+const OPENING_MS_MAX = 6_000
 /** After a change: its caller may use it at once, mostly. */
 const MIRRORING_MS_MAX = 2_000
 const POLL_MS = { first: 10, max: 100 }
