@@ -14,7 +14,11 @@ const answers = {
   tenant_unknown: [404, 'invalid_request', 'Not Found'],
   nothing_requested: [400, 'invalid_request', 'subject or access_token required'],
   identifier_required: [400, 'invalid_request', 'access identifier required'],
-  identifier_invalid: [400, 'invalid_request', 'access identifier must be a url of at most 2048 characters'],
+  identifier_invalid: [
+    400,
+    'invalid_request',
+    'access identifier must be the url of a wallet address, of at most 2048 characters',
+  ],
   interact_required: [400, 'invalid_request', "missing required request field 'interact'"],
   tenant_without_idp: [400, 'invalid_request', 'invalid tenant'],
   both_amounts: [400, 'invalid_request', 'only one access amount allowed'],

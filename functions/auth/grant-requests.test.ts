@@ -175,6 +175,7 @@ describe('what the client calls itself', () => {
     ['null', { publicName: null }, 'public_name_missing'],
     ['a number', { publicName: 7 }, 'public_name_missing'],
     ['nothing but blanks', { publicName: ' \u0000\u202e\t' }, 'public_name_missing'],
+    ['nothing that is seen', { publicName: '\u200b\u2060\u200d\u3164\u2800\u0301' }, 'public_name_missing'],
     ['no document', '<html>', 'wallet_address_unavailable'],
     ['a list', [], 'wallet_address_unavailable'],
     ['too much', { publicName: 'x'.repeat(100_000) }, 'wallet_address_unavailable'],
@@ -202,6 +203,8 @@ describe('what the client calls itself', () => {
       return queryOf(await auth.createBrowser().visit(grant.redirect)).clientName
     }
     assert.equal(await shown('  Shop\u202e\u0007\n of Ωmega 🛒 '), 'Shop of Ωmega 🛒')
+    assert.equal(await shown('Ba\u200bn\u00adk\ufeff \u3164'), 'Bank')
+    assert.equal(await shown('نامه\u200cای 👩\u200d🍳 ❤\ufe0f'), 'نامه\u200cای 👩\u200d🍳 ❤\ufe0f')
     assert.equal(await shown('é'.repeat(500)), 'é'.repeat(200))
   })
   test('is what it was when the grant was requested', async () => {
@@ -330,6 +333,8 @@ describe('identifiers', () => {
       [long(2049), 'quote'],
       ['', 'quote'],
       ['alice', 'quote'],
+      ['javascript:alert(1)', 'incoming-payment'],
+      ['ftp://bank.example/alice', 'quote'],
       ['https://bank.example/b\u00f6b', 'quote'],
       ['https://bank.example/a b', 'quote'],
       [5, 'quote'],
@@ -340,7 +345,7 @@ describe('identifiers', () => {
         await requestWith(identifier, String(type)),
         400,
         'invalid_request',
-        'access identifier must be a url of at most 2048 characters',
+        'access identifier must be the url of a wallet address, of at most 2048 characters',
       )
   })
 })

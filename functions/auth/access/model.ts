@@ -53,7 +53,8 @@ function parseIdentifier(identifier: unknown): string {
     typeof identifier === 'string' &&
     identifier.length <= IDENTIFIER_LENGTH_MAX &&
     VISIBLE_ASCII.test(identifier) &&
-    URL.canParse(identifier)
+    URL.canParse(identifier) &&
+    /^https?:$/.test(new URL(identifier).protocol)
   if (!isAddress) throw new AuthRefusal('identifier_invalid')
   return identifier
 }

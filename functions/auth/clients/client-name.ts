@@ -3,8 +3,13 @@ import { AuthRefusal } from '../errors.ts'
 
 const TIMEOUT_MS = 5_000
 const LENGTH_MAX = 200
-/** Control characters, and those that turn the direction of writing: a name is shown to a person who is asked for money. */
-const UNSHOWABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu
+/**
+ * A name is shown to a person who is asked for money: control characters, those that turn the direction of writing and those
+ * that nobody sees are left out, but for three that scripts and emoji are joined with.
+ */
+const UNSHOWABLE =
+  /(?!\u200c|\u200d|\ufe0f)[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]/gu
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u
 
 const missing = (reason: string, cause?: unknown) =>
   new AuthRefusal('client_without_name', { cause, details: { reason } })
@@ -36,6 +41,6 @@ export async function getClientName(http: HttpClient, walletAddress: string): Pr
   const { publicName } = document
   if (typeof publicName !== 'string') throw missing('public_name_missing')
   const name = publicName.toWellFormed().replace(UNSHOWABLE, '').trim()
-  if (name === '') throw missing('public_name_missing')
+  if (!VISIBLE.test(name)) throw missing('public_name_missing')
   return [...name].slice(0, LENGTH_MAX).join('')
 }
