@@ -1,22 +1,47 @@
 import { createNodeContext } from '../../shared/node-context/index.ts'
 import type { StartDeployable } from '../../shared/platform/index.ts'
 import { webhookRecipient } from '../../shared/tenants/index.ts'
+import { ATTEMPTS_KEPT_DAYS, forgetAttempts } from '../../shared/webhooks/index.ts'
 import { loadWebhooksConfig } from './config.ts'
+import { periodic } from './periodic.ts'
+import { watchLiquidity } from './watch-liquidity.ts'
 import { consumeWebhooks } from './worker.ts'
+
+const HOUR_MS = 3_600_000
+/** Between two looks at the balances that are watched: while payments are made, and while none are. */
+const LIQUIDITY_MS_MIN = 1_000
+const LIQUIDITY_MS_MAX = 5_000
 
 /** Starts the worker that delivers webhooks. It listens on no port. */
 export const startWebhooks: StartDeployable = async (env) => {
   const config = loadWebhooksConfig(env)
   const node = await createNodeContext(config, { name: 'webhooks', environment: env })
+  const liquidity = periodic(node, {
+    name: 'liquidity',
+    everyMs: LIQUIDITY_MS_MAX,
+    restMs: LIQUIDITY_MS_MIN,
+    run: () => watchLiquidity(node),
+  })
   const consumer = consumeWebhooks(
-    { ...node, recipients: (tenantId, endpoint) => webhookRecipient(node, tenantId, endpoint) },
+    {
+      ...node,
+      recipients: (tenantId, endpoint) => webhookRecipient(node, tenantId, endpoint),
+      // Payments announce themselves here, and move liquidity.
+      onDelivery: () => liquidity.wake(),
+    },
     { workers: config.workers, idleMs: config.workerIdleMs },
   )
+  const attempts = periodic(node, {
+    name: 'old attempts',
+    everyMs: HOUR_MS,
+    restMs: 0,
+    run: () => forgetAttempts(node.db, node.clock.fromNow(-ATTEMPTS_KEPT_DAYS * 24 * HOUR_MS)),
+  })
   return {
     name: 'webhooks',
     ports: {},
     async close() {
-      await consumer.close()
+      await Promise.all([consumer.close(), liquidity.close(), attempts.close()])
       await node.close()
     },
   }

@@ -15,6 +15,8 @@ const LEASE_SECONDS = 10
 export interface WebhookWorkerContext extends ConsumeContext {
   trustedHttp: HttpClient
   recipients: FindRecipient
+  /** Before each attempt. */
+  onDelivery?: () => void
 }
 
 /** Delivers webhooks until closed. */
@@ -24,7 +26,10 @@ export const consumeWebhooks = (
 ): Consumer =>
   consumeJobs(ctx, {
     queue: 'webhooks',
-    handler: (job) => deliverWebhook({ ...ctx, http: ctx.trustedHttp }, job),
+    handler: (job) => {
+      ctx.onDelivery?.()
+      return deliverWebhook({ ...ctx, http: ctx.trustedHttp }, job)
+    },
     load: loadDelivery,
     concurrency: options.workers * DELIVERIES_PER_WORKER,
     concurrencyPerTenant: options.workers * DELIVERIES_PER_TENANT_AND_WORKER,
