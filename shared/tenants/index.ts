@@ -44,6 +44,7 @@ export {
   findTenantByWalletAddressUrl,
   getTenantSettings,
   getWalletAddressPrefix,
+  isBelowLongerPrefix,
   isBelowPrefix,
   listTenantSettings,
 } from './settings.ts'

@@ -3,6 +3,7 @@ import { type Clock, type Db, Fault, type SecretBox, sql } from '../platform/ind
 import { enqueueJob, holdLease, type Job, type JobOutcome } from '../queue/index.ts'
 import { TenantRefusal } from './errors.ts'
 import type { Tenant, TenantDefaults } from './model.ts'
+import { announceTenant, forgetTenantHere } from './notice.ts'
 import {
   openTenant,
   removeOpening,
@@ -62,8 +63,8 @@ async function putTenant(ctx: MirrorContext, job: Job, tenant: TenantMirror, asO
   }
   await ctx.db.tx(async (tx) => {
     await holdLease(tx, job)
-    if (isThere) await openTenant(tx, id)
-    else await removeOpening(tx, id)
+    if (!isThere) await removeOpening(tx, id)
+    else if ((await openTenant(tx, id)) > 0) await announceTenant(tx, id)
   })
 }
 
@@ -128,6 +129,7 @@ export async function createMirroredTenant(
       retryable: true,
       message: 'the authorization server could not be told of a new tenant',
     })
+  forgetTenantHere(ctx.cache, id)
   const tenant = opening === 'open' ? await selectTenant(ctx, id) : undefined
   if (!tenant)
     throw new TenantRefusal('duplicate_tenant', { message: 'a tenant with this id existed before' })

@@ -33,11 +33,24 @@ export function isBelowPrefix(url: string, prefix: string): boolean {
   return candidate === base || candidate.startsWith(`${base}/`)
 }
 
+const listPrefixes = (ctx: Context) =>
+  ctx.cache.get(PREFIXES_CACHE_KEY, () => selectWalletAddressPrefixes(ctx.db))
+
 /** Who answers for a wallet address that does not exist: the tenant with the longest prefix above it, else the operator. */
 export async function findTenantByWalletAddressUrl(ctx: Context, url: string): Promise<string> {
-  const prefixes = await ctx.cache.get(PREFIXES_CACHE_KEY, () => selectWalletAddressPrefixes(ctx.db))
+  const prefixes = await listPrefixes(ctx)
   const matching = prefixes
     .filter(({ prefix }) => isBelowPrefix(url, prefix))
     .sort((a, b) => b.prefix.length - a.prefix.length)
   return matching[0]?.tenantId ?? ctx.settings.operatorTenantId
+}
+
+/** Whether an address of the tenant's would lie below another tenant's prefix, inside its own. */
+export async function isBelowLongerPrefix(ctx: Context, tenantId: string, url: string): Promise<boolean> {
+  const own = await getWalletAddressPrefix(ctx, tenantId)
+  const prefixes = await listPrefixes(ctx)
+  return prefixes.some(
+    (other) =>
+      other.tenantId !== tenantId && other.prefix.length > own.length && isBelowPrefix(url, other.prefix),
+  )
 }

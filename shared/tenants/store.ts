@@ -20,8 +20,8 @@ const columns = rawSql(
 )
 
 // The place a secret belongs to is part of its seal: copied to another row, it does not open.
-const apiSecretPlace = (id: string) => `tenant:${id}:api-secret`
-const idpSecretPlace = (id: string) => `tenant:${id}:idp-secret`
+export const apiSecretPlace = (id: string) => `tenant:${id}:api-secret`
+export const idpSecretPlace = (id: string) => `tenant:${id}:idp-secret`
 
 const toTenant =
   (secretBox: SecretBox) =>

@@ -111,15 +111,17 @@ function prepareTenant(ctx: Pick<TenantWriteContext, 'clock' | 'settings'>, inpu
  */
 export async function createTenant(ctx: TenantWriteContext, input: CreateTenantInput): Promise<Tenant> {
   const { id, settings } = prepareTenant(ctx, input)
-  return await ctx.db.tx(async (db) => {
-    const tenant = await insertTenant(
+  const tenant = await ctx.db.tx(async (db) => {
+    const inserted = await insertTenant(
       { ...ctx, db },
       { ...input, id, createdAt: ctx.clock.now(), isOpening: false },
     )
     await upsertSettings(db, id, settings, ctx.clock.now())
     await announceTenant(db, id)
-    return tenant
+    return inserted
   })
+  forgetTenantHere(ctx.cache, id)
+  return tenant
 }
 
 /** As {@link createTenant}, with the job that brings it to the authorization server and opens it. Nobody's until then. */

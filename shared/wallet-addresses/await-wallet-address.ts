@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cache, Clock, Db } from '../platform/index.ts'
-import { findTenantByWalletAddressUrl, type TenantDefaults } from '../tenants/index.ts'
+import { eventRecipients, findTenantByWalletAddressUrl, type TenantDefaults } from '../tenants/index.ts'
 import { recordEvent } from '../webhooks/index.ts'
 import { normaliseAddress, type WalletAddress } from './model.ts'
 import { findWalletAddressByUrl } from './wallet-addresses.ts'
@@ -36,7 +36,7 @@ async function askAndWait(ctx: Context, address: string): Promise<WalletAddress 
     tenantId: operatorTenantId,
     type: 'wallet_address.not_found',
     data: { walletAddressUrl: address },
-    recipientTenantIds: [await findTenantByWalletAddressUrl(ctx, address)],
+    recipientTenantIds: eventRecipients(ctx.settings, await findTenantByWalletAddressUrl(ctx, address)),
   })
   const deadlineMs = ctx.clock.nowMs() + walletAddressLookupTimeoutMs
   while (ctx.clock.nowMs() < deadlineMs) {

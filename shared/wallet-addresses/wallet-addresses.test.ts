@@ -98,6 +98,42 @@ test('an address exists once, its asset is its tenant’s, and it lies below the
   await assert.rejects(create({ tenantId: bare.id }), { code: 'missing_wallet_address_prefix' })
 })
 
+test('below two prefixes, an address is of the tenant with the longer one, and so is the question for a missing one', async () => {
+  const tenant = await createTenant(node, {
+    apiSecret: 's',
+    settings: [{ key: 'WALLET_ADDRESS_URL', value: 'https://node.example/shop' }],
+  })
+  const { id: assetId } = await createAsset(node, { tenantId: tenant.id, code: 'USD', scale: 2 })
+  for (const address of ['/shop', '/shop/carol', 'https://Node.example/SHOP/carol'])
+    await assert.rejects(create({ address }), refused('invalid_wallet_address'))
+  assert.equal((await create({ address: '/shopping' })).address, 'https://node.example/shopping')
+  const carol = await createWalletAddress(node, { tenantId: tenant.id, assetId, address: '/carol' })
+  assert.equal(carol.address, 'https://node.example/shop/carol')
+  await assert.rejects(
+    createWalletAddress(node, { tenantId: tenant.id, assetId, address: 'https://node.example/shopper' }),
+    refused('invalid_wallet_address'),
+  )
+
+  const cache = createCache({ clock: node.clock, lifeMs: 1_000 })
+  const settings = { ...node.settings, walletAddressLookupTimeoutMs: 0 }
+  const recipientsOf = async (url: string, sendTenantWebhooksToOperator = false) => {
+    await findOrAwaitWalletAddress(
+      { ...node, cache, settings: { ...settings, sendTenantWebhooksToOperator } },
+      url,
+    )
+    return await node.db.many(
+      (row) => row.recipient_tenant_id as string,
+      sql`select d.recipient_tenant_id from webhook_deliveries d join webhook_events e on e.id = d.event_id
+        where e.type = 'wallet_address.not_found' and e.data->>'walletAddressUrl' = ${url} order by d.recipient_tenant_id`,
+    )
+  }
+  const operator = mine.tenantId
+  assert.deepEqual(await recipientsOf('https://node.example/shop/dave'), [tenant.id])
+  assert.deepEqual(await recipientsOf('https://node.example/shops'), [operator])
+  assert.deepEqual(await recipientsOf('https://elsewhere.example/dave'), [operator])
+  assert.deepEqual(await recipientsOf('https://node.example/shop/erin', true), [operator, tenant.id].sort())
+})
+
 test('of the same address created at the same time one wins', async () => {
   const results = await Promise.allSettled(Array.from({ length: 6 }, () => create({ address: '/race' })))
   assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1)
@@ -203,7 +239,7 @@ test('an unknown address asks the wallet once, however many wait, and works when
   )
   const events = await node.db.many(
     (row) => row.data as unknown,
-    sql`select data from webhook_events where type = 'wallet_address.not_found'`,
+    sql`select data from webhook_events where type = 'wallet_address.not_found' and data->>'walletAddressUrl' = ${url}`,
   )
   assert.deepEqual(events, [{ walletAddressUrl: url }])
   assert.equal(await findOrAwaitWalletAddress(real, 'no url'), undefined)

@@ -2,6 +2,7 @@ import { getAsset } from '../assets/index.ts'
 import { type Cache, type Clock, type Db, isUuid, uuidv7 } from '../platform/index.ts'
 import {
   getWalletAddressPrefix,
+  isBelowLongerPrefix,
   isInScope,
   type Page,
   type Paged,
@@ -89,6 +90,11 @@ export async function createWalletAddress(
   input: CreateWalletAddressInput,
 ): Promise<WalletAddress> {
   const address = addressBelow(await getWalletAddressPrefix(ctx, input.tenantId), input.address)
+  // A prefix may lie below another one, as tenants' do below the operator's; what is below both belongs to the longer.
+  if (await isBelowLongerPrefix(ctx, input.tenantId, address))
+    throw new WalletAddressRefusal('invalid_wallet_address', {
+      message: "the address lies below another tenant's prefix",
+    })
   const properties = propertiesOf(input.additionalProperties ?? [])
   const asset = await getAsset(ctx, { tenantId: input.tenantId }, input.assetId)
   return await insertWalletAddress(ctx.db, {
