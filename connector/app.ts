@@ -76,7 +76,7 @@ export async function buildConnectorApp(
   const directory = await createPeerDirectory({ ...ctx, channel: ctx.peersChannel })
   const rates = createRates({ clock, log, source: ctx.ratesSource, lifetimeMs: settings.ratesLifetimeMs })
   const transport = createPeerTransport({
-    isTrusted: (peer) => peer.tenantId === settings.operatorTenantId,
+    isTrusted: (peer) => peer.tenantId === settings.operatorTenantId && !peer.isEndpointForeign,
     guarded: ctx.guardedHttp,
   })
   const progress = createProgressRecorder({ write: ctx.writeProgress, log, counters })

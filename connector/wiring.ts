@@ -147,6 +147,7 @@ const toPeer = (peer: RoutedPeer): Peer => ({
   staticIlpAddress: peer.staticIlpAddress,
   routes: peer.routes,
   endpoint: peer.outgoing.endpoint,
+  isEndpointForeign: peer.peeringUrl !== undefined,
   outgoingToken: peer.outgoing.authToken,
   incomingTokenHashes: peer.incomingTokenHashes,
   ...(peer.maxPacketAmount !== undefined && { maxPacketAmount: peer.maxPacketAmount }),

@@ -5,7 +5,7 @@ import type { Peer } from '../routing/index.ts'
 import { REPEATS_HEADER } from './packet-server.ts'
 
 export interface PeerTransportOptions {
-  /** Peers of other tenants than the operator are not the node's own choice: their endpoints go through the guarded client. */
+  /** Peers of other tenants than the operator, and those made by URL, did not get their endpoints from this node's operator: the guarded client. */
   isTrusted: (peer: Peer) => boolean
   guarded: Pick<HttpClient, 'request'>
 }

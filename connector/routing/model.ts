@@ -21,6 +21,8 @@ export interface Peer {
   packetsPerMinute?: number
   /** Where its packets go, and the token it wants to see. */
   endpoint: string
+  /** The endpoint is the peer's own word (peering by URL): whoever it belongs to, packets go through the guarded client. */
+  isEndpointForeign?: boolean
   outgoingToken: string
   /** Hex SHA-256 of every bearer token that it may present. */
   incomingTokenHashes: readonly string[]

@@ -5,7 +5,7 @@ import { depositLiquidity } from '../../shared/assets/index.ts'
 import { accountCode } from '../../shared/ledger/index.ts'
 import { findPeerByIncomingToken } from '../../shared/peers/index.ts'
 import { uuidv7 } from '../../shared/platform/index.ts'
-import { createTestDatabase } from '../../shared/testing/index.ts'
+import { createTestDatabase, startTestHttpServer } from '../../shared/testing/index.ts'
 import { findWalletAddressForPackets } from '../../shared/wallet-addresses/index.ts'
 import { type Answer, type Party, startTestAdmin, type TestAdmin } from './harness.ts'
 
@@ -14,7 +14,12 @@ describe('assets, peers and wallet addresses over the Admin API', () => {
   let owner: Party
   let stranger: Party
   before(async () => {
-    admin = await startTestAdmin(await createTestDatabase('resources'))
+    admin = await startTestAdmin(await createTestDatabase('resources'), {
+      EGRESS_ALLOW: '127.0.0.1',
+      EGRESS_ALLOW_HTTP: 'true',
+      ILP_CONNECTOR_URL: 'https://bank.example/ilp',
+      INSTANCE_NAME: 'The bank',
+    })
     owner = await admin.newTenant('owner')
     stranger = await admin.newTenant('stranger')
   })
@@ -222,6 +227,49 @@ describe('assets, peers and wallet addresses over the Admin API', () => {
       )
       await refusedElsewhere('updatePeer', (id) => ({ id, name: 'x' }), peer.id, 'reaches')
       await refusedElsewhere('deletePeer', (id) => ({ id }), peer.id, 'own only')
+    })
+
+    it('createOrUpdatePeerByUrl asks the other node, once per idempotency key, and shows the peer', async () => {
+      const asset = await newAsset(owner)
+      const bodies: Record<string, unknown>[] = []
+      const acceptor = await startTestHttpServer(({ body }) => {
+        bodies.push(JSON.parse(body))
+        const details = { staticIlpAddress: 'test.acceptor', ilpConnectorUrl: 'https://acceptor.example/ilp' }
+        return {
+          body: JSON.stringify({ ...details, httpToken: `theirs-${bodies.length}`, name: 'Acceptor' }),
+        }
+      })
+      const peerUrl = acceptor.url.replace('http:', 'https:')
+      try {
+        const input = { input: { assetId: asset.id, peerUrl, liquidityToDeposit: '9', ...key() } }
+        for (let repeat = 0; repeat < 2; repeat++) {
+          const { peer } = (await admin.succeed(owner, 'createOrUpdatePeerByUrl', input)) as {
+            peer?: { id: string; name: string; liquidity: string; http: { outgoing: unknown } }
+          }
+          assert.deepEqual([peer?.name, peer?.liquidity], ['Acceptor', '9'])
+          assert.deepEqual(peer?.http.outgoing, {
+            endpoint: 'https://acceptor.example/ilp',
+            authToken: bodies[0]?.httpToken,
+          })
+        }
+        assert.equal(bodies.length, 1)
+        assert.deepEqual(
+          [bodies[0]?.staticIlpAddress, bodies[0]?.ilpConnectorUrl, bodies[0]?.name],
+          [`test.bank.${owner.tenantId}`, 'https://bank.example/ilp', 'The bank'],
+        )
+      } finally {
+        await acceptor.close()
+      }
+      const nobody = { assetId: asset.id, peerUrl }
+      assert.equal(await refusal(owner, 'createOrUpdatePeerByUrl', nobody), 'NOT_FOUND')
+      const inside = { assetId: asset.id, peerUrl: 'https://169.254.169.254/' }
+      assert.equal(await refusal(owner, 'createOrUpdatePeerByUrl', inside), 'NOT_FOUND')
+      await refusedElsewhere(
+        'createOrUpdatePeerByUrl',
+        (assetId) => ({ assetId, peerUrl }),
+        asset.id,
+        'own only',
+      )
     })
 
     it('liquidity of a peer follows deposits', async () => {

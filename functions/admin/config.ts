@@ -11,6 +11,8 @@ const {
   authServiceApiSecret,
   idempotencyLockMs,
   idempotencyLifespanMs,
+  ilpConnectorUrl,
+  instanceName,
 } = resourceVariables
 
 /** Admin's variables: the node's, and those of its listener. */
@@ -25,6 +27,8 @@ export const adminConfig = {
   authServiceApiSecret,
   idempotencyLockMs,
   idempotencyLifespanMs,
+  ilpConnectorUrl,
+  instanceName,
 }
 
 export type AdminConfig = ConfigOf<typeof adminConfig>

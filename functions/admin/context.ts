@@ -1,6 +1,7 @@
 import type { NodeContext } from '../../shared/node-context/index.ts'
 
-/** What admin's resolvers work with: the node, and how long idempotency keys hold. */
+/** What admin's resolvers work with: the node, how long idempotency keys hold, and what peers are told of the node. */
 export type AdminContext = NodeContext & {
   idempotency: { lockMs: number; lifespanMs: number }
+  peering: { ilpConnectorUrl?: string; name?: string }
 }

@@ -237,6 +237,10 @@ describe('tenants on one node', () => {
       }),
       code: 'NOT_FOUND',
     }),
+    createOrUpdatePeerByUrl: () => ({
+      args: input({ assetId: theirs.asset, peerUrl: 'https://intruder.example' }),
+      code: 'NOT_FOUND',
+    }),
     createPeerLiquidityWithdrawal: () => ({
       args: input({ peerId: theirs.peer, timeoutSeconds: '0', ...movement }),
       code: 'NOT_FOUND',

@@ -1,6 +1,6 @@
 import { authServiceSecret, createAuthServiceClient } from '../../shared/auth-service-client/index.ts'
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
-import { listenOn, messageOf, type StartDeployable } from '../../shared/platform/index.ts'
+import { listenOn, messageOf, present, type StartDeployable } from '../../shared/platform/index.ts'
 import { consumeJobs } from '../../shared/queue/index.ts'
 import { MIRROR_LEASE_SECONDS, mirrorTenant } from '../../shared/tenants/index.ts'
 import { buildAdminApp } from './app.ts'
@@ -38,6 +38,7 @@ export const startAdmin: StartDeployable = async (env) => {
       {
         ...node,
         idempotency: { lockMs: config.idempotencyLockMs, lifespanMs: config.idempotencyLifespanMs },
+        peering: present({ ilpConnectorUrl: config.ilpConnectorUrl, name: config.instanceName }),
       },
       {
         log: node.log,

@@ -8,7 +8,7 @@ import {
 } from '../platform/index.ts'
 import { milliseconds, timerMilliseconds } from './parsers.ts'
 
-const { boolean, httpUrl, integer, list, oneOf, port, secretText, text } = configuration
+const { boolean, httpUrl, integer, list, oneOf, port, text } = configuration
 
 const workers = (name: string, what: string, fallback = 1) =>
   variable(name, integer({ min: 1, max: 10_000 }), {
@@ -37,8 +37,10 @@ export const resourceVariables = {
     default: 3012,
   }),
 
-  instanceName: variable('INSTANCE_NAME', secretText, { about: 'name shown to peers and in metrics' }),
-  ilpConnectorUrl: variable('ILP_CONNECTOR_URL', httpUrl, { about: 'where peers post packets' }),
+  instanceName: optionalVariable('INSTANCE_NAME', text, { about: 'name shown to peers' }),
+  ilpConnectorUrl: optionalVariable('ILP_CONNECTOR_URL', httpUrl, {
+    about: 'where peers post packets; without it this node cannot peer by URL',
+  }),
 
   introspectionUrl: variable('AUTH_SERVER_INTROSPECTION_URL', httpUrl, { about: "auth's introspection" }),
   introspectionCacheMs: variable('INTROSPECTION_CACHE_MS', milliseconds, {

@@ -9,5 +9,15 @@ export type PeerRefusalCode =
   | 'invalid_endpoint'
   | 'invalid_token'
   | 'invalid_peer'
+  /** Peering by URL: nobody answers there, or nobody may be asked there. */
+  | 'peer_unreachable'
+  /** This node's own address or connector URL is missing, or not accepted. */
+  | 'own_ilp_configuration'
+  /** What the other node says of itself cannot be used. */
+  | 'peer_ilp_configuration'
+  | 'peer_lacks_asset'
+  | 'peering_refused'
+  /** The peer is there, its liquidity is not. */
+  | 'peering_liquidity'
 
 export class PeerRefusal extends Refusal<PeerRefusalCode> {}

@@ -5,6 +5,7 @@
  */
 export { PeerRefusal, type PeerRefusalCode } from './errors.ts'
 export { hashToken, PEERS_CHANNEL, type Peer, type RoutedPeer } from './model.ts'
+export { createOrUpdatePeerByUrl, type PeerByUrlInput, type PeeringIdentity } from './peer-by-url.ts'
 export {
   type CreatePeerInput,
   createPeer,

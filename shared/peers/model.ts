@@ -17,6 +17,8 @@ export interface Peer {
   packetsPerMinute?: number
   liquidityThreshold?: bigint
   outgoing: { endpoint: string; authToken: string }
+  /** The URL that it was made through: its endpoint is the other node's word, not this node's choice. */
+  peeringUrl?: string
   /** Every ILP prefix that leads to this peer; the static address is always among them. */
   routes: string[]
   createdAt: Date

@@ -87,6 +87,7 @@ export interface CreatePeerInput {
   liquidityThreshold?: bigint
   outgoing: { endpoint: string; authToken: string }
   incoming?: { authTokens: readonly string[] }
+  peeringUrl?: string
   initialLiquidity?: bigint
   routes?: readonly string[]
 }
@@ -178,6 +179,8 @@ export interface UpdatePeerInput {
   /** Null: no threshold. */
   liquidityThreshold?: bigint | null
   outgoing?: { endpoint: string; authToken: string }
+  /** Who named the endpoint of `outgoing`. Absent: the caller. */
+  peeringUrl?: string
   /** Replaces all incoming tokens. */
   incoming?: { authTokens: readonly string[] }
   /** Replaces all routes; the static address stays among them. */

@@ -18,12 +18,12 @@ type Context = { db: Db; secretBox: SecretBox }
 
 const columns = rawSql(
   `p.id, p.tenant_id, p.static_ilp_address, p.name, p.max_packet_amount, p.packets_per_minute, p.liquidity_threshold,
-  p.outgoing_endpoint, p.outgoing_token_sealed, p.routes, p.created_at,
+  p.outgoing_endpoint, p.outgoing_token_sealed, p.peering_url, p.routes, p.created_at,
   a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger`,
 )
 const joined = rawSql('peers p join assets a on a.id = p.asset_id')
 const tenantColumn = rawSql('p.tenant_id')
-const tokenPlace = (peerId: string) => `peer:${peerId}:outgoing-token`
+export const tokenPlace = (peerId: string) => `peer:${peerId}:outgoing-token`
 
 const toPeer =
   (secretBox: SecretBox) =>
@@ -43,6 +43,7 @@ const toPeer =
       maxPacketAmount: row.max_packet_amount as bigint | null,
       packetsPerMinute: row.packets_per_minute as number | null,
       liquidityThreshold: row.liquidity_threshold as bigint | null,
+      peeringUrl: row.peering_url as string | null,
     }),
   })
 
@@ -78,6 +79,18 @@ export const selectPeers = (ctx: Context, scope: TenantScope, page: Page): Promi
       cursorWhere: [scopeSql(scope, tenantColumn)],
     },
     page,
+  )
+
+/** By what is unique. */
+export const selectPeerAt = (
+  ctx: Context,
+  scope: TenantScope,
+  place: { assetId: string; staticIlpAddress: string },
+): Promise<Peer | undefined> =>
+  ctx.db.maybe(
+    toPeer(ctx.secretBox),
+    sql`select ${columns} from ${joined}
+      where p.asset_id = ${place.assetId} and p.static_ilp_address = ${place.staticIlpAddress} and ${scopeSql(scope, tenantColumn)}`,
   )
 
 /** As connectors route: the longest prefix by whole segments; among equals the lowest id. */
@@ -127,6 +140,7 @@ export interface PeerRow {
   liquidityThreshold?: bigint
   initialLiquidity?: bigint
   outgoing: { endpoint: string; authToken: string }
+  peeringUrl?: string
   routes: string[]
   createdAt: Date
 }
@@ -166,10 +180,10 @@ export async function insertPeer(
       await lockAsset(db, peer.assetId)
       await db.execute(sql`
         insert into peers (id, tenant_id, asset_id, static_ilp_address, name, max_packet_amount, packets_per_minute, liquidity_threshold,
-          initial_liquidity, outgoing_endpoint, outgoing_token_sealed, routes, created_at, updated_at)
+          initial_liquidity, outgoing_endpoint, outgoing_token_sealed, peering_url, routes, created_at, updated_at)
         values (${peer.id}, ${peer.tenantId}, ${peer.assetId}, ${peer.staticIlpAddress}, ${peer.name}, ${peer.maxPacketAmount},
           ${peer.packetsPerMinute}, ${peer.liquidityThreshold}, ${peer.initialLiquidity}, ${peer.outgoing.endpoint},
-          ${ctx.secretBox.seal(peer.outgoing.authToken, tokenPlace(peer.id))}, ${peer.routes}, ${peer.createdAt}, ${peer.createdAt})`)
+          ${ctx.secretBox.seal(peer.outgoing.authToken, tokenPlace(peer.id))}, ${peer.peeringUrl}, ${peer.routes}, ${peer.createdAt}, ${peer.createdAt})`)
       if (incomingTokens.length > 0) await replaceTokens(db, peer.id, incomingTokens, peer.createdAt)
       await db.execute(notify(peer.id))
       return await db.one(
@@ -189,6 +203,8 @@ export interface PeerPatch {
   packetsPerMinute?: number
   liquidityThreshold?: bigint | null
   outgoing?: { endpoint: string; authToken: string }
+  /** Together with `outgoing`: who named that. */
+  peeringUrl?: string
   routes?: string[]
 }
 
@@ -213,6 +229,7 @@ export async function patchPeer(
     changes.push(
       sql`outgoing_endpoint = ${patch.outgoing.endpoint}`,
       sql`outgoing_token_sealed = ${ctx.secretBox.seal(patch.outgoing.authToken, tokenPlace(id))}`,
+      sql`peering_url = ${patch.peeringUrl}`,
     )
   try {
     return await ctx.db.tx(async (db) => {

@@ -1,5 +1,6 @@
 import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
 import {
+  createOrUpdatePeerByUrl,
   createPeer,
   deletePeer,
   depositPeerLiquidity,
@@ -11,6 +12,8 @@ import {
   updatePeer,
   withdrawPeerLiquidity,
 } from '../../../shared/peers/index.ts'
+import { deriveId } from '../../../shared/platform/index.ts'
+import { getTenantSettings } from '../../../shared/tenants/index.ts'
 import { assetOf } from './assets.ts'
 import { parseTimeout, succeeded } from './input.ts'
 import { anyOrOwn, given, listScope, mutation, own, type ResolverMap } from './resolver.ts'
@@ -62,6 +65,16 @@ const toHttp = (http: HttpInput) => ({
   ...(http.incoming && { incoming: http.incoming }),
 })
 
+interface PeerByUrlInput {
+  assetId: string
+  peerUrl: string
+  name?: string | null
+  maxPacketAmount?: bigint | null
+  liquidityThreshold?: bigint | null
+  liquidityToDeposit?: bigint | null
+  idempotencyKey?: string | null
+}
+
 interface LiquidityInput {
   peerId: string
   id: string
@@ -109,6 +122,27 @@ export const peerResolvers: ResolverMap = {
           ...(input.initialLiquidity != null && { initialLiquidity: input.initialLiquidity }),
           ...toFields(input),
           ...toHttp(input.http),
+        })
+        return { peer: toPeer(peer) }
+      },
+    ),
+    createOrUpdatePeerByUrl: mutation(
+      'createOrUpdatePeerByUrl',
+      async (ctx, input: PeerByUrlInput, requestId) => {
+        const { tenantId } = ctx.caller
+        const { ilpAddress } = await getTenantSettings(ctx.node, tenantId)
+        const own = { ...ctx.node.peering, ...(ilpAddress !== undefined && { staticIlpAddress: ilpAddress }) }
+        const { name, maxPacketAmount, liquidityThreshold, liquidityToDeposit } = input
+        const peer = await createOrUpdatePeerByUrl(ctx.node, own, {
+          tenantId,
+          assetId: parseId(input.assetId, 'assetId'),
+          peerUrl: input.peerUrl,
+          ...(name != null && { name }),
+          ...(maxPacketAmount != null && { maxPacketAmount }),
+          ...(liquidityThreshold != null && { liquidityThreshold }),
+          ...(liquidityToDeposit != null && { liquidityToDeposit }),
+          // Carried out again after a crash it deposits once.
+          ...(requestId !== undefined && { transferId: deriveId('peering-liquidity', requestId) }),
         })
         return { peer: toPeer(peer) }
       },
