@@ -182,6 +182,7 @@ export function listEvents(db: Db, filter: EventFilter): Promise<Paged<WebhookEv
       alias: 'e',
       table: 'webhook_events',
       where: [joinSql(where)],
+      ...(filter.tenantId !== undefined && { cursorWhere: [sql`e.tenant_id = ${filter.tenantId}`] }),
     },
     filter.page,
   )
