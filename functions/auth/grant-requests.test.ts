@@ -326,7 +326,8 @@ describe('identifiers', () => {
   })
   test('are as long as an index holds, and no longer', async () => {
     for (const type of ['incoming-payment', 'quote'])
-      assert.equal((await requestWith(long(2048), type)).status, 200)
+      for (const identifier of [long(2048), 'https://bank.example/@alice'])
+        assert.equal((await requestWith(identifier, type)).status, 200)
     for (const [identifier, type] of [
       [long(2049), 'incoming-payment'],
       [long(8192), 'incoming-payment'],
@@ -334,6 +335,7 @@ describe('identifiers', () => {
       ['', 'quote'],
       ['alice', 'quote'],
       ['javascript:alert(1)', 'incoming-payment'],
+      ['https://bank.example@evil.example/', 'incoming-payment'],
       ['ftp://bank.example/alice', 'quote'],
       ['https://bank.example/b\u00f6b', 'quote'],
       ['https://bank.example/a b', 'quote'],
@@ -393,13 +395,28 @@ describe('subjects', () => {
     )
   })
   test('are https URLs in the format uri', async () => {
-    for (const id of ['http://bank.example/alice', 'mailto:alice@bank.example', 'alice', ''])
+    for (const id of [
+      'http://bank.example/alice',
+      'mailto:alice@bank.example',
+      'alice',
+      '',
+      'https:bank.example/alice',
+      ' https://bank.example/alice',
+      'https://bank.exa\nmple/alice',
+      'https://bank.example/alice\u202e',
+      'https://bank.example\\alice',
+      'https://bank.example@evil.example/',
+      'https://bank.example:x/',
+      `https://bank.example/${'a'.repeat(2048)}`,
+    ])
       isRefusal(
         await consents.request({ subject: { sub_ids: [{ id, format: 'uri' }] } }),
         400,
         'invalid_request',
         'subject id must be a valid https url',
       )
+    const at = { sub_ids: [{ id: 'https://bank.example/@alice', format: 'uri' }] }
+    assert.equal((await consents.request({ subject: at })).status, 200)
     for (const sub_ids of [
       [],
       [{ id: 'https://a.example/', format: 'email' }],

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { AuthRefusal } from '../errors.ts'
+import { isPlainUrl } from '../plain-url.ts'
 
 export type AccessType = 'incoming-payment' | 'outgoing-payment' | 'quote'
 
@@ -44,18 +45,8 @@ interface RequestedItem {
   limits?: Record<string, unknown>
 }
 
-/** No wallet address is longer, and an index holds it. */
-const IDENTIFIER_LENGTH_MAX = 2048
-const VISIBLE_ASCII = /^[\x21-\x7e]+$/
-
 function parseIdentifier(identifier: unknown): string {
-  const isAddress =
-    typeof identifier === 'string' &&
-    identifier.length <= IDENTIFIER_LENGTH_MAX &&
-    VISIBLE_ASCII.test(identifier) &&
-    URL.canParse(identifier) &&
-    /^https?:$/.test(new URL(identifier).protocol)
-  if (!isAddress) throw new AuthRefusal('identifier_invalid')
+  if (typeof identifier !== 'string' || !isPlainUrl(identifier)) throw new AuthRefusal('identifier_invalid')
   return identifier
 }
 

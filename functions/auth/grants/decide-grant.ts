@@ -2,6 +2,7 @@ import { GrantLimitsRefusal, parseGrantLimits } from '../../../shared/grant-limi
 import type { AccessItem } from '../access/index.ts'
 import type { Client } from '../clients/index.ts'
 import { AuthRefusal } from '../errors.ts'
+import { isPlainUrl } from '../plain-url.ts'
 import { parseFinish } from './finish.ts'
 import type { Finish, Subject } from './model.ts'
 
@@ -54,7 +55,7 @@ function checkLimits({ limits }: AccessItem): void {
 function checkSubject({ sub_ids }: Subject): void {
   for (const { id, format } of sub_ids) {
     if (format !== 'uri') throw new AuthRefusal('subject_format_invalid')
-    if (!URL.canParse(id) || new URL(id).protocol !== 'https:') throw new AuthRefusal('subject_id_invalid')
+    if (!isPlainUrl(id) || new URL(id).protocol !== 'https:') throw new AuthRefusal('subject_id_invalid')
   }
 }
 

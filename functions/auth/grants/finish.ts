@@ -1,10 +1,8 @@
 import { AuthRefusal } from '../errors.ts'
+import { isPlainUrl } from '../plain-url.ts'
 import type { Finish } from './model.ts'
 
-const URI_LENGTH_MAX = 2048
 const NONCE_LENGTH_MAX = 1024
-/** Written out: the URL parser would mend what is missing, and an empty user name would go unnoticed. */
-const PLAIN_URL = /^https?:\/\/[^/?#@\\]+(?:[/?][^#\\]*)?$/i
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/
 
 const isLoopback = (hostname: string): boolean =>
@@ -12,8 +10,7 @@ const isLoopback = (hostname: string): boolean =>
 
 /** Where a person's browser may be sent: over https, over http only within their own machine. */
 function isFinishUri(text: string): boolean {
-  if (text.length > URI_LENGTH_MAX || !VISIBLE_ASCII.test(text)) return false
-  if (!PLAIN_URL.test(text) || !URL.canParse(text)) return false
+  if (!isPlainUrl(text)) return false
   const { protocol, hostname } = new URL(text)
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
 }

@@ -151,9 +151,9 @@ export const interactionThreats: ThreatTable = {
         },
         {
           name: 'no user, no fragment, no back slash',
-          file: `${room}/grants/finish.ts`,
-          text: 'if (!PLAIN_URL.test(text) || !URL.canParse(text)) return false',
-          without: 'if (!URL.canParse(text)) return false',
+          file: `${room}/plain-url.ts`,
+          text: ' && PLAIN_URL.test(text)',
+          without: '',
           test: { file: grantRequests, name: 'where the browser is sent back to' },
         },
         {
