@@ -3,12 +3,13 @@ import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { listAssets, listFees } from '../../shared/assets/index.ts'
 import { listIncomingPayments } from '../../shared/incoming-payments/index.ts'
-import { listOutgoingPayments } from '../../shared/outgoing-payments/index.ts'
+import { listAnyPayments, listOutgoingPayments } from '../../shared/outgoing-payments/index.ts'
 import { listPeers } from '../../shared/peers/index.ts'
 import { deriveId, type Page, type Paged, type Sql, sql, uuidv7 } from '../../shared/platform/index.ts'
 import { listQuotes } from '../../shared/quotes/index.ts'
 import { createTestNode, type TestNode } from '../../shared/testing/node.ts'
 import { listWalletAddresses, pageWalletAddressKeys } from '../../shared/wallet-addresses/index.ts'
+import { listEvents } from '../../shared/webhooks/index.ts'
 
 const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31))
 console.log(`seed ${seed} (repeat with FC_SEED=${seed})`)
@@ -110,6 +111,24 @@ describe('lists', () => {
         listOutgoingPayments(node, scope(home), { walletAddressId: [home.walletAddressId] }, page),
     },
   }
+
+  const incoming = lists['WalletAddress.incomingPayments']
+  const outgoing = lists['WalletAddress.outgoingPayments']
+  assert.ok(incoming && outgoing)
+  Object.assign(lists, {
+    payments: {
+      // Half of each kind, as the id has it.
+      insert: (home, row) => (/[0-7]$/.test(row.id) ? incoming : outgoing).insert(home, row),
+      page: (home, page) => listAnyPayments(node, scope(home), {}, page),
+    },
+    webhookEvents: {
+      insert: (home, row) => [
+        sql`insert into webhook_events (id, tenant_id, type, data, created_at)
+          values (${row.id}, ${home.tenantId}, 'incoming_payment.created', '{}', ${row.createdAt})`,
+      ],
+      page: (home, page) => listEvents(node.db, { tenantId: home.tenantId, page }),
+    },
+  } satisfies Record<string, List>)
 
   async function newHome(): Promise<Home> {
     const [tenantId, assetId, walletAddressId, neighbourId] = [uuidv7(), uuidv7(), uuidv7(), uuidv7()]
