@@ -150,8 +150,14 @@ describe('API keys of tenants', () => {
         ])
     }
     const { key } = await newKey(tenant)
-    const rotate = `mutation { updateTenant(input: { id: "${tenant.tenantId}", apiSecret: "mine" }) { tenant { id } } }`
-    assert.deepEqual(codes((await bear(`Bearer ${key}`, rotate)).json), [['FORBIDDEN', 'signature_needed']])
+    const update = (fields: string) =>
+      bear(
+        `Bearer ${key}`,
+        `mutation { updateTenant(input: { id: "${tenant.tenantId}", ${fields} }) { tenant { id } } }`,
+      )
+    for (const fields of ['apiSecret: "mine"', 'idpSecret: "mine"', 'idpSecret: null'])
+      assert.deepEqual(codes((await update(fields)).json), [['FORBIDDEN', 'signature_needed']])
+    assert.equal((await update('publicName: "One"')).json.errors, undefined)
     assert.equal((await admin.ask(tenant, whoami)).status, 200)
   })
 

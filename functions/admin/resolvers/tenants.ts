@@ -143,11 +143,9 @@ export const tenantResolvers: ResolverMap = {
     },
     updateTenant: async (_source, { input }: { input: UpdateInput }, ctx) => {
       const { id } = await selfOrAny(ctx, parseId(input.id, 'id'))
-      if (input.apiSecret !== undefined) {
-        if (ctx.caller.isOperator)
-          throw new TenantRefusal('invalid_tenant', { message: 'only a tenant itself changes its apiSecret' })
-        demandSignature(ctx)
-      }
+      if (input.apiSecret !== undefined && ctx.caller.isOperator)
+        throw new TenantRefusal('invalid_tenant', { message: 'only a tenant itself changes its apiSecret' })
+      if (input.apiSecret !== undefined || input.idpSecret !== undefined) demandSignature(ctx)
       const tenant = await updateTenant(ctx.node, id, toPatch(input))
       await untilMirrored(ctx.node.db, id)
       return { tenant: toTenant(tenant) }
