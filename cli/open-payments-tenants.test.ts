@@ -34,9 +34,7 @@ describe('two tenants of one bank', () => {
     const environment = { WAIT_SECONDS: '0' }
     banks = await startTestBanks({ environments: { a: environment, b: environment } })
     consent = await startConsent()
-    const { resources: database } = banks.databases.a
     tenant = await startTestTenant(banks.a, {
-      database,
       name: 'credit-union',
       customers: ['tariq', 'tumaini'],
     })

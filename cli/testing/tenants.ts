@@ -1,17 +1,6 @@
-import assert from 'node:assert/strict'
 import { type AdminClient, createAdminClient } from '../../examples/mock-wallet/admin-client.ts'
 import { type MockWallet, startMockWallet } from '../../examples/mock-wallet/index.ts'
-import { authServiceSecret } from '../../shared/auth-service-client/index.ts'
-import {
-  createCache,
-  createDb,
-  createSecretBox,
-  signHmac,
-  silentLogger,
-  systemClock,
-  uuidv7,
-} from '../../shared/platform/index.ts'
-import { createTenant } from '../../shared/tenants/index.ts'
+import { silentLogger, uuidv7 } from '../../shared/platform/index.ts'
 import type { Bank } from '../bank.ts'
 import { createJournal, type Journal } from '../journal.ts'
 
@@ -26,29 +15,9 @@ export interface TestTenant {
   close(): Promise<void>
 }
 
-/** One signed call of the authorization server's tenant API. */
-async function mirrorTenant(bank: Bank, body: object): Promise<void> {
-  const path = '/tenant'
-  const { adminApiSecret, ports } = bank.settings
-  const response = await fetch(`http://localhost:${ports.authService}${path}`, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      signature: signHmac({
-        secret: authServiceSecret({ authServiceApiSecret: undefined, adminApiSecret }),
-        version: 1,
-        timestampMs: Date.now(),
-        body: { method: 'POST', path, body },
-      }),
-    },
-    body: JSON.stringify(body),
-  })
-  assert.equal(response.status, 204, await response.text())
-}
-
 export async function startTestTenant(
   bank: Bank,
-  input: { database: string; name: string; customers: readonly string[] },
+  input: { name: string; customers: readonly string[] },
 ): Promise<TestTenant> {
   const { settings, environment } = bank
   const [id, apiSecret, idpSecret] = [uuidv7(), `api secret of ${input.name}`, `idp secret of ${input.name}`]
@@ -72,10 +41,17 @@ export async function startTestTenant(
   })
   const walletUrl = `http://localhost:${wallet.port}`
   const prefix = `${environment.OPEN_PAYMENTS_URL}/${input.name}`
-  const tenant = { id, apiSecret, idpConsentUrl: `${walletUrl}/consent`, idpSecret }
   try {
-    await storeTenant(bank, input.database, { ...tenant, prefix, webhookUrl: `${walletUrl}/webhooks` })
-    await mirrorTenant(bank, tenant)
+    await createTenant(bank, adminUrl, {
+      id,
+      apiSecret,
+      idpConsentUrl: `${walletUrl}/consent`,
+      idpSecret,
+      settings: [
+        { key: 'WALLET_ADDRESS_URL', value: prefix },
+        { key: 'WEBHOOK_URL', value: `${walletUrl}/webhooks` },
+      ],
+    })
     const admin = createAdminClient({ url: adminUrl, tenantId: id, secret: apiSecret })
     const addresses = await openAccounts(admin, prefix, input.customers)
     return { id, admin, wallet, journal, addresses, close: () => wallet.close() }
@@ -85,37 +61,17 @@ export async function startTestTenant(
   }
 }
 
-async function storeTenant(
-  { settings, environment }: Bank,
-  database: string,
-  tenant: { id: string; apiSecret: string; prefix: string; webhookUrl: string },
-): Promise<void> {
-  const db = createDb({ connectionString: database, poolSizeMax: 1 })
-  const clock = systemClock
-  try {
-    await createTenant(
-      {
-        db,
-        clock,
-        secretBox: createSecretBox(settings.adminApiSecret),
-        cache: createCache({ clock, lifeMs: 0 }),
-        settings: {
-          operatorTenantId: settings.operatorTenantId,
-          ilpAddress: environment.ILP_ADDRESS ?? '',
-        },
-      },
-      {
-        id: tenant.id,
-        apiSecret: tenant.apiSecret,
-        settings: [
-          { key: 'WALLET_ADDRESS_URL', value: tenant.prefix },
-          { key: 'WEBHOOK_URL', value: tenant.webhookUrl },
-        ],
-      },
-    )
-  } finally {
-    await db.close()
-  }
+/** As the bank's operator does it: the authorization server has the tenant when this answers. */
+async function createTenant({ settings }: Bank, url: string, input: object): Promise<void> {
+  const operator = createAdminClient({
+    url,
+    tenantId: settings.operatorTenantId,
+    secret: settings.adminApiSecret,
+  })
+  await operator.graphql(
+    'mutation Create($input: CreateTenantInput!) { createTenant(input: $input) { tenant { id } } }',
+    { input },
+  )
 }
 
 async function openAccounts(
