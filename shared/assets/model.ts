@@ -26,6 +26,7 @@ export const toMoneyAsset = (asset: Pick<Asset, 'code' | 'scale'>): MoneyAsset =
   assetScale: asset.scale,
 })
 
+/** Quotes charge the SENDING fee. A RECEIVING fee is kept and shown, and charged by nobody: that is the wallet's to do. */
 export type FeeType = 'SENDING' | 'RECEIVING'
 
 /** `ceil(principal × basisPoints / 10000) + fixed`, in units of the asset. The latest row of a type applies. */

@@ -153,6 +153,15 @@ test('asking again renews both tokens and what is given, and makes no second pee
   assert.equal(await count(), before)
 })
 
+test('a deposit that the ledger refuses is said so, and the peer stays', async () => {
+  address = 'test.deposit'
+  const transferId = uuidv7()
+  const peer = await peerUp({ liquidityToDeposit: 4n, transferId })
+  await assert.rejects(peerUp({ liquidityToDeposit: 5n, transferId }), refused('peering_liquidity'))
+  assert.equal(await getPeerLiquidity(node, peer), 4n)
+  assert.equal((await getPeer(node, mine(), peer.id)).outgoing.authToken, asked.at(-1)?.httpToken)
+})
+
 test('the same peering twice at the same time makes one peer', async () => {
   address = 'test.twice'
   const before = await count()
@@ -282,7 +291,7 @@ test('without an address or a connector of our own, with a foreign asset or noth
   await assert.rejects(peerUp({ assetId: uuidv7() }), refused('unknown_asset'))
   const { id: tenantId } = await createTenant(node, { apiSecret: uuidv7() })
   await assert.rejects(peerUp({ tenantId }), refused('unknown_asset'))
-  await assert.rejects(peerUp({ liquidityToDeposit: 0n }), refused('peering_liquidity'))
+  await assert.rejects(peerUp({ liquidityToDeposit: 0n }), refused('invalid_peer'))
   await assert.rejects(peerUp({ maxPacketAmount: 0n }), refused('invalid_peer'))
   assert.equal(acceptor.requests.length, requests)
 })

@@ -82,7 +82,7 @@ export async function createOrUpdatePeerByUrl(
   checkLimits(input)
   const { liquidityToDeposit: deposit } = input
   if (deposit !== undefined && (deposit <= 0n || deposit > AMOUNT_MAX))
-    throw new PeerRefusal('peering_liquidity', { message: 'liquidityToDeposit must be greater than 0' })
+    throw new PeerRefusal('invalid_peer', { message: 'liquidityToDeposit must be greater than 0' })
   const asset = await getAsset(ctx, { tenantId: input.tenantId }, input.assetId)
   const authToken = randomBytes(32).toString('base64url')
   const details = await requestPeering(ctx, { own, input, asset, authToken })
