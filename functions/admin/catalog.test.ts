@@ -375,6 +375,7 @@ describe('assets, peers and wallet addresses over the Admin API', () => {
         { key: 'hidden', value: '2', visibleInOpenPayments: false },
         { key: 'shown', value: '1', visibleInOpenPayments: true },
       ])
+      assert.equal((await update({ publicName: null })).publicName, null)
       const other = [{ key: 'other', value: '3', visibleInOpenPayments: true }]
       assert.deepEqual((await update({ additionalProperties: other })).additionalProperties, other)
       assert.deepEqual((await update({ additionalProperties: [] })).additionalProperties, [])

@@ -114,7 +114,8 @@ async function replaceProperties(
 }
 
 export interface WalletAddressPatch {
-  publicName?: string
+  /** Null clears. */
+  publicName?: string | null
   active?: boolean
   properties?: readonly AdditionalProperty[]
 }
@@ -134,8 +135,9 @@ export async function patchWalletAddress(
         : patch.active
           ? sql`null`
           : sql`coalesce(w.deactivated_at, ${now})`
+    const name = patch.publicName === undefined ? sql`w.public_name` : sql`${patch.publicName}`
     const updated = await tx.execute(sql`
-      update wallet_addresses w set public_name = coalesce(${patch.publicName}, w.public_name), deactivated_at = ${status}, updated_at = ${now}
+      update wallet_addresses w set public_name = ${name}, deactivated_at = ${status}, updated_at = ${now}
       where w.id = ${id} and ${scopeSql(scope, tenantColumn)}`)
     if (updated === 0) return undefined
     if (patch.properties) await replaceProperties(tx, id, patch.properties)

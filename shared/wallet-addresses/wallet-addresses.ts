@@ -110,7 +110,8 @@ export async function createWalletAddress(
 
 export interface UpdateWalletAddressInput {
   id: string
-  publicName?: string
+  /** Null clears. */
+  publicName?: string | null
   status?: 'ACTIVE' | 'INACTIVE'
   /** Replaces all. */
   additionalProperties?: readonly AdditionalProperty[]

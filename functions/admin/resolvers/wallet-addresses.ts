@@ -137,7 +137,7 @@ export const walletAddressResolvers: ResolverMap = {
     updateWalletAddress: mutation('updateWalletAddress', async (ctx, input: UpdateInput) => {
       const walletAddress = await updateWalletAddress(ctx.node, own(ctx), {
         id: parseId(input.id, 'id'),
-        ...(input.publicName != null && { publicName: input.publicName }),
+        ...(input.publicName !== undefined && { publicName: input.publicName }),
         ...(input.status != null && { status: input.status }),
         ...(input.additionalProperties != null && { additionalProperties: input.additionalProperties }),
       })
