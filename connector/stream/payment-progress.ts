@@ -4,7 +4,7 @@ import { assert } from '../../shared/platform/index.ts'
 import { type IlpReject, isFulfill, parseAmountTooLarge } from '../packet/index.ts'
 import type { PacketAnswer } from './connection.ts'
 import type { StreamPacket } from './frames.ts'
-import { saysClosed } from './money-stream.ts'
+import { dataIn, saysClosed } from './money-stream.ts'
 import { type PacketPlan, planPacket } from './plan-packet.ts'
 import { type RateBounds, refineBounds } from './rate-bounds.ts'
 import { createRejectTally, type RejectCount } from './reject-tally.ts'
@@ -51,6 +51,7 @@ const failures = {
   insufficient_exchange_rate: { message: 'no packet can be sent at the agreed rate', retryable: true },
   idle_timeout: { message: 'no packet was fulfilled for too long', retryable: true },
   closed_by_receiver: { message: 'the receiver takes no more money', retryable: true },
+  application_error: { message: 'the receiver declined', retryable: false },
   no_route: { message: 'the receiver cannot be reached', retryable: true },
   packet_rejected: { message: 'a packet was rejected for good', retryable: true },
   receiver_protocol_violation: {
@@ -67,6 +68,19 @@ const fail = (code: PaymentFailureCode, reject?: IlpReject): SendFailure => ({
   ...failures[code],
   ...(reject && { ilpCode: reject.code, triggeredBy: reject.triggeredBy }),
 })
+
+const WORDS_MAX = 500
+
+/** A receiver that closes with words has decided: nothing that we do later changes its mind (payments.md §3). */
+function declined(authentic: StreamPacket, reject: IlpReject): SendFailure {
+  const data = dataIn(authentic)
+  if (!data || data.length === 0) return fail('closed_by_receiver', reject)
+  const words = data
+    .toString('utf8')
+    .replace(/\p{Cc}/gu, ' ')
+    .slice(0, WORDS_MAX)
+  return { ...fail('application_error', reject), message: `the receiver declined: ${words}` }
+}
 
 /**
  * What a payment knows and what it does next: no I/O, no timers. Amounts under way count as if they arrived at the best rate,
@@ -203,7 +217,8 @@ export function createPaymentProgress(limits: PaymentLimits, idleMs: number) {
       if (!authentic) return
       answeredByReceiver = true
       bounds = refineBounds(bounds, { source: packet.sourceAmount, delivered: authentic.amount })
-      if (saysClosed(authentic)) failure ??= fail('closed_by_receiver', isFulfill(reply) ? undefined : reply)
+      if (saysClosed(authentic))
+        failure ??= isFulfill(reply) ? fail('closed_by_receiver') : declined(authentic, reply)
     },
 
     /** The packet's fate is unknown: it stays counted as under way in amounts, and nothing more is sent. */

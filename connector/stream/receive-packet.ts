@@ -10,7 +10,7 @@ import {
 } from '../packet/index.ts'
 import { conditionOf, fulfillmentOf, openStreamPacket, sealStreamPacket } from './encryption.ts'
 import { CLOSE_NO_ERROR, type Frame, type StreamPacket } from './frames.ts'
-import { MONEY_STREAM } from './money-stream.ts'
+import { dataFrame, MONEY_STREAM } from './money-stream.ts'
 import { createReceipt } from './receipt.ts'
 
 /**
@@ -134,7 +134,7 @@ function createReplies(input: ReceiveInput, keys: ConnectionKeys, request: Strea
     reject({ code = 'F99', close, data, message = '' }: DeclineInput): IlpReject {
       const extra: Frame[] = []
       if (close) extra.push({ type: 'connectionClose', errorCode: CLOSE_NO_ERROR, errorMessage: '' })
-      if (data) extra.push({ type: 'streamData', streamId: MONEY_STREAM, offset: 0n, data })
+      if (data) extra.push(dataFrame(data))
       return { code, triggeredBy: input.reader.ilpAddress, message, data: seal(packetType.reject, extra) }
     },
   }

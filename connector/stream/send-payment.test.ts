@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { suite, test } from 'node:test'
 import { identityRate, multiplyRates, parseRate, type Rate } from '../../shared/money/index.ts'
 import { systemClock } from '../../shared/platform/index.ts'
+import { createCredentialReader } from '../../shared/stream-credentials/index.ts'
 import { createReject, type IlpErrorCode, isFulfill } from '../packet/index.ts'
+import { openStreamPacket } from './encryption.ts'
 import { createStreamPayment, InvalidDestination, type SendPacket, type StreamPaymentInput } from './index.ts'
 import { inFakeTime, ourReceiver, type TestPathOptions, testPath } from './test-path.ts'
 
@@ -187,6 +189,43 @@ suite('rejects that pass', () => {
   })
 })
 
+suite('data for the receiver', () => {
+  const reader = createCredentialReader({ streamSecret: Buffer.alloc(32, 9), ilpAddress: 'test.receiver' })
+  /** What each packet carried, in order. */
+  async function carried(input: Partial<StreamPaymentInput>, turnAway = 0): Promise<(string | undefined)[]> {
+    const receiver = ourReceiver('F99')
+    const { encryption } = reader.read(receiver.destination.ilpAddress)!.connectionKeys
+    const seen: (string | undefined)[] = []
+    const started = payment(
+      { receiver, turnAway: ({ index }) => (index < turnAway ? 'T00' : undefined) },
+      { receiveAmount: 300n, maxPacketAmount: 100n, ...input },
+      (send) => async (prepare) => {
+        const frames = openStreamPacket(encryption, prepare.data)!.frames
+        const frame = frames.find(({ type }) => type === 'streamData')
+        seen.push(frame?.type === 'streamData' ? frame.data.toString() : undefined)
+        return await send(prepare)
+      },
+    )
+    assert.equal((await outcomeOf(started)).status, 'done')
+    return seen
+  }
+
+  test('goes with every packet until the receiver has answered one', async () => {
+    const packets = await carried({ data: 'für Bob' }, 2)
+    const first = packets.indexOf(undefined)
+    assert.ok(first > 2, packets.join())
+    assert.ok(packets.slice(0, first).every((data) => data === 'für Bob'))
+    assert.ok(packets.slice(first).every((data) => data === undefined))
+  })
+  test('does not go twice to a receiver that was paid before', async () => {
+    const packets = await carried({ data: 'für Bob', deliveredAmount: 100n, sentAmount: 0n })
+    assert.deepEqual(new Set(packets), new Set([undefined]))
+  })
+  test('is absent where there is none', async () => {
+    assert.deepEqual(new Set(await carried({})), new Set([undefined]))
+  })
+})
+
 suite('rejects that end it', () => {
   const rejecting = (code: IlpErrorCode, after = 0) =>
     payment(
@@ -225,6 +264,20 @@ suite('rejects that end it', () => {
     assert.equal(failure?.ilpCode, 'F99')
     assert.equal(deliveredAmount, 200n)
     assert.equal(receiver.received(), 200n)
+  })
+  test('a receiver that closes with words has decided, and the words come back', async () => {
+    const receiver = ourReceiver('F99', () => ({ words: 'account\nclosed' }))
+    const started = payment({ receiver }, { receiveAmount: 1000n })
+    const result = await inFakeTime(started.run)
+    assert.ok(result.status === 'failed')
+    assert.deepEqual(result.failure, {
+      code: 'application_error',
+      message: 'the receiver declined: account closed',
+      retryable: false,
+      ilpCode: 'F99',
+      triggeredBy: 'test.receiver',
+    })
+    assert.deepEqual([result.sentAmount, receiver.received()], [0n, 0n])
   })
   test('a receiver that declines without closing is asked again, until the payment is idle', async () => {
     const receiver = ourReceiver('F99', (received) => received < 300n)

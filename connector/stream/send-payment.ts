@@ -2,7 +2,7 @@ import type { SendResult } from '../../shared/connector-client/index.ts'
 import { assert, type Clock, unreachable } from '../../shared/platform/index.ts'
 import { exchangePacket, openConnection, type PayTo, type SendPacket } from './connection.ts'
 import type { Frame } from './frames.ts'
-import { MONEY_STREAM } from './money-stream.ts'
+import { dataFrame, MONEY_STREAM } from './money-stream.ts'
 import { createPaymentProgress, type PaymentLimits, type SentPacket } from './payment-progress.ts'
 import type { PacketPlan } from './plan-packet.ts'
 import type { RejectCount } from './reject-tally.ts'
@@ -14,6 +14,8 @@ export interface StreamPaymentContext {
 
 export interface StreamPaymentInput extends PaymentLimits {
   destination: PayTo
+  /** For the receiver: goes with every packet until it has answered one. */
+  data?: string
   /** Without a fulfilment for so long, the payment fails for now. Default 10 s. */
   idleMs?: number
 }
@@ -42,11 +44,12 @@ const IDLE_MS = 10_000
 const PACKET_LIFE_MS = 20_000
 
 const moneyFrames: Frame[] = [{ type: 'streamMoney', streamId: MONEY_STREAM, shares: 1n }]
-/** Until the receiver has answered: he may open no other streams and send us no data. */
-const firstFrames: Frame[] = [
+/** Until the receiver has answered: he may open no other streams and send us no data. What we have for him comes along. */
+const firstFrames = (data: string | undefined): Frame[] => [
   ...moneyFrames,
   { type: 'connectionMaxStreamId', maxStreamId: MONEY_STREAM },
   { type: 'connectionMaxData', maxOffset: 0n },
+  ...(data === undefined ? [] : [dataFrame(Buffer.from(data))]),
 ]
 
 /**
@@ -56,6 +59,8 @@ const firstFrames: Frame[] = [
  */
 export function createStreamPayment(ctx: StreamPaymentContext, input: StreamPaymentInput): StreamPayment {
   const connection = openConnection(input.destination)
+  // Who has been paid has answered.
+  const untilAnswered = firstFrames(input.deliveredAmount > 0n ? undefined : input.data)
   const progress = createPaymentProgress(input, input.idleMs ?? IDLE_MS)
   let running = false
   let idleSpentMs = 0
@@ -68,7 +73,7 @@ export function createStreamPayment(ctx: StreamPaymentContext, input: StreamPaym
         amount: packet.sourceAmount,
         minimumAmount: packet.minimumAmount,
         expiresAt: ctx.clock.fromNow(PACKET_LIFE_MS),
-        frames: progress.answeredByReceiver ? moneyFrames : firstFrames,
+        frames: progress.answeredByReceiver ? moneyFrames : untilAnswered,
         fulfillable: true,
       })
       progress.settle(packet, answer, ctx.clock.nowMs())

@@ -57,7 +57,7 @@ const ilpAddress = 'test.receiver'
 /** Our own receiver. `accepts` may decline money. */
 export function ourReceiver(
   rejects: StreamRejects,
-  accepts: (received: bigint) => boolean | 'closed' = () => true,
+  accepts: (received: bigint) => boolean | 'closed' | { words: string } = () => true,
 ): TestReceiver {
   const reader = createCredentialReader({ streamSecret, ilpAddress })
   const credentials = createStreamCredentials({ streamSecret, ilpAddress, paymentTag: 'tag' })
@@ -72,6 +72,8 @@ export function ourReceiver(
       if (decision.kind === 'reject') return decision.reject
       if (decision.kind === 'fulfill') return decision.fulfill
       const answer = accepts(received)
+      if (typeof answer === 'object')
+        return decision.decline({ close: true, data: Buffer.from(answer.words) })
       if (answer !== true) return decision.decline({ close: answer === 'closed' })
       received += decision.amount
       return decision.fulfill()

@@ -103,6 +103,7 @@ const graphqlCode = {
   no_route: 'BAD_USER_INPUT',
   probe_failed: 'INTERNAL_SERVER_ERROR',
   invalid_request: 'BAD_USER_INPUT',
+  invalid_data: 'BAD_USER_INPUT',
   unknown_payment: 'NOT_FOUND',
   invalid_quote: 'BAD_USER_INPUT',
   unknown_event: 'BAD_USER_INPUT',

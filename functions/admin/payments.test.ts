@@ -287,6 +287,42 @@ describe('payments over the Admin API', () => {
     })
   })
 
+  describe('dataToTransmit', () => {
+    const fund = (outgoingPaymentId: string, dataToTransmit: string) =>
+      admin.call(bank, 'depositOutgoingPaymentLiquidity', {
+        input: { outgoingPaymentId, dataToTransmit, idempotencyKey: uuidv7() },
+      })
+    const stored = (id: string) =>
+      admin.node.db.one(
+        (row) => row.sealed as string | null,
+        sql`select data_to_transmit_sealed as sealed from outgoing_payments where id = ${id}`,
+      )
+
+    it('is kept encrypted, in its place only, and not changed by a repeat', async () => {
+      const { id } = await newOutgoing((await newIncoming(bank, bob)).url)
+      const { errors } = await fund(id, 'Überweisung für Bob')
+      assert.equal(errors, undefined, JSON.stringify(errors))
+      const sealed = await stored(id)
+      assert.ok(sealed !== null && !sealed.includes('Bob'))
+      assert.equal(
+        admin.node.secretBox.open(sealed, `outgoing-payment:${id}:data-to-transmit`),
+        'Überweisung für Bob',
+      )
+      assert.throws(() => admin.node.secretBox.open(sealed, `outgoing-payment:${uuidv7()}:data-to-transmit`))
+      await fund(id, 'something else')
+      assert.equal(await stored(id), sealed)
+    })
+
+    it('is refused when it is empty or does not fit into a packet', async () => {
+      const { id } = await newOutgoing((await newIncoming(bank, bob)).url)
+      for (const text of ['', 'ü'.repeat(8_193)]) {
+        const { errors } = await fund(id, text)
+        assert.deepEqual(errors?.[0]?.extensions, { code: 'BAD_USER_INPUT', reason: 'invalid_data' })
+      }
+      assert.equal((await admin.succeed(bank, 'outgoingPayment', { id })).state, 'FUNDING')
+    })
+  })
+
   it('isCardPayment is honoured for the operator only', async () => {
     const operators = await settle(admin.operator)
     const byOperator = await newIncoming(admin.operator, operators.bob, { isCardPayment: true })

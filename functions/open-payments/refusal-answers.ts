@@ -117,6 +117,7 @@ const answers = {
   receiver_refused: badReceiver,
   receiver_wrong_state: badReceiver,
 
+  invalid_data: badRequest,
   unknown_payment: notFound,
   unknown_event: notFound,
   unknown_withdrawal: notFound,

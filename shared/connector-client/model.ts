@@ -46,6 +46,8 @@ export interface SendInput {
   lowRate: Rate
   highRate: Rate
   maxPacketAmount?: bigint
+  /** For the receiver, with every packet until it has answered one. */
+  data?: string
   /** The call returns `progress` when this is used up; call again to go on. */
   budgetMs: number
 }

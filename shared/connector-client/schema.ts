@@ -166,7 +166,7 @@ export const toWireSendInput = (input: SendInput) => ({
   minRate: toWireRate(input.minRate),
   lowRate: toWireRate(input.lowRate),
   highRate: toWireRate(input.highRate),
-  ...present({ maxPacketAmount: input.maxPacketAmount?.toString() }),
+  ...present({ maxPacketAmount: input.maxPacketAmount?.toString(), data: input.data }),
   budgetMs: input.budgetMs,
 })
 
@@ -183,6 +183,7 @@ export function parseSendInput(value: unknown): SendInput {
     lowRate: rateOf(fields.lowRate, 'lowRate'),
     highRate: rateOf(fields.highRate, 'highRate'),
     ...(fields.maxPacketAmount !== undefined && { maxPacketAmount: amountOf(fields, 'maxPacketAmount') }),
+    ...(fields.data !== undefined && { data: textOf(fields, 'data') }),
     budgetMs: wholeOf(fields, 'budgetMs', BUDGET_MS_MAX),
   }
 }

@@ -4,6 +4,7 @@ import { leastDelivered, type Progress } from '../payment-methods/index.ts'
 import { assert } from '../platform/index.ts'
 import { getReceiver, type Receiver, receiverClosed, wantedAmount } from '../receivers/index.ts'
 import type { SendingContext } from './context.ts'
+import { openDataToTransmit } from './data-to-transmit.ts'
 import { type Failure, failureOf, failureOfError, reportedFailure, SLICE_MS } from './failures.ts'
 import type { OutgoingPaymentRow } from './store.ts'
 
@@ -148,6 +149,7 @@ async function pay(
   const quoted = quote.receiveAmount.value
   const { code: assetCode, scale: assetScale, id, ledger } = walletAddress.asset
   try {
+    const data = openDataToTransmit(ctx, payment)
     const result = await ctx.methods[quote.method].pay({
       outgoingPaymentId: payment.id,
       tenantId: payment.tenantId,
@@ -158,6 +160,7 @@ async function pay(
       receiveAmount: wanted === undefined ? quoted : minimum(quoted, totals.deliveredAmount + wanted),
       ...totals,
       ...(quote.limits && { limits: quote.limits }),
+      ...(data !== undefined && { data }),
       transferAttempt: payment.transferAttempts,
       budgetMs: SLICE_MS,
     })

@@ -1,5 +1,5 @@
 import type { Ledger } from '../ledger/index.ts'
-import type { Clock, Db, Logger } from '../platform/index.ts'
+import type { Clock, Db, Logger, SecretBox } from '../platform/index.ts'
 import type { QuoteContext } from '../quotes/index.ts'
 import type { TenantDefaults } from '../tenants/index.ts'
 
@@ -18,6 +18,8 @@ export interface OutgoingPaymentContext extends ReadContext {
 /** What the payments worker needs. */
 export type SendingContext = QuoteContext &
   OutgoingPaymentContext & {
+    /** Opens what a payment carries to its receiver. */
+    secretBox: Pick<SecretBox, 'open'>
     settings: {
       /** MAX_OUTGOING_PAYMENT_RETRY_ATTEMPTS. */
       outgoingPaymentAttemptsMax: number

@@ -10,6 +10,8 @@ export type OutgoingPaymentRefusalCode =
   /** Missing, completed or expired. */
   | 'invalid_receiver'
   | 'invalid_amount'
+  /** Nothing, or too much for a packet. */
+  | 'invalid_data'
   /** The limits of the grant do not allow it: receiver, asset, amount, what was spent before, or the time. */
   | 'outside_grant'
   /** The payment is not in a state that allows this. */

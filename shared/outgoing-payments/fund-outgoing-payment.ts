@@ -1,6 +1,6 @@
 import { depositLiquidity, LiquidityRefusal } from '../assets/index.ts'
 import { accountCode, isSuccess, type NewAccount, tenantSurrogate } from '../ledger/index.ts'
-import { assert } from '../platform/index.ts'
+import { assert, present } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { findPaymentEvent } from '../webhooks/index.ts'
 import type { OutgoingPaymentContext } from './context.ts'
@@ -27,13 +27,13 @@ type Context = Pick<OutgoingPaymentContext, 'db' | 'ledger' | 'clock'>
 export async function fundOutgoingPayment(
   ctx: Context,
   scope: TenantScope,
-  input: { outgoingPaymentId: string; amount?: bigint },
+  input: { outgoingPaymentId: string; amount?: bigint; sealedDataToTransmit?: string },
 ): Promise<OutgoingPayment> {
   const row = await selectPayment(ctx.db, scope, input.outgoingPaymentId)
   if (!row) throw unknownPayment()
   if (input.amount !== undefined && input.amount !== row.debitAmount.value)
     throw new OutgoingPaymentRefusal('invalid_amount', { message: 'the amount must be the debit amount' })
-  if (row.state === 'FUNDING' && (await fundAndStart(ctx, row)))
+  if (row.state === 'FUNDING' && (await fundAndStart(ctx, row, input.sealedDataToTransmit)))
     return withSent({ ...row, state: 'SENDING', updatedAt: ctx.clock.now() }, 0n)
   const payment = await getOutgoingPayment(ctx, scope, row.id)
   if (payment.state === 'CANCELLED')
@@ -43,8 +43,13 @@ export async function fundOutgoingPayment(
 }
 
 /** All steps, from wherever an earlier run stopped. `false` when the payment left FUNDING meanwhile. */
-export async function fundAndStart(ctx: Context, payment: OutgoingPaymentRow): Promise<boolean> {
-  if (!(await markFundingStarted(ctx.db, { id: payment.id, now: ctx.clock.now() }))) return false
+export async function fundAndStart(
+  ctx: Context,
+  payment: OutgoingPaymentRow,
+  sealedDataToTransmit?: string,
+): Promise<boolean> {
+  const begun = { id: payment.id, now: ctx.clock.now(), ...present({ sealedDataToTransmit }) }
+  if (!(await markFundingStarted(ctx.db, begun))) return false
   const [event] = await Promise.all([
     findPaymentEvent(ctx.db, { outgoingPaymentId: payment.id, types: ['outgoing_payment.created'] }),
     ensureAccount(ctx, payment),

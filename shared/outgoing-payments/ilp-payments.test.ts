@@ -3,12 +3,14 @@ import { after, before, beforeEach, test } from 'node:test'
 import { identityRate, parseRate } from '../money/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.ts'
 import {
+  fundOutgoingPayment,
   getOutgoingPayment,
   getOutgoingPaymentLiquidity,
   getSendProgress,
   type OutgoingPayment,
   processOutgoingPayment,
   recordSendProgress,
+  sealDataToTransmit,
 } from './index.ts'
 
 let world: PaymentWorld
@@ -368,6 +370,16 @@ test('what a lost count left open is known from the least rate: nothing beyond i
   await world.runJobs()
   const [send] = world.connector.sends
   assert.deepEqual([send?.sentAmount, send?.deliveredAmount], [500n, 495n])
+})
+
+test('what the wallet gives for the receiver goes along, and only in its payment', async () => {
+  const given = await world.outgoing(world.alice, world.remote.addPayment().url, { debit: 50n })
+  const sealedDataToTransmit = sealDataToTransmit(world.ctx, { outgoingPaymentId: given.id, text: 'for Bob' })
+  await fundOutgoingPayment(world.ctx, 'all', { outgoingPaymentId: given.id, sealedDataToTransmit })
+  const without = await funded(world.remote.addPayment().url)
+  await world.runJobs()
+  const sent = new Map(world.connector.sends.map((input) => [input.outgoingPaymentId, input.data]))
+  assert.deepEqual([sent.get(given.id), sent.get(without.id)], ['for Bob', undefined])
 })
 
 test('reports of progress only grow, and an older one changes nothing', async () => {

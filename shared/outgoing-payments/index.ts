@@ -16,6 +16,7 @@ export {
   createOutgoingPaymentFromIncomingPayment,
   type GrantedPayment,
 } from './create-outgoing-payment.ts'
+export { sealDataToTransmit } from './data-to-transmit.ts'
 export { OutgoingPaymentRefusal, type OutgoingPaymentRefusalCode } from './errors.ts'
 export {
   depositEventLiquidity,

@@ -43,6 +43,8 @@ export interface PayInput {
   sentAmount: bigint
   deliveredAmount: bigint
   limits?: RateLimits
+  /** For the receiver's wallet, with the packets; a payment within the node has none to carry it. */
+  data?: string
   /** Grows only after a definite refusal of the ledger was recorded, so that a repeat is the same transfer. */
   transferAttempt: number
   budgetMs: number

@@ -4,6 +4,7 @@ import {
   depositEventLiquidity,
   fundOutgoingPayment,
   postWithdrawal,
+  sealDataToTransmit,
   voidWithdrawal,
   withdrawEventLiquidity,
   withdrawOutgoingPayment,
@@ -20,9 +21,14 @@ export const liquidityResolvers: ResolverMap = {
   Mutation: {
     depositOutgoingPaymentLiquidity: mutation(
       'depositOutgoingPaymentLiquidity',
-      async (ctx, input: Keyed & { outgoingPaymentId: string }) => {
+      async (ctx, input: Keyed & { outgoingPaymentId: string; dataToTransmit?: string | null }) => {
+        const outgoingPaymentId = parseId(input.outgoingPaymentId, 'outgoingPaymentId')
+        const { dataToTransmit: text } = input
         await fundOutgoingPayment(ctx.node, own(ctx), {
-          outgoingPaymentId: parseId(input.outgoingPaymentId, 'outgoingPaymentId'),
+          outgoingPaymentId,
+          ...(text != null && {
+            sealedDataToTransmit: sealDataToTransmit(ctx.node, { outgoingPaymentId, text }),
+          }),
         })
         return succeeded
       },

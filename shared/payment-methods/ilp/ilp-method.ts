@@ -59,6 +59,7 @@ async function payIlp(ctx: IlpMethodContext, input: PayInput): Promise<PayResult
     sentAmount: input.sentAmount,
     deliveredAmount: input.deliveredAmount,
     ...limits,
+    ...(input.data !== undefined && { data: input.data }),
     budgetMs,
   })
 }
