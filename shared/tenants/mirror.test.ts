@@ -157,8 +157,12 @@ describe('a tenant is in both places, or in neither', () => {
     assert.equal((await findTenant(ctx(), id))?.apiSecret, 's')
   })
 
-  for (const manner of ['down', 'answers lost', 'hangs'] as const)
-    it(`leaves nothing when the authorization server is away (${manner}), and can be created again`, async () => {
+  for (const [manner, name] of [
+    ['down', 'leaves nothing when the authorization server is down, and can be created again'],
+    ['answers lost', 'leaves nothing when what was heard is not known, and can be created again'],
+    ['hangs', 'leaves nothing when the authorization server hangs, and can be created again'],
+  ] as const)
+    it(name, async () => {
       auth.state.manner = manner
       const id = uuidv7()
       await assert.rejects(createMirroredTenant(ctx(), { id, apiSecret: 's' }, soon), unavailable)

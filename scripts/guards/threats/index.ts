@@ -7,6 +7,7 @@ import { interactionThreats } from './interactions.ts'
 import { limitThreats } from './limits.ts'
 import { resourceServerThreats } from './resource-server.ts'
 import { signatureThreats } from './signatures.ts'
+import { tenantThreats } from './tenants.ts'
 
 /** Every guard that must not disappear unnoticed. */
 export const threatTables: readonly ThreatTable[] = [
@@ -17,5 +18,6 @@ export const threatTables: readonly ThreatTable[] = [
   interactionThreats,
   limitThreats,
   adminThreats,
+  tenantThreats,
   graphqlThreats,
 ]

@@ -1,0 +1,132 @@
+import type { ThreatTable } from '../guard.ts'
+
+const resolvers = 'functions/admin/resolvers/tenants.ts'
+const app = 'shared/graphql-server/graphql-app.ts'
+const keys = 'shared/tenants/api-keys.ts'
+const store = 'shared/tenants/store.ts'
+const model = 'shared/tenants/model.ts'
+const mirror = 'shared/tenants/mirror.ts'
+const keyTests = 'functions/admin/api-keys.test.ts'
+const tenantTests = 'functions/admin/tenants.test.ts'
+const mirrorTests = 'shared/tenants/mirror.test.ts'
+
+/** Who is a tenant, and what speaks for one. */
+export const tenantThreats: ThreatTable = {
+  title: 'Tenants and their API keys',
+  about:
+    'Tenants exist at the node and at the authorization server, and API keys speak for them without a signature.',
+  threats: [
+    {
+      name: 'Administration of tenants',
+      guards: [
+        {
+          name: 'is the operator’s',
+          file: resolvers,
+          text: 'if (!ctx.caller.isOperator)\n    throw new TenantRefusal(',
+          without: 'if (ctx.caller.tenantId === undefined)\n    throw new TenantRefusal(',
+          test: { file: tenantTests, name: 'only the operator lists, creates and deletes' },
+        },
+        {
+          name: 'others see themselves only',
+          file: resolvers,
+          text: 'if (id !== ctx.caller.tenantId) throw unknownTenant()',
+          without: '',
+          test: { file: tenantTests, name: 'is read by itself and by the operator, and by nobody else' },
+        },
+        {
+          name: 'no tenant gets the operator’s secret',
+          file: model,
+          text: 'timingSafeEqual(digest(apiSecret), digest(adminApiSecret))',
+          without: 'false',
+          test: {
+            file: mirrorTests,
+            name: 'a tenant cannot change its secret to the operator’s',
+          },
+        },
+        {
+          name: 'the operator does not change a tenant’s secret',
+          file: resolvers,
+          text: 'if (input.apiSecret !== undefined && ctx.caller.isOperator)',
+          without: 'if (input.apiSecret === "" && ctx.caller.isOperator)',
+          test: { file: tenantTests, name: 'a tenant rotates its own secret, and nobody else does' },
+        },
+      ],
+    },
+    {
+      name: 'Two places',
+      guards: [
+        {
+          name: 'a tenant that is being opened is nobody’s',
+          file: store,
+          text: 'id} and not t.is_opening`',
+          without: 'id}`',
+          test: { file: mirrorTests, name: 'is nobody’s while the authorization server has not answered' },
+        },
+        {
+          name: 'what was begun is taken back there',
+          file: mirror,
+          text: 'if (!tenant) await ctx.auth.forgetTenant(id, asOf)',
+          without: 'if (!tenant) return { status: "done" }',
+          test: {
+            file: mirrorTests,
+            name: 'leaves nothing when what was heard is not known, and can be created again',
+          },
+        },
+        {
+          name: 'a change carries its job',
+          file: 'shared/tenants/tenants.ts',
+          text: 'if (options.isMirrored) await enqueueJob(',
+          without: 'if (options.isMirrored === undefined) await enqueueJob(',
+          test: { file: mirrorTests, name: 'follows each change, and what is cleared is cleared there' },
+        },
+      ],
+    },
+    {
+      name: 'API keys',
+      guards: [
+        {
+          name: 'the secret is compared',
+          file: keys,
+          text: 'if (!known || !isSame) return undefined',
+          without: 'if (!known || isSame === undefined) return undefined',
+          test: { file: keyTests, name: 'everything else is 401, in the words of a wrong signature' },
+        },
+        {
+          name: 'a revoked one is dead',
+          file: keys,
+          text: 'and k.revoked_at is null and t.deleted_at',
+          without: 'and t.deleted_at',
+          test: { file: keyTests, name: 'is dead from the moment it is revoked, or its tenant deleted' },
+        },
+        {
+          name: 'another tenant revokes none',
+          file: keys,
+          text: "scopeSql(scope, rawSql('k.tenant_id'))",
+          without: "scopeSql('all', rawSql('k.tenant_id'))",
+          test: { file: keyTests, name: 'is dead from the moment it is revoked, or its tenant deleted' },
+        },
+        {
+          name: 'nobody takes one for another tenant’s',
+          file: app,
+          text: 'String(named).toLowerCase() !== tenantId',
+          without: 'named === tenantId.slice(1)',
+          test: { file: keyTests, name: 'everything else is 401, in the words of a wrong signature' },
+        },
+        {
+          name: 'off unless they are switched on',
+          file: 'functions/admin/app.ts',
+          text: '...(options.apiKeysEnabled && {',
+          without: '...(options.apiKeysEnabled !== undefined && {',
+          test: { file: keyTests, name: 'counts for nothing unless the node is set to take such' },
+        },
+        {
+          name: 'they open no secrets and make no keys',
+          file: resolvers,
+          text: 'if (ctx.caller.hasApiKey)',
+          without: 'if (ctx.caller.tenantId === undefined)',
+          test: { file: keyTests, name: 'opens no secret that would outlive it' },
+        },
+      ],
+    },
+  ],
+}
