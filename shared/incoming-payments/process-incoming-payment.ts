@@ -1,7 +1,7 @@
 import type { Ledger } from '../ledger/index.ts'
 import type { Clock, Db, Logger } from '../platform/index.ts'
 import type { Job, JobOutcome } from '../queue/index.ts'
-import { eventRecipients, type TenantDefaults } from '../tenants/index.ts'
+import { eventRecipients, serviceRecipients, type TenantDefaults } from '../tenants/index.ts'
 import { findPaymentEvents, type NewWebhookEvent, recordEvent } from '../webhooks/index.ts'
 import {
   ANNOUNCE_GRACE_MS,
@@ -27,7 +27,7 @@ type Context = {
   clock: Clock
   ledger: Ledger
   log: Logger
-  settings: Pick<TenantDefaults, 'operatorTenantId' | 'sendTenantWebhooksToOperator'>
+  settings: Pick<TenantDefaults, 'operatorTenantId' | 'sendTenantWebhooksToOperator' | 'posWebhookUrl'>
 }
 
 /**
@@ -74,7 +74,7 @@ type EndType = (typeof endTypes)[number]
 
 /** What `receivedAmount` says has arrived and can be withdrawn. */
 const endEvent = (
-  ctx: Pick<Context, 'settings'>,
+  ctx: Pick<Context, 'settings' | 'log'>,
   payment: IncomingPayment,
   type: EndType,
 ): NewWebhookEvent => ({
@@ -83,6 +83,7 @@ const endEvent = (
   data: toWebhookData(payment),
   incomingPaymentId: payment.id,
   recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
+  services: serviceRecipients(ctx, 'pos', { type, paymentId: payment.id, initiatedBy: payment.initiatedBy }),
   withdrawal: { accountId: payment.id, assetId: payment.asset.id, amount: payment.receivedAmount.value },
 })
 

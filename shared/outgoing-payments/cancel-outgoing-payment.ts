@@ -1,8 +1,10 @@
 import type { TenantScope } from '../tenants/index.ts'
+import type { NewWebhookEvent } from '../webhooks/index.ts'
 import type { OutgoingPaymentContext } from './context.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
 import type { OutgoingPayment } from './model.ts'
 import { getOutgoingPayment } from './read-outgoing-payments.ts'
+import { type SideEventContext, sideEvent } from './side-events.ts'
 import { cancelPayment } from './store.ts'
 
 /**
@@ -10,7 +12,7 @@ import { cancelPayment } from './store.ts'
  * `unknown_payment` or `wrong_state`.
  */
 export async function cancelOutgoingPayment(
-  ctx: Pick<OutgoingPaymentContext, 'db' | 'ledger' | 'clock'>,
+  ctx: Pick<OutgoingPaymentContext, 'db' | 'ledger' | 'clock'> & SideEventContext,
   scope: TenantScope,
   input: { id: string; reason?: string; cardPaymentFailureReason?: 'invalid_request' | 'invalid_signature' },
 ): Promise<OutgoingPayment> {
@@ -21,7 +23,13 @@ export async function cancelOutgoingPayment(
   }
   // Looked up first: an id that is none must not reach the update.
   const before = await getOutgoingPayment(ctx, scope, input.id)
-  const cancelled = await cancelPayment(ctx.db, scope, { id: before.id, metadata, now: ctx.clock.now() })
+  const event = await cancellation(ctx, before, metadata)
+  const cancelled = await cancelPayment(
+    ctx.db,
+    scope,
+    { id: before.id, metadata, now: ctx.clock.now() },
+    event,
+  )
   const payment = await getOutgoingPayment(ctx, scope, before.id)
   if (!cancelled)
     throw new OutgoingPaymentRefusal('wrong_state', {
@@ -33,3 +41,15 @@ export async function cancelOutgoingPayment(
     })
   return payment
 }
+
+/** The event that tells of it, where anybody wants to hear of it. */
+export const cancellation = (
+  ctx: SideEventContext,
+  payment: OutgoingPayment,
+  metadata: Record<string, unknown>,
+): Promise<NewWebhookEvent | undefined> =>
+  sideEvent(
+    ctx,
+    { ...payment, state: 'CANCELLED', metadata: { ...payment.metadata, ...metadata } },
+    'outgoing_payment.cancelled',
+  )

@@ -8,6 +8,7 @@ import type { OutgoingPaymentContext, ReadContext } from './context.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
 import { fundOutgoingPayment } from './fund-outgoing-payment.ts'
 import { unknownPayment } from './read-outgoing-payments.ts'
+import type { SideEventContext } from './side-events.ts'
 import { selectPayment } from './store.ts'
 
 const unknownEvent = (message: string) => new OutgoingPaymentRefusal('unknown_event', { message })
@@ -22,7 +23,7 @@ async function getEvent(ctx: { db: Db }, scope: TenantScope, eventId: string): P
 
 /** As {@link fundOutgoingPayment}, named by the `outgoing_payment.created` event. Repeats are success. */
 export async function depositEventLiquidity(
-  ctx: Pick<OutgoingPaymentContext, 'db' | 'ledger' | 'clock'>,
+  ctx: Pick<OutgoingPaymentContext, 'db' | 'ledger' | 'clock'> & SideEventContext,
   scope: TenantScope,
   eventId: string,
 ): Promise<void> {

@@ -7,6 +7,7 @@ import type { OutgoingPaymentContext } from './context.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
 import type { OutgoingPayment } from './model.ts'
 import { getOutgoingPayment, unknownPayment } from './read-outgoing-payments.ts'
+import { type SideEventContext, sideEvent } from './side-events.ts'
 import {
   clearFundingStarted,
   markFundingStarted,
@@ -16,7 +17,7 @@ import {
   withSent,
 } from './store.ts'
 
-type Context = Pick<OutgoingPaymentContext, 'db' | 'ledger' | 'clock'>
+type Context = Pick<OutgoingPaymentContext, 'db' | 'ledger' | 'clock'> & SideEventContext
 
 /**
  * Deposits the debit amount from settlement and starts sending. Three steps, each safe to repeat: the payment is marked, so that no
@@ -56,7 +57,12 @@ export async function fundAndStart(
   ])
   assert(event, 'a payment is created together with its event', payment.id)
   await deposit(ctx, payment, event.id)
-  await startSending(ctx.db, { id: payment.id, now: ctx.clock.now() })
+  const funded = await sideEvent(
+    ctx,
+    withSent({ ...payment, state: 'SENDING' }, 0n),
+    'outgoing_payment.funded',
+  )
+  await startSending(ctx.db, { id: payment.id, now: ctx.clock.now() }, funded)
   return true
 }
 

@@ -1,6 +1,6 @@
 /** What `grant-spending.processes.test.ts` runs in processes of their own: all orders at once, each outcome reported as it comes. */
 import { createPostgresLedger } from '../ledger/index.ts'
-import { createCache, createDb, Fault, Refusal, silentLogger } from '../platform/index.ts'
+import { createCache, createDb, Fault, type Logger, Refusal, silentLogger } from '../platform/index.ts'
 import type { QuoteContext } from '../quotes/index.ts'
 import { cancelOutgoingPayment } from './cancel-outgoing-payment.ts'
 import { createGrantedPayment } from './create-outgoing-payment.ts'
@@ -28,7 +28,7 @@ export interface Outcome {
 }
 
 /** Opened once: a process of a node serves many. */
-function openContext({ connectionString, settings, now }: Orders): QuoteContext {
+function openContext({ connectionString, settings, now }: Orders): QuoteContext & { log: Logger } {
   const clock = {
     now: () => now,
     nowMs: () => now.getTime(),
@@ -39,6 +39,7 @@ function openContext({ connectionString, settings, now }: Orders): QuoteContext 
     db: createDb({ connectionString, applicationName: 'granted-payer' }),
     ledger: createPostgresLedger({ connectionString, log: silentLogger, sweepIntervalMs: 0, clock }),
     clock,
+    log: silentLogger,
     settings,
     cache: createCache({ clock, lifeMs: 1_000 }),
     grants: { getWalletAddress: nobody, request: nobody },
@@ -47,7 +48,7 @@ function openContext({ connectionString, settings, now }: Orders): QuoteContext 
   }
 }
 
-function carryOut(ctx: QuoteContext, order: Order): Promise<unknown> {
+function carryOut(ctx: QuoteContext & { log: Logger }, order: Order): Promise<unknown> {
   switch (order.kind) {
     case 'pay':
       return createGrantedPayment(ctx, { ...order, quoteId: order.id, initiatedBy: 'OPEN_PAYMENTS' })
@@ -61,7 +62,7 @@ function carryOut(ctx: QuoteContext, order: Order): Promise<unknown> {
 const codeOf = (error: unknown): string =>
   error instanceof Refusal || error instanceof Fault ? error.code : String(error)
 
-let ctx: QuoteContext | undefined
+let ctx: (QuoteContext & { log: Logger }) | undefined
 process.on('message', async (orders: Orders) => {
   ctx ??= openContext(orders)
   const opened = ctx

@@ -227,6 +227,7 @@ export const cancelPayment = async (
     metadata: { cancellationReason?: string; cardPaymentFailureReason?: string }
     now: Date
   },
+  event?: NewWebhookEvent,
 ): Promise<boolean> =>
   (await db.execute(sql`
     with ended as (
@@ -236,25 +237,25 @@ export const cancelPayment = async (
       where p.id = ${input.id} and p.state = 'FUNDING' and p.funding_started_at is null
         and ${scopeSql(scope, tenantColumn)}
       returning ${endedColumns}
-    ), ${returnSpending} select id from ended`)) === 1
+    ), ${returnSpending}${announced(event, rawSql('select from ended'))}
+    select id ${notified(event)} from ended`)) === 1
 
-/** FUNDING → CANCELLED for payments that nobody has begun to fund since `before`, oldest first. */
-export const cancelUnfunded = (
+/** Pieces of a statement that announces what it does, where somebody wants to hear of it. */
+const announced = (event: NewWebhookEvent | undefined, source: Sql): Sql =>
+  event ? sql`, ${insertEvent(event, source)}` : rawSql('')
+const notified = (event: NewWebhookEvent | undefined): Sql =>
+  event ? sql`, ${notifyDeliveries} as notified` : rawSql('')
+
+/** Payments that nobody has begun to fund since `before`, oldest first. */
+export const selectUnfunded = (
   db: Db,
-  input: { before: Date; reason: string; limit: number; now: Date },
-): Promise<string[]> =>
+  input: { before: Date; limit: number },
+): Promise<OutgoingPaymentRow[]> =>
   db.many(
-    (row) => row.id as string,
-    sql`with ended as (
-      update outgoing_payments p set state = 'CANCELLED', updated_at = ${input.now}, ${countsNothing},
-        metadata = coalesce(p.metadata, '{}'::jsonb) || ${JSON.stringify({ cancellationReason: input.reason })}::jsonb,
-        history = ${noted(input.now, cancelled({ cancellationReason: input.reason }))}
-      from (
-        select id from outgoing_payments where state = 'FUNDING' and funding_started_at is null and created_at <= ${input.before}
-        order by created_at limit ${input.limit} for update skip locked
-      ) unfunded
-      where p.id = unfunded.id returning ${endedColumns}
-    ), ${returnSpending} select id from ended`,
+    toRow,
+    sql`select ${columns} from ${from}
+      where p.state = 'FUNDING' and p.funding_started_at is null and p.created_at <= ${input.before}
+      order by p.created_at limit ${input.limit}`,
   )
 
 /** Says that money is about to be deposited: no cancel passes from now on. `false` when the payment is no longer in FUNDING. */
@@ -278,7 +279,11 @@ export const clearFundingStarted = (
     where id = ${input.id} and state = 'FUNDING'`)
 
 /** FUNDING → SENDING and the job that sends, in one statement. Nothing happens when it was done before. */
-export const startSending = (db: Db, input: { id: string; now: Date }): Promise<number> => {
+export const startSending = (
+  db: Db,
+  input: { id: string; now: Date },
+  event?: NewWebhookEvent,
+): Promise<number> => {
   const job = insertJobs('outgoing-payments', sql`select id, tenant_id from started`)
   return db.execute(sql`
     with started as (
@@ -286,8 +291,8 @@ export const startSending = (db: Db, input: { id: string; now: Date }): Promise<
         history = ${noted(input.now, { kind: 'state', state: 'SENDING' })}
       where id = ${input.id} and state = 'FUNDING' and funding_started_at is not null
       returning id, tenant_id
-    ), job as (${job})
-    select ${notifyJobs('outgoing-payments')} from job`)
+    ), job as (${job})${announced(event, rawSql('select from started'))}
+    select ${notifyJobs('outgoing-payments')} ${notified(event)} from job`)
 }
 
 /** Why an attempt failed, and who said so where it was a node on the way. */

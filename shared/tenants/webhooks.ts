@@ -121,7 +121,10 @@ export async function extraEventRecipients(
 
 /** The service of the node that gets events about card payments besides wallets (webhooks.md §6); none, and a warning, when it has no address. */
 export function serviceRecipients(
-  ctx: { log: Logger; settings: TenantDefaults },
+  ctx: {
+    log: Logger
+    settings: Pick<TenantDefaults, 'operatorTenantId' | 'cardWebhookUrl' | 'posWebhookUrl'>
+  },
   endpoint: 'card' | 'pos',
   about: { type: string; paymentId: string; initiatedBy: string },
 ): { tenantId: string; endpoint: 'card' | 'pos' }[] {
