@@ -68,7 +68,7 @@ test('grants, reuse, rotation and recovery at the real server', async () => {
       clock,
       log: silentLogger,
       secretBox: createSecretBox('s'),
-      key: { privateKey: node.privateKey, keyId: node.jwk.kid },
+      key: () => ({ privateKey: node.privateKey, keyId: node.jwk.kid }),
       clientWalletAddress: node.walletAddress,
     })
   const client = create()

@@ -33,7 +33,7 @@ test('a tenant is made, made again, changed and deleted', async () => {
   assert.equal(await statusOf('POST', '/tenant', tenant), 204)
   const first = await rowOf(id)
   assert.equal(first?.idp_consent_url, 'https://idp.example/')
-  assert.ok(!JSON.stringify(first).includes('"api"') && first?.api_secret_sealed.startsWith('v1.'))
+  assert.ok(!JSON.stringify(first).includes('"api"') && first?.api_secret_sealed.startsWith('v2.'))
   assert.equal(await statusOf('POST', '/tenant', { id, apiSecret: 'api2' }), 204, 'a repeat is fine')
   assert.equal((await rowOf(id))?.idp_consent_url, null)
 

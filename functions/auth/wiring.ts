@@ -5,10 +5,11 @@ import { createAttemptLimiter, createClientKeys, publicHostsOf } from '../../sha
 import { createOpenApiValidator } from '../../shared/openapi/index.ts'
 import {
   type Clock,
+  createConfiguredSecretBox,
   createDb,
   createGuardedHttp,
   createLogger,
-  createSecretBox,
+  ensureSecretKeys,
   type HttpClient,
   type Logger,
   listenOn,
@@ -26,6 +27,7 @@ import type { AuthContext } from './context.ts'
 import { buildInteractionApp } from './interaction-app.ts'
 import { buildIntrospectionApp } from './introspection-app.ts'
 import { createNonces } from './nonces.ts'
+import { sealedAuthColumns } from './sealed-columns.ts'
 import { buildServiceApiApp } from './service-api.ts'
 import { ensureIdpSecretHashes, ensureOperatorTenant } from './tenants/index.ts'
 
@@ -46,7 +48,7 @@ function createAuthContext(
     db,
     clock,
     log,
-    secretBox: createSecretBox(config.dbEncryptionSecret?.toString('base64') ?? config.adminApiSecret),
+    secretBox: createConfiguredSecretBox(config),
     http: outside.http,
     signatures: {
       clock,
@@ -112,6 +114,7 @@ export const startAuth: StartDeployable = async (environment) => {
     return await listenOn(app, port)
   }
   try {
+    await ensureSecretKeys(ctx.db, ctx.secretBox, sealedAuthColumns)
     await ensureOperatorTenant(ctx, {
       id: config.operatorTenantId,
       apiSecret: config.adminApiSecret,

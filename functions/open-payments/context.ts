@@ -18,8 +18,8 @@ export interface OpenPaymentsContext extends NodeContext {
   validatesResponses: boolean
   /** The node's own address, in the form in which addresses are looked up: only its keys are served. */
   ownWalletAddress: string
-  /** The public half of the node's signing key. */
-  instanceJwk: Jwk
+  /** The public halves of the node's signing keys: more than one while they change. */
+  instanceJwks: () => Jwk[]
   /** Where browsers are sent that open a wallet address. */
   walletAddressPage?: string
   /** Whether a wallet is told of unknown addresses when the address itself is opened. */

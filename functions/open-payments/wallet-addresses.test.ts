@@ -99,7 +99,7 @@ test('of the own address only the keys are served', async () => {
   const own = `${node.url}/.well-known/pay`
   assert.equal((await send(own)).status, 404)
   const { body } = await send(`${own}/jwks.json`)
-  assert.deepEqual(body, { keys: [node.node.instanceKey.jwk] })
+  assert.deepEqual(body, { keys: [node.node.instanceKeys.current().jwk] })
 })
 
 test('asking for the keys of an unknown address gives the wallet time to create it', async () => {

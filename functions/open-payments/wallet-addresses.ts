@@ -61,7 +61,7 @@ export async function answerWalletAddress(
 async function keysDocument(ctx: OpenPaymentsContext, request: FastifyRequest, url: string) {
   const { walletAddress: validator } = ctx.validators
   validator.validateRequest(getKeys, request)
-  if (url === ctx.ownWalletAddress) return { keys: [ctx.instanceJwk] }
+  if (url === ctx.ownWalletAddress) return { keys: ctx.instanceJwks() }
   const walletAddress = await findAwaitedWalletAddress(ctx, url, request.ip)
   if (!walletAddress) throw notFound(url)
   const keys = await listWalletAddressKeys(ctx, walletAddress.id)

@@ -48,7 +48,7 @@ function createOpenPaymentsContext(node: NodeContext, config: OpenPaymentsConfig
     },
     validatesResponses: config.nodeEnv !== 'production',
     ownWalletAddress: lookupForm(config.walletAddressUrl),
-    instanceJwk: node.instanceKey.jwk,
+    instanceJwks: node.instanceKeys.published,
     ...present({ walletAddressPage: config.walletAddressRedirectHtmlPage }),
     awaitsWalletAddresses: config.walletAddressNotFoundPolling,
     answersSpsp: config.spspEnabled,

@@ -121,7 +121,7 @@ function setUp(
       clock,
       log: silentLogger,
       secretBox: createSecretBox('secret'),
-      key: { privateKey, keyId },
+      key: () => ({ privateKey, keyId }),
       clientWalletAddress,
     })
   return { clock, calls, alive, override, create, client: create() }

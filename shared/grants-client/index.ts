@@ -11,3 +11,4 @@ export {
 } from './client.ts'
 export { RemoteRefusal, type RemoteRefusalCode } from './errors.ts'
 export type { RemoteAccess, RemoteWalletAddress } from './model.ts'
+export { sealedGrantColumns } from './sealed-columns.ts'

@@ -6,7 +6,7 @@ interface Sealed {
   secretBox: SecretBox
 }
 
-const placeOf = (key: GrantKey) =>
+export const placeOf = (key: GrantKey) =>
   `remote_grants:${JSON.stringify([key.tenantId, key.authServer, key.type, key.actions])}`
 
 const toToken =

@@ -20,7 +20,8 @@ export interface TokensContext {
   clock: Clock
   log: Logger
   secretBox: SecretBox
-  key: { privateKey: KeyObject; keyId: string }
+  /** What to sign with, asked for at each signature: keys change. */
+  key: () => { privateKey: KeyObject; keyId: string }
   clientWalletAddress: string
 }
 
@@ -39,6 +40,7 @@ export async function sendSigned(
   request: { method: HttpRequest['method']; url: string; token?: string; body?: string },
 ): Promise<HttpResponse> {
   const url = ctx.http.effectiveUrl(request.url)
+  const { privateKey, keyId } = ctx.key()
   const headers = signRequest({
     method: request.method,
     url,
@@ -47,8 +49,8 @@ export async function sendSigned(
       ...(request.token !== undefined && { Authorization: `GNAP ${request.token}` }),
     },
     ...(request.body !== undefined && { body: request.body }),
-    privateKey: ctx.key.privateKey,
-    keyId: ctx.key.keyId,
+    privateKey,
+    keyId,
     created: Math.floor(ctx.clock.nowMs() / 1000),
   })
   return await ctx.http.request({

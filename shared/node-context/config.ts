@@ -51,6 +51,17 @@ export const nodeConfig = {
   privateKeyFile: optionalVariable('PRIVATE_KEY_FILE', text, {
     about: 'Ed25519 key in PEM; default: generated once and kept encrypted in the database',
   }),
+  previousKeyId: optionalVariable('KEY_ID_PREVIOUS', keyId, {
+    about: 'kid of the key in PRIVATE_KEY_FILE_PREVIOUS',
+  }),
+  previousPrivateKeyFile: optionalVariable('PRIVATE_KEY_FILE_PREVIOUS', text, {
+    about: 'the key before, which signs until others know the one in PRIVATE_KEY_FILE',
+  }),
+  keyOverlapSeconds: variable('KEY_OVERLAP_SECONDS', integer({ min: 0, max: 2_592_000 }), {
+    about:
+      'how long a new signing key is published before it signs, and the old one afterwards, in s; 0: at once',
+    default: 600,
+  }),
 
   ilpAddress: variable('ILP_ADDRESS', ilpAddress, { about: "the node's ILP address" }),
   streamSecret: variable('STREAM_SECRET', base64Bytes(32), {
@@ -170,6 +181,10 @@ export function nodeConfigChecks(config: NodeConfig): string[] {
     )
   if (config.queueDriver !== 'postgres')
     problems.push(`QUEUE_DRIVER=${config.queueDriver}: this version has the Postgres queue only`)
+  if ((config.previousKeyId === undefined) !== (config.previousPrivateKeyFile === undefined))
+    problems.push('KEY_ID_PREVIOUS and PRIVATE_KEY_FILE_PREVIOUS must be set together')
+  if (config.previousKeyId === config.keyId)
+    problems.push('KEY_ID_PREVIOUS must differ from KEY_ID: each key has its own')
   if (config.webhookPreviousSecret !== undefined && config.webhookSecret === undefined)
     problems.push('SIGNATURE_SECRET_PREVIOUS needs SIGNATURE_SECRET')
   if (config.incomingPaymentCreatedPollFrequencyMs > config.incomingPaymentCreatedPollTimeoutMs)

@@ -37,12 +37,19 @@ export interface NodeSettings extends IncomingPaymentSettings {
   walletAddressDeactivationGraceMs: number
 }
 
-/** What the node signs its requests with. */
+/** What the node signs a request with. */
 export interface InstanceKey {
   privateKey: KeyObject
   keyId: string
-  /** For `jwks.json` of WALLET_ADDRESS_URL. */
   jwk: Jwk
+}
+
+/** The node's signing keys over time. */
+export interface InstanceKeys {
+  /** To be asked for at each signature. */
+  current(): InstanceKey
+  /** For `jwks.json` of WALLET_ADDRESS_URL: the one that signs, those that will, and those that did and may still be under way. */
+  published(): Jwk[]
 }
 
 /** Everything that a deployable on the resource database stands on. Use cases take the parts that they name. */
@@ -60,7 +67,7 @@ export interface NodeContext {
   guardedHttp: HttpClient
   connector: ConnectorClient
   grants: GrantsClient
-  instanceKey: InstanceKey
+  instanceKeys: InstanceKeys
   settings: NodeSettings
   methods: PaymentMethods
   /** Ends what the context opened, the database last. */

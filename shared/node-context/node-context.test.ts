@@ -1,32 +1,22 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { createAsset, getAssetLiquidity } from '../assets/index.ts'
-import { jwkOf } from '../http-signatures/index.ts'
 import {
   ConfigError,
   createDb,
-  createSecretBox,
-  type DbPool,
   deriveId,
   loadConfig,
   PendingMigrations,
-  silentLogger,
   sql,
   uuidv7,
 } from '../platform/index.ts'
 import { getTenant } from '../tenants/index.ts'
 import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
 import { nodeConfig, nodeConfigChecks } from './config.ts'
-import { loadInstanceKey } from './instance-key.ts'
 import type { NodeContext } from './model.ts'
-import { createNodeContext } from './node-context.ts'
+import { createNodeContext, sealedResourceColumns } from './node-context.ts'
 
 let empty: TestDatabase
-let folder: string
 const operatorTenantId = deriveId('operator')
 
 const configFor = (databaseUrl: string, more: Record<string, string> = {}) =>
@@ -51,11 +41,9 @@ const configFor = (databaseUrl: string, more: Record<string, string> = {}) =>
 
 before(async () => {
   empty = await createTestDatabase('empty')
-  folder = await mkdtemp(join(tmpdir(), 'upesi-node-context-'))
 })
 after(async () => {
   await empty.drop()
-  await rm(folder, { recursive: true })
 })
 
 const opened: NodeContext[] = []
@@ -74,8 +62,8 @@ test('an empty database is refused with manual migrations, and nothing is made i
 
 test('processes that start at once on an empty database agree on everything', async () => {
   const nodes = await Promise.all([open(), open(), open()])
-  assert.equal(new Set(nodes.map(({ instanceKey }) => instanceKey.jwk.x)).size, 1)
-  assert.equal(nodes[0]?.instanceKey.jwk.kid, 'key-1')
+  assert.equal(new Set(nodes.map(({ instanceKeys }) => instanceKeys.current().jwk.x)).size, 1)
+  assert.equal(nodes[0]?.instanceKeys.current().keyId, 'key-1')
   for (const node of nodes) assert.equal((await getTenant(node, operatorTenantId)).apiSecret, 'admin secret')
   assert.equal(
     await nodes[0]!.db.one((row) => Number(row.n), sql`select count(*) as n from instance_keys`),
@@ -85,15 +73,20 @@ test('processes that start at once on an empty database agree on everything', as
 })
 
 test('a later start keeps the key, takes the new secret and repairs what a crash left out', async () => {
-  const encryption = { DB_ENCRYPTION_SECRET: Buffer.alloc(32, 3).toString('base64'), KEY_ID: 'key-2' }
+  const encryption = { DB_ENCRYPTION_SECRET: Buffer.alloc(32, 3).toString('base64') }
   const first = await open(encryption)
   const lost = uuidv7()
   await first.db.execute(
     sql`insert into assets (id, tenant_id, code, scale) values (${lost}, ${operatorTenantId}, 'LOST', 0)`,
   )
   await first.close()
-  const second = await open({ ...encryption, ADMIN_API_SECRET: 'rotated' })
-  assert.deepEqual(second.instanceKey.jwk, first.instanceKey.jwk)
+  const second = await open({
+    ...encryption,
+    ADMIN_API_SECRET: 'rotated',
+    // The start before the first one of this test sealed with it.
+    ADMIN_API_SECRET_PREVIOUS: 'admin secret',
+  })
+  assert.deepEqual(second.instanceKeys.published(), first.instanceKeys.published())
   assert.equal((await getTenant(second, operatorTenantId)).apiSecret, 'rotated')
   assert.equal(await getAssetLiquidity(second, { id: lost }), 0n)
   const asset = await createAsset(second, { tenantId: operatorTenantId, code: 'USD', scale: 2 })
@@ -102,42 +95,28 @@ test('a later start keeps the key, takes the new secret and repairs what a crash
   await second.close()
 })
 
-test('the key of PRIVATE_KEY_FILE is used, and an unusable file stops the start', async () => {
-  const { privateKey } = generateKeyPairSync('ed25519')
-  const files = {
-    good: join(folder, 'good.pem'),
-    other: join(folder, 'other.pem'),
-    garbage: join(folder, 'garbage.pem'),
-  }
-  await writeFile(files.good, privateKey.export({ type: 'pkcs8', format: 'pem' }))
-  await writeFile(
-    files.other,
-    generateKeyPairSync('x25519').privateKey.export({ type: 'pkcs8', format: 'pem' }),
-  )
-  await writeFile(files.garbage, 'not a key')
-  const node = await open({ PRIVATE_KEY_FILE: files.good })
-  assert.deepEqual(node.instanceKey.jwk, jwkOf(privateKey, 'key-1'))
-  await node.close()
-  for (const file of [files.other, files.garbage, join(folder, 'absent.pem')])
-    await assert.rejects(
-      open({ PRIVATE_KEY_FILE: file }),
-      (error) => error instanceof ConfigError && error.problems[0]?.startsWith('PRIVATE_KEY_FILE') === true,
-      file,
-    )
+test('what was sealed with a key that is not given stops the start, in words', async () => {
+  const refused = (more: Record<string, string>) =>
+    assert.rejects(open(more), (error) => {
+      assert.ok(error instanceof ConfigError)
+      assert.match(error.message, /sealed with the key [0-9a-f]{16}.*DB_ENCRYPTION_SECRET_PREVIOUS/)
+      assert.doesNotMatch(error.message, /admin secret|rotated/)
+      return true
+    })
+  await refused({ ADMIN_API_SECRET: 'rotated' })
+  await refused({ DB_ENCRYPTION_SECRET: Buffer.alloc(32, 4).toString('base64') })
 })
 
-test('a stored key is sealed, and a changed encryption secret does not replace it silently', async () => {
-  const db: DbPool = createDb({ connectionString: empty.connectionString })
-  const ctx = { db, secretBox: createSecretBox('one'), log: silentLogger }
-  const key = await loadInstanceKey(ctx, { keyId: 'sealed' })
-  assert.deepEqual((await loadInstanceKey(ctx, { keyId: 'sealed' })).jwk, key.jwk)
-  const stored = await db.one(
-    (row) => row.private_key_sealed as string,
-    sql`select private_key_sealed from instance_keys where kid = 'sealed'`,
+test('every sealed column is among those that are sealed anew', async () => {
+  const db = createDb({ connectionString: empty.connectionString })
+  const stored = await db.many(
+    (row) => `${row.table_name}.${row.column_name}`,
+    sql`select table_name, column_name from information_schema.columns
+      where table_schema = 'public' and column_name like '%sealed%' order by 1, 2`,
   )
-  assert.doesNotMatch(stored, /PRIVATE KEY/)
-  await assert.rejects(loadInstanceKey({ ...ctx, secretBox: createSecretBox('two') }, { keyId: 'sealed' }), {
-    code: 'secret_unreadable',
-  })
+  assert.deepEqual(
+    sealedResourceColumns.map(({ table, column }) => `${table}.${column}`).sort(),
+    stored.sort(),
+  )
   await db.close()
 })

@@ -1,29 +1,43 @@
 import { fileURLToPath } from 'node:url'
 import { repairAssetAccounts } from '../assets/index.ts'
 import { connectorRpcSecret, createConnectorClient } from '../connector-client/index.ts'
-import { createGrantsClient } from '../grants-client/index.ts'
+import { createGrantsClient, sealedGrantColumns } from '../grants-client/index.ts'
 import { createPostgresLedger, migrateLedger } from '../ledger/index.ts'
+import { sealedPaymentColumns } from '../outgoing-payments/index.ts'
 import { createPaymentMethods } from '../payment-methods/index.ts'
-import { repairPeerAccounts } from '../peers/index.ts'
+import { repairPeerAccounts, sealedPeerColumns } from '../peers/index.ts'
 import {
   createCache,
+  createConfiguredSecretBox,
   createDb,
   createGuardedHttp,
   createListener,
   createLogger,
-  createSecretBox,
   createTrustedHttp,
   type Environment,
+  ensureSecretKeys,
   type Logger,
   messageOf,
   migrate,
+  type SealedColumn,
   systemClock,
   warnOfEnvironment,
 } from '../platform/index.ts'
-import { ensureOperatorTenant, forgetChangedTenants } from '../tenants/index.ts'
+import { ensureOperatorTenant, forgetChangedTenants, sealedTenantColumns } from '../tenants/index.ts'
+import { sealedWebhookColumns } from '../webhooks/index.ts'
 import type { NodeConfig } from './config.ts'
-import { loadInstanceKey } from './instance-key.ts'
+import { openInstanceKeys, sealedInstanceKeyColumns } from './instance-keys.ts'
 import { type NodeContext, settingsOf } from './model.ts'
+
+/** Everything that is sealed in the resource database. */
+export const sealedResourceColumns: readonly SealedColumn[] = [
+  ...sealedTenantColumns,
+  ...sealedInstanceKeyColumns,
+  ...sealedPeerColumns,
+  ...sealedGrantColumns,
+  ...sealedWebhookColumns,
+  ...sealedPaymentColumns,
+]
 
 const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
@@ -50,7 +64,7 @@ export async function migrateNode(config: NodeConfig): Promise<void> {
 
 /**
  * Connects, migrates, and joins everything a deployable stands on. What was opened is closed again when a later step fails. Throws
- * ConfigError for an unusable PRIVATE_KEY_FILE.
+ * ConfigError for an unusable PRIVATE_KEY_FILE, and for keys that do not open what is sealed.
  */
 export async function createNodeContext(
   config: NodeConfig,
@@ -106,13 +120,17 @@ async function openNode(
   const guardedHttp = opened(
     createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp }),
   )
-  const secretBox = createSecretBox(config.dbEncryptionSecret?.toString('base64') ?? config.adminApiSecret)
+  const secretBox = createConfiguredSecretBox(config)
   const cache = createCache({ clock, lifeMs: config.cacheMs })
   const base = { db, ledger, clock, log, cache, listener, secretBox, trustedHttp, guardedHttp, settings }
 
+  await ensureSecretKeys(db, secretBox, sealedResourceColumns)
   forgetChangedTenants(base)
   await ensureOperatorTenant(base, { id: config.operatorTenantId, apiSecret: config.adminApiSecret })
-  const instanceKey = await loadInstanceKey(base, config)
+  const instanceKeys = await openInstanceKeys(base, {
+    ...config,
+    overlapSeconds: config.keyOverlapSeconds,
+  })
   const repaired = (await repairAssetAccounts(base)) + (await repairPeerAccounts(base))
   if (repaired > 0) log.warn({ repaired }, 'ledger accounts were missing after a crash and have been made')
 
@@ -130,9 +148,9 @@ async function openNode(
     clock,
     log,
     secretBox,
-    key: instanceKey,
+    key: instanceKeys.current,
     clientWalletAddress: config.walletAddressUrl,
   })
   const methods = createPaymentMethods({ ...base, connector })
-  return { ...base, instanceKey, connector, grants, methods }
+  return { ...base, instanceKeys, connector, grants, methods }
 }

@@ -46,6 +46,7 @@ export {
   listOutgoingPayments,
   recordSendProgress,
 } from './read-outgoing-payments.ts'
+export { sealedPaymentColumns } from './sealed-columns.ts'
 export { cancelUnfundedPayments, sweepOutgoingPayments } from './sweep.ts'
 export { getOutgoingPaymentTimeline } from './timeline.ts'
 export { postWithdrawal, voidWithdrawal } from './withdrawals.ts'

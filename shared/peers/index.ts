@@ -24,3 +24,4 @@ export {
   updatePeer,
   withdrawPeerLiquidity,
 } from './peers.ts'
+export { sealedPeerColumns } from './sealed-columns.ts'

@@ -162,6 +162,12 @@ export const list: Parse<string[]> = (value) =>
     .map((item) => item.trim())
     .filter((item) => item !== '')
 
+/** Of items that each parse as `item`. */
+export const listOf =
+  <T>(item: Parse<T>): Parse<T[]> =>
+  (value) =>
+    list(value).map(item)
+
 export const base64Bytes =
   (length: number): Parse<Buffer> =>
   (value) => {

@@ -48,7 +48,8 @@ export {
 } from './paging.ts'
 export { present } from './present.ts'
 export { connectRedis, type Redis, type RedisOptions } from './redis.ts'
-export { createSecretBox, type SecretBox } from './secret-box.ts'
+export { ensureSecretKeys, resealColumns, type SealedColumn } from './sealed-columns.ts'
+export { createConfiguredSecretBox, createSecretBox, type SecretBox } from './secret-box.ts'
 export { joinSql, rawSql, type Sql, sql, sqlText } from './sql.ts'
 export {
   adminApiVariables,

@@ -3,6 +3,7 @@ import {
   boolean,
   integer,
   list,
+  listOf,
   oneOf,
   optionalVariable,
   redisUrl,
@@ -46,8 +47,17 @@ export const deployableVariables = {
     about: "the operator's key for the Admin API",
     secret: true,
   }),
+  adminApiPreviousSecret: optionalVariable('ADMIN_API_SECRET_PREVIOUS', secretText, {
+    about: 'what ADMIN_API_SECRET was, or will be: accepted besides, and opens what was sealed with it',
+    secret: true,
+  }),
   dbEncryptionSecret: optionalVariable('DB_ENCRYPTION_SECRET', base64Bytes(32), {
     about: 'encrypts secrets at rest, 32 bytes in base64; default derived from ADMIN_API_SECRET',
+    secret: true,
+  }),
+  dbEncryptionPreviousSecrets: variable<Buffer[]>('DB_ENCRYPTION_SECRET_PREVIOUS', listOf(base64Bytes(32)), {
+    about: 'what DB_ENCRYPTION_SECRET was, or will be; several with commas: they only decrypt',
+    default: [],
     secret: true,
   }),
   egressAllow: variable('EGRESS_ALLOW', list, {

@@ -40,6 +40,7 @@ export {
 } from './model.ts'
 export { forgetChangedTenants, TENANTS_CHANNEL } from './notice.ts'
 export { isInScope, scopeSql, type TenantScope } from './scope.ts'
+export { sealedTenantColumns } from './sealed-columns.ts'
 export {
   findTenantByWalletAddressUrl,
   getTenantSettings,

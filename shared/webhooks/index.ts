@@ -31,6 +31,7 @@ export {
   type WebhookRecipient,
 } from './model.ts'
 export { listPaymentDeliveries, type PaymentDelivery } from './payment-deliveries.ts'
+export { sealedWebhookColumns } from './sealed-columns.ts'
 export { findWebhookSecrets, replaceWebhookSecret, type WebhookSecrets } from './secrets.ts'
 export {
   ATTEMPTS_KEPT_DAYS,

@@ -10,14 +10,17 @@ export interface WebhookSecrets {
 type Context = { db: Db; secretBox: SecretBox }
 
 // The place a secret belongs to is part of its seal: copied to another row, it does not open.
-const place = (tenantId: string) => `tenant:${tenantId}:webhook-secret`
+export const webhookSecretPlace = (tenantId: string) => `tenant:${tenantId}:webhook-secret`
 
 const toSecrets =
   ({ secretBox }: Context, tenantId: string) =>
   (row: Row): WebhookSecrets => ({
-    secret: secretBox.open(row.current_sealed, place(tenantId)),
+    secret: secretBox.open(row.current_sealed, webhookSecretPlace(tenantId)),
     ...(row.previous_sealed !== null && {
-      previous: { secret: secretBox.open(row.previous_sealed, place(tenantId)), until: row.previous_until },
+      previous: {
+        secret: secretBox.open(row.previous_sealed, webhookSecretPlace(tenantId)),
+        until: row.previous_until,
+      },
     }),
   })
 
@@ -44,7 +47,7 @@ export const replaceWebhookSecret = (
       before !== undefined && before !== secret && overlapMs > 0
         ? { secret: before, until: ctx.clock.fromNow(overlapMs) }
         : undefined
-    const sealed = (text: string) => ctx.secretBox.seal(text, place(tenantId))
+    const sealed = (text: string) => ctx.secretBox.seal(text, webhookSecretPlace(tenantId))
     await db.execute(sql`
       insert into webhook_secrets (tenant_id, current_sealed, previous_sealed, previous_until, changed_at)
       values (${tenantId}, ${sealed(secret)}, ${previous ? sealed(previous.secret) : null}, ${previous?.until ?? null},

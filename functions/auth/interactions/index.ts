@@ -7,5 +7,6 @@
 export { chooseInteraction, getInteractionDetails } from './choose.ts'
 export { finishInteraction } from './finish-interaction.ts'
 export { type ConsentAnswer, requestConsent } from './request-consent.ts'
+export { sealedInteractionColumns } from './sealed-columns.ts'
 export { startInteraction } from './start-interaction.ts'
 export { deleteOldInteractions, deleteOldSessions } from './store.ts'

@@ -1,5 +1,5 @@
 import { type Logger, messageOf, type Row, sql } from '../../../shared/platform/index.ts'
-import { idpSecretHash, secretPurpose, type TenantContext } from './tenants.ts'
+import { idpSecretHash, idpSecretHashes, secretPurpose, type TenantContext } from './tenants.ts'
 
 interface IdpContext extends TenantContext {
   log: Logger
@@ -30,7 +30,7 @@ export async function listTenantsOfIdp(ctx: IdpContext, secret: string): Promise
   const found = await ctx.db.many(
     toSealedSecret,
     sql`select id, idp_secret_sealed from tenants
-        where idp_secret_hash = ${idpSecretHash(ctx, secret)} and deleted_at is null`,
+        where idp_secret_hash = any(${idpSecretHashes(ctx, secret)}::bytea[]) and deleted_at is null`,
   )
   // The sealed secret is the one that counts: code that did not know the hash yet may have changed it.
   return found.filter((row) => openSecret(ctx, row) === secret).map(({ id }) => id)

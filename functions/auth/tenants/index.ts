@@ -10,6 +10,7 @@ export {
   ensureOperatorTenant,
   findApiSecret,
   findTenant,
+  sealedTenantColumns,
   type TenantChange,
   type TenantContext,
   updateTenant,

@@ -1,4 +1,10 @@
-import { type Db, type Lookup, type SecretBox, sql } from '../../../shared/platform/index.ts'
+import {
+  type Db,
+  type Lookup,
+  type SealedColumn,
+  type SecretBox,
+  sql,
+} from '../../../shared/platform/index.ts'
 
 export interface TenantContext {
   db: Db
@@ -19,6 +25,8 @@ export interface TenantChange {
   idpSecret?: string | null
 }
 
+const IDP_SECRETS = 'auth-tenants:idp-secret'
+
 type SecretField = 'api-secret' | 'idp-secret'
 
 /** What a tenant's secret is sealed for. */
@@ -27,9 +35,27 @@ export const secretPurpose = (field: SecretField, id: string) => `auth-tenant:${
 const seal = (ctx: TenantContext, field: SecretField, id: string, value?: string | null) =>
   value === undefined || value === null ? null : ctx.secretBox.seal(value, secretPurpose(field, id))
 
+/** Tenants' own; keyed hashes of what an identity provider shows come beside. */
+export const sealedTenantColumns: readonly SealedColumn[] = (
+  [
+    ['api_secret_sealed', 'api-secret'],
+    ['idp_secret_sealed', 'idp-secret'],
+  ] as const
+).map(([column, field]) => ({
+  table: 'tenants',
+  column,
+  key: 'id',
+  keyType: 'uuid',
+  place: (row) => secretPurpose(field, row.id),
+}))
+
 /** By which the tenants of an identity provider are found. */
 export const idpSecretHash = ({ secretBox }: Pick<TenantContext, 'secretBox'>, secret: string): Buffer =>
-  secretBox.fingerprint(secret, 'auth-tenants:idp-secret')
+  secretBox.fingerprint(secret, IDP_SECRETS)
+
+/** By every key, while keys change. */
+export const idpSecretHashes = ({ secretBox }: Pick<TenantContext, 'secretBox'>, secret: string): Buffer[] =>
+  secretBox.fingerprints(secret, IDP_SECRETS)
 
 const hashOrNull = (ctx: TenantContext, secret?: string | null) =>
   secret === undefined || secret === null ? null : idpSecretHash(ctx, secret)

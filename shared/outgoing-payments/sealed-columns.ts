@@ -1,0 +1,12 @@
+import type { SealedColumn } from '../platform/index.ts'
+import { dataToTransmitPlace } from './data-to-transmit.ts'
+
+export const sealedPaymentColumns: readonly SealedColumn[] = [
+  {
+    table: 'outgoing_payments',
+    column: 'data_to_transmit_sealed',
+    key: 'id',
+    keyType: 'uuid',
+    place: (row) => dataToTransmitPlace(row.id),
+  },
+]

@@ -1,0 +1,12 @@
+import type { SealedColumn } from '../platform/index.ts'
+import { tokenPlace } from './store.ts'
+
+export const sealedPeerColumns: readonly SealedColumn[] = [
+  {
+    table: 'peers',
+    column: 'outgoing_token_sealed',
+    key: 'id',
+    keyType: 'uuid',
+    place: (row) => tokenPlace(row.id),
+  },
+]
