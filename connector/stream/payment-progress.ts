@@ -79,6 +79,7 @@ function declined(authentic: StreamPacket, reject: IlpReject): SendFailure {
     .toString('utf8')
     .replace(/\p{Cc}/gu, ' ')
     .slice(0, WORDS_MAX)
+    .toWellFormed()
   return { ...fail('application_error', reject), message: `the receiver declined: ${words}` }
 }
 

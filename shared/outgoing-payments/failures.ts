@@ -1,5 +1,6 @@
 import { Fault, type Logger, Refusal } from '../platform/index.ts'
 import { type ReceiverClosed, ReceiverRefusal, type ReceiverRefusalCode } from '../receivers/index.ts'
+import { storable } from './history.ts'
 
 /** Why an attempt to send failed. Codes are stable; the connector adds its own. */
 export type FailureCode =
@@ -60,8 +61,8 @@ export const reportedFailure = (reported: {
   ilpCode?: string
   triggeredBy?: string
 }): Failure => ({
-  code: reported.code,
-  message: reported.message,
+  code: storable(reported.code),
+  message: storable(reported.message),
   class: reported.retryable ? 'retry' : 'fatal',
   ...(reported.transferRefused && { transferRefused: true }),
   ...(reported.ilpCode !== undefined && { ilpCode: reported.ilpCode }),
@@ -73,10 +74,10 @@ export const reportedFailure = (reported: {
  * either, and the queue tries again.
  */
 export function failureOfError(error: unknown, log: Logger, outgoingPaymentId: string): Failure {
-  if (error instanceof ReceiverRefusal) return failureOf(error.code, error.message)
+  if (error instanceof ReceiverRefusal) return failureOf(error.code, storable(error.message))
   if (error instanceof Fault) {
     if (error.code === 'receiver_unreachable' || error.code === 'connector_unavailable')
-      return failureOf(error.code, error.message)
+      return failureOf(error.code, storable(error.message))
     if (error.retryable) throw error
     return { code: error.code, message: error.message, class: 'fatal' }
   }

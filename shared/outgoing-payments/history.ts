@@ -19,8 +19,15 @@ const MESSAGE_MAX = 500
 /** A payment that is tried for ever does not grow for ever. */
 const NOTES_MAX = 200
 
+/** Words of others, such as the database takes them: no NUL, no halves of characters. */
+export const storable = (text: string): string => text.replaceAll('\0', '\uFFFD').toWellFormed()
+
+/** JSON that the database takes, whatever others said. */
+export const storableJson = (value: unknown): string =>
+  JSON.stringify(value, (_key, item) => (typeof item === 'string' ? storable(item) : item))
+
 const toText = (at: Date, { message, ...note }: Note): string =>
-  JSON.stringify([{ at, ...note, ...(message !== undefined && { message: message.slice(0, MESSAGE_MAX) }) }])
+  storableJson([{ at, ...note, ...(message !== undefined && { message: message.slice(0, MESSAGE_MAX) }) }])
 
 /** The column of `p` with one note more: part of the statement that makes the change. */
 export const noted = (at: Date, note: Note): Sql => sql`p.history || ${toText(at, note)}::jsonb`

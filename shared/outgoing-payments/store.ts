@@ -33,7 +33,7 @@ import {
   returnSpending,
   spendingColumns,
 } from './grant-spending-store.ts'
-import { type Note, noted, notedWhereRoom } from './history.ts'
+import { type Note, noted, notedWhereRoom, storableJson } from './history.ts'
 import type {
   CardDetails,
   OutgoingPayment,
@@ -389,7 +389,7 @@ export const raiseProgress = (db: Db, input: { id: string } & SendProgress): Pro
       delivered_amount = greatest(delivered_amount, ${input.deliveredAmount}),
       packets_sent = greatest(packets_sent, ${input.packets.sent}),
       packets_fulfilled = greatest(packets_fulfilled, ${input.packets.fulfilled}),
-      packet_rejects = case when packets_rejected < ${input.packets.rejected} then ${JSON.stringify(input.rejects)}::jsonb else packet_rejects end,
+      packet_rejects = case when packets_rejected < ${input.packets.rejected} then ${storableJson(input.rejects)}::jsonb else packet_rejects end,
       packets_rejected = greatest(packets_rejected, ${input.packets.rejected})
     where id = ${input.id} and (recorded_sent_amount < ${input.sentAmount}
       or delivered_amount < ${input.deliveredAmount} or packets_sent < ${input.packets.sent}

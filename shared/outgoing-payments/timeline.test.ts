@@ -214,6 +214,30 @@ test('money that could not be brought', async () => {
   ])
 })
 
+test('whatever others say, it can be written down', async () => {
+  const payment = await funded(world.remote.addPayment().url)
+  const message = `\0${'x'.repeat(498)}😀 and more`
+  world.connector.sendFailures = [{ ...rejected, message, code: 'strange\0', ilpCode: 'F\0\0' }]
+  world.connector.onSend = ({ outgoingPaymentId }) =>
+    recordSendProgress(world.ctx, {
+      outgoingPaymentId,
+      sentAmount: 0n,
+      deliveredAmount: 0n,
+      packets: { sent: 1, fulfilled: 0, rejected: 1 },
+      rejects: [{ code: 'F\0\0', triggeredBy: 'test.\ud83d', count: 1 }],
+    })
+  await world.runJobs()
+  const story = (await timelineOf(payment)).filter(isStory)
+  const attempt = story.find(({ kind }) => kind === 'ATTEMPT_FAILED')
+  assert.deepEqual([attempt?.code, attempt?.details?.ilpCode], ['strange\uFFFD', 'F\uFFFD\uFFFD'])
+  assert.equal(attempt?.message, `\uFFFD${'x'.repeat(498)}\uFFFD`)
+  const reject = story.find(({ kind }) => kind === 'PACKETS_REJECTED')
+  assert.deepEqual([reject?.code, reject?.details?.triggeredBy], ['F\uFFFD\uFFFD', 'test.\uFFFD'])
+  world.clock.advance(10_000)
+  await world.runJobs()
+  assert.ok((await timelineOf(payment)).some(({ state }) => state === 'COMPLETED'))
+})
+
 test('notes of a payment that is tried for ever come to an end', async () => {
   const payment = await funded(world.remote.addPayment().url)
   await world.db.execute(sql`
