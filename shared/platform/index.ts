@@ -23,7 +23,12 @@ export {
   type Row,
   violatedConstraint,
 } from './db.ts'
-export { type RunningDeployable, runDeployable, type StartDeployable } from './deployable.ts'
+export {
+  type RunningDeployable,
+  runDeployable,
+  type StartDeployable,
+  withEnvironmentFile,
+} from './deployable.ts'
 export { createGuardedHttp, type GuardedHttpOptions, type HostAddress } from './egress-http.ts'
 export { namesBeside, namesOfAbsentFeatures, namesOfVariables, retiredNames } from './environment-names.ts'
 export { environmentWarnings, warnOfEnvironment } from './environment-warnings.ts'
