@@ -2,6 +2,15 @@ import { spawn, spawnSync } from 'node:child_process'
 import { connect, createServer } from 'node:net'
 import { waitFor } from './wait-for.ts'
 
+/** PEM files. */
+export interface TestRedisTls {
+  caFile: string
+  certFile: string
+  keyFile: string
+  /** Whether clients have to show a certificate of the CA. */
+  asksClients: boolean
+}
+
 export interface TestRedis {
   url: string
   stop(): Promise<void>
@@ -12,9 +21,9 @@ const has = (program: string): boolean =>
 
 /**
  * A Redis of the test's own on a free port, nothing kept. `undefined` where redis-server is not installed: the test skips and
- * says so. In CI, where it can be installed, its absence is an error.
+ * says so. In CI, where it can be installed, its absence is an error. With `tls` it speaks nothing else.
  */
-export async function startTestRedis(): Promise<TestRedis | undefined> {
+export async function startTestRedis(tls?: TestRedisTls): Promise<TestRedis | undefined> {
   if (!has('redis-server')) {
     if (process.env.CI === 'true' && has('apt-get')) throw new Error('CI must install redis-server')
     return undefined
@@ -22,7 +31,7 @@ export async function startTestRedis(): Promise<TestRedis | undefined> {
   const port = await freePort()
   const child = spawn(
     'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+    [...portOptions(port, tls), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
     { stdio: 'ignore', cwd: '/' },
   )
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
@@ -31,7 +40,7 @@ export async function startTestRedis(): Promise<TestRedis | undefined> {
   process.once('exit', kill)
   await waitFor(() => accepts(port))
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `${tls ? 'rediss' : 'redis'}://127.0.0.1:${port}`,
     async stop() {
       process.off('exit', kill)
       child.kill('SIGTERM')
@@ -39,6 +48,14 @@ export async function startTestRedis(): Promise<TestRedis | undefined> {
     },
   }
 }
+
+const portOptions = (port: number, tls: TestRedisTls | undefined): string[] =>
+  tls === undefined
+    ? ['--port', String(port)]
+    : [
+        ...['--port', '0', '--tls-port', String(port), '--tls-auth-clients', tls.asksClients ? 'yes' : 'no'],
+        ...['--tls-ca-cert-file', tls.caFile, '--tls-cert-file', tls.certFile, '--tls-key-file', tls.keyFile],
+      ]
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
