@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import {
+  createIncomingPayment,
+  incomingPaymentUrl,
+  processIncomingPayment,
+} from '../incoming-payments/index.ts'
 import { type Logger, sql } from '../platform/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.ts'
 import { cancelOutgoingPayment } from './cancel-outgoing-payment.ts'
@@ -89,4 +94,45 @@ test('a tenant opts in by its own setting', async () => {
   const payment = await create('ADMIN', tenant.wallet)
   await cancelOutgoingPayment(world.ctx, { tenantId: tenant.tenantId }, { id: payment.id })
   assert.deepEqual((await told(payment.id))[0]?.to, [`wallet:${tenant.tenantId}`])
+})
+
+test('the end of a card receiver also goes to the POS service', async () => {
+  const settings = { posWebhookUrl: 'http://pos.example/webhook' }
+  const { assetCode, assetScale } = { assetCode: 'USD', assetScale: 2 }
+  const receiver = await createIncomingPayment(world.ctx, {
+    tenantId: world.tenantId,
+    walletAddress: world.carol,
+    initiatedBy: 'CARD',
+    incomingAmount: { value: 300n, assetCode, assetScale },
+  })
+  const payment = await world.outgoing(world.alice, incomingPaymentUrl('https://bank.example', receiver))
+  await world.fund(payment)
+  await world.runJobs()
+  for (let round = 0; round < 5; round++) {
+    for (const job of await world.claim('incoming-payments'))
+      await world.finish(job, await processIncomingPayment(withSettings(settings), job))
+    world.clock.advance(60_000)
+  }
+  const recipients = await world.db.many(
+    (row) => `${row.type} ${row.endpoint}:${row.recipient_tenant_id}`,
+    sql`select e.type, d.endpoint, d.recipient_tenant_id from webhook_events e join webhook_deliveries d on d.event_id = e.id
+        where e.incoming_payment_id = ${receiver.id} order by e.created_at, d.endpoint`,
+  )
+  assert.deepEqual(recipients, [
+    `incoming_payment.created wallet:${world.tenantId}`,
+    `incoming_payment.completed pos:${world.tenantId}`,
+    `incoming_payment.completed wallet:${world.tenantId}`,
+  ])
+})
+
+test('F16: a deposit that is asked for again, after its answer was lost, is success and moves nothing', async () => {
+  const payment = await create('ADMIN')
+  const first = await fundOutgoingPayment(world.ctx, scope(), { outgoingPaymentId: payment.id })
+  const again = await fundOutgoingPayment(world.ctx, scope(), { outgoingPaymentId: payment.id })
+  assert.deepEqual([first.state, again.state], ['SENDING', 'SENDING'])
+  const [account] = await world.ledger.lookupAccounts([payment.id])
+  assert.equal(account?.creditsPosted, 500n)
+  await world.runJobs()
+  const late = await fundOutgoingPayment(world.ctx, scope(), { outgoingPaymentId: payment.id })
+  assert.equal(late.state, 'COMPLETED')
 })
