@@ -48,7 +48,7 @@ export interface ConnectorSettings {
   holdSecondsMin: number
   packetsPerMinute: number
   ratesLifetimeMs: number
-  rpcSecret: string
+  rpcSecrets: readonly string[]
   connectorPort: number
   rpcPort: number
 }
@@ -105,7 +105,7 @@ export async function buildConnectorApp(
     counters,
     clock,
     log,
-    secret: settings.rpcSecret,
+    secrets: settings.rpcSecrets,
     ready: ctx.ready,
   })
   const close = async () => {

@@ -4,6 +4,7 @@ import { type ConfigOf, type Environment, loadConfig } from '../shared/platform/
 const {
   connectorPort,
   connectorRpcPort,
+  connectorRpcPreviousSecret,
   twoPhaseTimeoutSeconds,
   exchangeRatesLifetimeMs,
   peerPacketsPerMinute,
@@ -19,6 +20,7 @@ export const connectorConfig = {
   ...nodeConfig,
   connectorPort,
   connectorRpcPort,
+  connectorRpcPreviousSecret,
   twoPhaseTimeoutSeconds,
   exchangeRatesLifetimeMs,
   peerPacketsPerMinute,

@@ -1,4 +1,4 @@
-import { connectorRpcSecret } from '../shared/connector-client/index.ts'
+import { connectorRpcSecrets } from '../shared/connector-client/index.ts'
 import {
   findForPackets,
   reconcileIncomingPayments,
@@ -61,7 +61,7 @@ export const connectorSettings = (config: ConnectorConfig): ConnectorSettings =>
   holdSecondsMin: config.twoPhaseTimeoutSeconds,
   packetsPerMinute: config.peerPacketsPerMinute,
   ratesLifetimeMs: config.exchangeRatesLifetimeMs,
-  rpcSecret: connectorRpcSecret(config),
+  rpcSecrets: connectorRpcSecrets(config),
   connectorPort: config.connectorPort,
   rpcPort: config.connectorRpcPort,
 })

@@ -37,8 +37,8 @@ export interface RpcServerOptions extends ProbeContext {
   counters: Counters
   clock: Clock
   log: Logger
-  /** See `connectorRpcSecret`. */
-  secret: string
+  /** See `connectorRpcSecrets`. */
+  secrets: readonly string[]
   ready: () => Promise<void>
 }
 
@@ -100,7 +100,7 @@ function isSigned(options: RpcServerOptions, header: unknown, body: unknown): bo
     signature !== undefined &&
     signature.version === RPC_SIGNATURE_VERSION &&
     Math.abs(options.clock.nowMs() - signature.timestampMs) <= RPC_SIGNATURE_WINDOW_MS &&
-    verifyHmacDigest(signature, { secret: options.secret, body })
+    options.secrets.some((secret) => verifyHmacDigest(signature, { secret, body }))
   )
 }
 

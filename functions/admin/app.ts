@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import { buildGraphqlApp, buildServedSchema, type SignatureTerms } from '../../shared/graphql-server/index.ts'
-import { type Logger, sql } from '../../shared/platform/index.ts'
+import { type Logger, present, sql } from '../../shared/platform/index.ts'
 import { findTenant, findTenantByApiKey } from '../../shared/tenants/index.ts'
 import type { AdminContext } from './context.ts'
 import { createAdminErrors } from './errors.ts'
@@ -37,7 +37,11 @@ export const buildAdminApp = (node: AdminContext, options: AdminAppOptions): Pro
     signature: {
       ...options.signature,
       clock: node.clock,
-      operator: { tenantId: node.settings.operatorTenantId, apiSecret: node.settings.adminApiSecret },
+      operator: {
+        tenantId: node.settings.operatorTenantId,
+        apiSecret: node.settings.adminApiSecret,
+        ...present({ previousApiSecret: node.settings.adminApiPreviousSecret }),
+      },
       findApiSecret: async (id) => {
         const tenant = await findTenant(node, id)
         return tenant?.deletedAt ? undefined : tenant?.apiSecret

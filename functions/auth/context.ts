@@ -29,7 +29,7 @@ export interface AuthContext {
   /** Outside production our own answers are held against the specification too. */
   validatesResponses: boolean
   /** Signs calls of the service API. */
-  serviceApiSecret: string
+  serviceApiSecrets: readonly string[]
   /** Throws when the database is away. */
   ready(): Promise<void>
 }

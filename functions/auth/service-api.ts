@@ -21,7 +21,7 @@ async function isFromNode(ctx: AuthContext, request: FastifyRequest): Promise<bo
   if (signature?.version !== AUTH_SERVICE_SIGNATURE_VERSION) return false
   if (Math.abs(ctx.clock.nowMs() - signature.timestampMs) > AUTH_SERVICE_WINDOW_MS) return false
   const body = { method: request.method, path: request.raw.url ?? '', body: request.body ?? null }
-  if (!verifyHmacDigest(signature, { secret: ctx.serviceApiSecret, body })) return false
+  if (!ctx.serviceApiSecrets.some((secret) => verifyHmacDigest(signature, { secret, body }))) return false
   const expiresAt = new Date(signature.timestampMs + AUTH_SERVICE_WINDOW_MS + 1)
   return await ctx.signatures.nonces.claim(`service-api:${hash('sha256', signature.digest)}`, expiresAt)
 }

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
-import { authServiceSecret } from '../../shared/auth-service-client/index.ts'
+import { authServiceSecrets } from '../../shared/auth-service-client/index.ts'
 import { createAttemptLimiter, createClientKeys, publicHostsOf } from '../../shared/http-signatures/index.ts'
 import { createOpenApiValidator } from '../../shared/openapi/index.ts'
 import {
@@ -14,6 +14,7 @@ import {
   type Logger,
   listenOn,
   migrate,
+  present,
   type StartDeployable,
   sql,
   systemClock,
@@ -76,7 +77,7 @@ function createAuthContext(
     },
     validator: createOpenApiValidator({ spec: 'auth-server' }),
     validatesResponses: config.nodeEnv !== 'production',
-    serviceApiSecret: authServiceSecret(config),
+    serviceApiSecrets: authServiceSecrets(config),
     ready: async () => {
       await db.execute(sql`select 1`)
     },
@@ -86,7 +87,11 @@ function createAuthContext(
 const adminOptionsOf = (config: AuthConfig): AdminAppOptions => ({
   introspection: config.nodeEnv !== 'production',
   signature: {
-    operator: { tenantId: config.operatorTenantId, apiSecret: config.adminApiSecret },
+    operator: {
+      tenantId: config.operatorTenantId,
+      apiSecret: config.adminApiSecret,
+      ...present({ previousApiSecret: config.adminApiPreviousSecret }),
+    },
     version: config.adminSignatureVersion,
     ttlSeconds: config.adminSignatureTtlSeconds,
   },

@@ -9,4 +9,9 @@ export {
   type MirroredChange,
   type MirroredTenant,
 } from './client.ts'
-export { AUTH_SERVICE_SIGNATURE_VERSION, AUTH_SERVICE_WINDOW_MS, authServiceSecret } from './secret.ts'
+export {
+  AUTH_SERVICE_SIGNATURE_VERSION,
+  AUTH_SERVICE_WINDOW_MS,
+  authServiceSecret,
+  authServiceSecrets,
+} from './secret.ts'

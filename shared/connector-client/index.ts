@@ -37,6 +37,7 @@ export {
 } from './schema.ts'
 export {
   connectorRpcSecret,
+  connectorRpcSecrets,
   RPC_SIGNATURE_HEADER,
   RPC_SIGNATURE_VERSION,
   RPC_SIGNATURE_WINDOW_MS,

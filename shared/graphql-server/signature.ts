@@ -11,7 +11,8 @@ export interface UsedSignature {
 /** What signatures are held against; the ports are the deployable's. */
 export interface SignatureTerms {
   clock: Clock
-  operator: { tenantId: string; apiSecret: string }
+  /** The previous secret is good besides, while it changes. */
+  operator: { tenantId: string; apiSecret: string; previousApiSecret?: string }
   /** ADMIN_API_SIGNATURE_VERSION. */
   version: number
   /** ADMIN_API_SIGNATURE_TTL_SECONDS, both ways. */
@@ -22,10 +23,17 @@ export interface SignatureTerms {
   claim(signature: UsedSignature): Promise<boolean>
 }
 
+function operatorSecretsOf({ operator }: SignatureTerms, tenantId: string): string[] {
+  if (tenantId !== operator.tenantId) return []
+  const { apiSecret, previousApiSecret } = operator
+  return previousApiSecret === undefined ? [apiSecret] : [apiSecret, previousApiSecret]
+}
+
 /**
  * The caller of a signed request, or `undefined`: one answer for a missing, malformed, stale or wrong signature and for an
  * unknown tenant (contracts/admin/admin-api.md §2). The operator is recognised by id and secret together; by secret alone, a
- * tenant that was given the operator's secret would be the operator.
+ * tenant that was given the operator's secret would be the operator. Its secrets are the environment's: another process may have
+ * started with the next one and written it.
  */
 export async function authenticate(
   terms: SignatureTerms,
@@ -38,10 +46,13 @@ export async function authenticate(
   const tenantId = request.tenantId.toLowerCase()
   const apiSecret = await terms.findApiSecret(tenantId)
   if (apiSecret === undefined) return undefined
-  if (!verifyHmacDigest(signature, { secret: apiSecret, body: request.body })) return undefined
+  const operatorSecrets = operatorSecretsOf(terms, tenantId)
+  const isSignedWith = (secret: string) => verifyHmacDigest(signature, { secret, body: request.body })
+  const proven = [...operatorSecrets, apiSecret].find(isSignedWith)
+  if (proven === undefined) return undefined
   return {
     tenantId,
-    isOperator: tenantId === terms.operator.tenantId && apiSecret === terms.operator.apiSecret,
+    isOperator: operatorSecrets.includes(proven),
     digest: signature.digest,
     // Twice: clocks of processes differ, and a note that outlives its signature harms nobody.
     expiresAt: new Date(signature.timestampMs + 2 * ttlMs),

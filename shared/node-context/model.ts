@@ -21,6 +21,7 @@ import type { NodeConfig } from './config.ts'
 /** What use cases need to know of this node, from the environment. */
 export interface NodeSettings extends IncomingPaymentSettings {
   adminApiSecret: string
+  adminApiPreviousSecret?: string
   /** The node's own wallet address: its identity as a client. */
   walletAddressUrl: string
   authServerGrantUrl: string
@@ -108,7 +109,9 @@ export function settingsOf(config: NodeConfig): NodeSettings {
     (typeof settingKeys)[number]
   >
   const { exchangeRatesUrl, webhookAttemptsMax, webhookSecret, webhookPreviousSecret } = config
+  const { adminApiPreviousSecret } = config
   const { cardWebhookUrl, posWebhookUrl } = config
   const urls = present({ exchangeRatesUrl, cardWebhookUrl, posWebhookUrl })
-  return { ...picked, ...urls, ...present({ webhookAttemptsMax, webhookSecret, webhookPreviousSecret }) }
+  const secrets = present({ webhookSecret, webhookPreviousSecret, adminApiPreviousSecret })
+  return { ...picked, ...urls, ...secrets, ...present({ webhookAttemptsMax }) }
 }

@@ -8,7 +8,7 @@ import {
 } from '../platform/index.ts'
 import { milliseconds, timerMilliseconds } from './parsers.ts'
 
-const { boolean, httpUrl, integer, list, oneOf, port, text } = configuration
+const { boolean, httpUrl, integer, list, oneOf, port, secretText, text } = configuration
 
 const workers = (name: string, what: string, fallback = 1) =>
   variable(name, integer({ min: 1, max: 10_000 }), {
@@ -35,6 +35,11 @@ export const resourceVariables = {
   connectorRpcPort: variable('CONNECTOR_RPC_PORT', port, {
     about: "the connector's internal RPC",
     default: 3012,
+  }),
+
+  connectorRpcPreviousSecret: optionalVariable('CONNECTOR_RPC_SECRET_PREVIOUS', secretText, {
+    about: 'what CONNECTOR_RPC_SECRET was, or will be: the connector accepts it besides',
+    secret: true,
   }),
 
   instanceName: optionalVariable('INSTANCE_NAME', text, { about: 'name shown to peers' }),

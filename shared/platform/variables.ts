@@ -102,6 +102,10 @@ export const adminApiVariables = {
     about: "signs calls of auth's tenant API; default derived from ADMIN_API_SECRET",
     secret: true,
   }),
+  authServiceApiPreviousSecret: optionalVariable('AUTH_SERVICE_API_SECRET_PREVIOUS', secretText, {
+    about: 'what AUTH_SERVICE_API_SECRET was, or will be: auth accepts it besides',
+    secret: true,
+  }),
 }
 
 export const redisVariables = {

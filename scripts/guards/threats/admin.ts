@@ -62,15 +62,16 @@ export const adminThreats: ThreatTable = {
         {
           name: "the digest is verified, with the tenant's own secret",
           file: signature,
-          text: 'if (!verifyHmacDigest(signature, { secret: apiSecret, body: request.body })) return undefined',
-          without: 'void verifyHmacDigest',
+          text: 'if (proven === undefined) return undefined',
+          without:
+            'if (proven === undefined) return { tenantId, isOperator: false, digest: signature.digest, expiresAt: new Date(signature.timestampMs + 2 * ttlMs) }',
           test: { file: authAttacks, name: "one tenant's secret, or the operator's, speaks for nobody else" },
         },
         {
           name: 'the operator is known by id and secret together',
           file: signature,
-          text: 'isOperator: tenantId === terms.operator.tenantId && apiSecret === terms.operator.apiSecret',
-          without: 'isOperator: apiSecret === terms.operator.apiSecret',
+          text: 'isOperator: operatorSecrets.includes(proven)',
+          without: 'isOperator: proven === terms.operator.apiSecret',
           test: {
             file: signatureTests,
             name: "does not take a tenant with the operator's secret for the operator",
