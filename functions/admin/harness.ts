@@ -31,11 +31,13 @@ export interface TestAdmin {
   node: NodeContext
   schema: GraphQLSchema
   operator: Party
+  /** What the listener was started with, for more of them over the same database. */
+  environment: Environment
   newTenant(name: string): Promise<Party>
-  /** One signed request. */
-  ask(party: Party, query: string, variables?: Record<string, unknown>): Promise<Answer>
+  /** One signed request; to another listener, where `port` says so. */
+  ask(party: Party, query: string, variables?: Record<string, unknown>, port?: number): Promise<Answer>
   /** Runs one root field, with everything selected that its type has; what it answers is `data.answer`. */
-  call(party: Party, name: string, args: Record<string, unknown>): Promise<Answer>
+  call(party: Party, name: string, args: Record<string, unknown>, port?: number): Promise<Answer>
   /** As {@link call}, for what must succeed. */
   succeed(party: Party, name: string, args: Record<string, unknown>): Promise<Record<string, unknown>>
   close(): Promise<void>
@@ -90,10 +92,10 @@ export async function startTestAdmin(
   const fields = rootFields(schema)
   let lastMs = 0
 
-  const ask: TestAdmin['ask'] = async (party, query, variables = {}) => {
+  const ask: TestAdmin['ask'] = async (party, query, variables = {}, port = running.ports.admin) => {
     const body = { query, variables }
     lastMs = Math.max(Date.now(), lastMs + 1)
-    const response = await fetch(`http://localhost:${running.ports.admin}/graphql`, {
+    const response = await fetch(`http://localhost:${port}/graphql`, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
@@ -105,7 +107,7 @@ export async function startTestAdmin(
     const isJson = response.headers.get('content-type')?.includes('json')
     return { status: response.status, ...(isJson && ((await response.json()) as object)) }
   }
-  const call: TestAdmin['call'] = (party, name, args) => {
+  const call: TestAdmin['call'] = (party, name, args, port) => {
     const field = fields[name]
     assert.ok(field, name)
     const used = field.args.filter((arg) => arg.name in args)
@@ -113,13 +115,14 @@ export async function startTestAdmin(
     const passed = used.map((arg) => `${arg.name}: $${arg.name}`).join(', ')
     const kind = schema.getMutationType()?.getFields()[name] ? 'mutation' : 'query'
     const text = `${kind} Call${declared && `(${declared})`} { answer: ${name}${passed && `(${passed})`} ${selectionOf(getNamedType(field.type))} }`
-    return ask(party, text, args)
+    return ask(party, text, args, port)
   }
   return {
     url: `http://localhost:${running.ports.admin}/graphql`,
     node,
     schema,
     operator,
+    environment,
     async newTenant(name) {
       const prefix = `${PUBLIC_URL}/${name}`
       const apiSecret = newSecret()

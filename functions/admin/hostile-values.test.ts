@@ -10,7 +10,7 @@ import {
   isRequiredInputField,
 } from 'graphql'
 import { uuidv7 } from '../../shared/platform/index.ts'
-import { createTestDatabase } from '../../shared/testing/index.ts'
+import { createTestDatabase, startTestHttpServer, type TestHttpServer } from '../../shared/testing/index.ts'
 import { rootFields, startTestAdmin, type TestAdmin } from './harness.ts'
 
 const nested = (depth: number): unknown => (depth === 0 ? 1 : { a: nested(depth - 1) })
@@ -77,10 +77,12 @@ function* spoiled(type: GraphQLInputType, name: string, known: Record<string, un
 }
 
 describe('hostile values in the Admin API', () => {
+  let auth: TestHttpServer
   let admin: TestAdmin
   let known: Record<string, unknown>
   before(async () => {
-    admin = await startTestAdmin(await createTestDatabase('resources'))
+    auth = await startTestHttpServer(() => ({ status: 204 }))
+    admin = await startTestAdmin(await createTestDatabase('resources'), { AUTH_SERVICE_API_URL: auth.url })
     const { asset } = (await admin.succeed(admin.operator, 'createAsset', {
       input: { code: 'USD', scale: 2 },
     })) as { asset: { id: string } }
@@ -99,7 +101,10 @@ describe('hostile values in the Admin API', () => {
       code: 'KES',
     }
   })
-  after(() => admin.close())
+  after(async () => {
+    await admin.close()
+    await auth.close()
+  })
 
   it('are refused or taken, in every argument of every field; never an internal error', async () => {
     let count = 0

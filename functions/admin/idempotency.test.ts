@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
-import { createDb, type DbPool, sql, uuidv7 } from '../../shared/platform/index.ts'
+import { createDb, type DbPool, Refusal, sql, uuidv7 } from '../../shared/platform/index.ts'
 import { createTestDatabase, testClock, waitFor } from '../../shared/testing/index.ts'
-import { type IdempotencyContext, IdempotencyRefusal, runOnce, sweepIdempotencyKeys } from './idempotency.ts'
+import {
+  type IdempotencyContext,
+  IdempotencyRefusal,
+  type Run,
+  runOnce,
+  sweepIdempotencyKeys,
+} from './idempotency.ts'
+
+class Refused extends Refusal<'refused'> {}
 
 describe('idempotency keys', () => {
   let db: DbPool
@@ -76,14 +84,60 @@ describe('idempotency keys', () => {
     assert.equal(calls.count, 2)
   })
 
-  it('stores no failure', async () => {
+  it('stores no refusal: the key is free for other arguments', async () => {
     const { calls, run } = counting()
-    await assert.rejects(
-      runOnce(ctx(), request('failure'), () => Promise.reject(new Error('refused'))),
-      /refused/,
-    )
-    assert.deepEqual(await runOnce(ctx(), request('failure'), run), { id: 'thing-1' })
+    const refuse = () => Promise.reject(new Refused('refused', { message: 'refused' }))
+    await assert.rejects(runOnce(ctx(), request('failure'), refuse), Refused)
+    await runOnce(ctx(), request('failure', { arguments: { amount: '6' } }), run)
     assert.equal(calls.count, 1)
+  })
+
+  it('F33: a run that failed otherwise may have had its effect: its key waits for the same request, which is told so', async () => {
+    const { calls, run } = counting()
+    const runs: Run[] = []
+    const failing = (known: Run) => {
+      runs.push(known)
+      return Promise.reject(new Error('connection cut'))
+    }
+    await assert.rejects(runOnce(ctx(), request('uncertain'), failing), /cut/)
+    await assert.rejects(
+      runOnce(ctx(), request('uncertain', { arguments: { amount: '6' } }), run),
+      (error) => error instanceof IdempotencyRefusal && error.code === 'idempotency_conflict',
+    )
+    const noting = (known: Run) => {
+      runs.push(known)
+      return run()
+    }
+    await runOnce(ctx(), request('uncertain'), noting)
+    assert.equal(calls.count, 1)
+    assert.deepEqual(
+      runs.map(({ isRepeat }) => isRepeat),
+      [false, true],
+    )
+    assert.equal(runs[0]?.requestId, runs[1]?.requestId)
+    // Once its time is over the key is another request's.
+    clock.advance(86_400_001)
+    await runOnce(ctx(), request('uncertain'), noting)
+    assert.notEqual(runs[2]?.requestId, runs[1]?.requestId)
+    assert.equal(runs[2]?.isRepeat, false)
+  })
+
+  it('F33: an effect in one transaction with its answer is taken back when the answer cannot be stored', async () => {
+    const count = () => db.execute(sql`select from tenants where email = 'effect'`)
+    const effect = (known: Run) =>
+      known.db.execute(sql`update tenants set email = 'effect' where id = ${tenantId}`)
+    const atomic = (key: string) => ({ ...request(key), isOneTransaction: true })
+    // Another run takes the key over meanwhile.
+    await assert.rejects(
+      runOnce(ctx(), atomic('fenced'), async (known) => {
+        await effect(known)
+        await db.execute(sql`update idempotency_keys set owner = ${uuidv7()} where key = 'fenced'`)
+      }),
+      (error) => error instanceof IdempotencyRefusal && error.code === 'idempotency_in_progress',
+    )
+    assert.equal(await count(), 0)
+    await runOnce(ctx(), atomic('kept'), effect)
+    assert.equal(await count(), 1)
   })
 
   it('runs again what a request that died left behind, and only under the same arguments', async () => {

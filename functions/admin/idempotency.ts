@@ -27,16 +27,12 @@ interface Entry {
   operation: string
   argumentsHash: Buffer
   result: unknown
-  lockedUntil: Date
-  owner: string
 }
 
 const toEntry = (row: Row): Entry => ({
   operation: row.operation,
   argumentsHash: row.arguments_hash,
   result: row.result,
-  lockedUntil: row.locked_until,
-  owner: row.owner,
 })
 
 const WAIT_STEP_MS = 25
@@ -46,72 +42,114 @@ const KEY_LENGTH_MAX = 255
 const toStoredKey = (key: string): string =>
   key.length <= KEY_LENGTH_MAX ? key : createHash('sha256').update(key).digest('hex')
 
+/** What a run knows about its request. */
+export interface Run {
+  /**
+   * The same for every run of one request (a UUID): what must not happen twice is made under an id that follows from it. Another
+   * request's is another, even under the same key. `undefined` without a key.
+   */
+  requestId: string | undefined
+  /** Another run of this request may have had its effect already: it died, or failed in a way that leaves that open. */
+  isRepeat: boolean
+  /** Where the effect is to be written: in the transaction that stores the answer, if the request asked for that. */
+  db: Db
+}
+
+export interface IdempotentRequest {
+  tenantId: string
+  key: string | undefined
+  operation: string
+  arguments: unknown
+  /** The whole effect is rows of this database: they are written together with the answer, or not at all. */
+  isOneTransaction?: boolean
+}
+
 /**
  * Runs a mutation at most once per tenant and key: a repeat with the same arguments gets the same answer, with others
- * `idempotency_conflict` and no effect; failures are not stored (decisions: Idempotency and repeats).
+ * `idempotency_conflict` and no effect; refusals are not stored (decisions: Idempotency and repeats).
  *
- * A run may have had its effect and no stored answer: it died in between, or lost its database and took that for a failure. The
- * next run with the same key and arguments gets the same `requestId`, so that what must not happen twice is found by it; ids of
- * what moves money are derived anyhow.
+ * An effect that is rows only is one transaction with its answer. One that also moves money or asks other nodes cannot be: such a
+ * run may have had its effect and no stored answer. Its key stays with its arguments then, and the next run with both is told
+ * {@link Run.isRepeat} and the same {@link Run.requestId}, so that it finds what is there.
  */
 export async function runOnce<T>(
   ctx: IdempotencyContext,
-  request: { tenantId: string; key: string | undefined; operation: string; arguments: unknown },
-  run: (requestId: string | undefined) => Promise<T>,
+  request: IdempotentRequest,
+  run: (known: Run) => Promise<T>,
 ): Promise<T> {
-  if (request.key === undefined) return run(undefined)
-  const hash = createHash('sha256')
-    .update(canonicalize(request.arguments) ?? '')
-    .digest()
-  const key = toStoredKey(request.key)
-  const owner = uuidv7()
+  if (request.key === undefined) return run({ requestId: undefined, isRepeat: false, db: ctx.db })
+  const claim: Claim = {
+    tenantId: request.tenantId,
+    key: toStoredKey(request.key),
+    operation: request.operation,
+    hash: createHash('sha256')
+      .update(canonicalize(request.arguments) ?? '')
+      .digest(),
+    owner: uuidv7(),
+  }
   const waitUntil = ctx.clock.nowMs() + ctx.lockMs
   for (;;) {
-    if (
-      await acquire(ctx, {
-        tenantId: request.tenantId,
-        key,
-        operation: request.operation,
-        hash,
-        owner,
-      })
-    )
-      break
-    const entry = await find(ctx, request.tenantId, key)
-    if (!entry) continue
-    if (entry.operation !== request.operation || !entry.argumentsHash.equals(hash))
+    const acquired = await acquire(ctx, claim)
+    if (acquired) return finish(ctx, claim, { ...request, ...acquired }, run)
+    const entry = await find(ctx, claim)
+    if (!entry) {
+      // Its time is over, or it has just been freed.
+      await ctx.db.execute(sql`
+        delete from idempotency_keys
+        where tenant_id = ${claim.tenantId} and key = ${claim.key} and expires_at <= ${ctx.clock.now()}`)
+      continue
+    }
+    if (entry.operation !== claim.operation || !entry.argumentsHash.equals(claim.hash))
       throw new IdempotencyRefusal('idempotency_conflict', {
         message: 'the idempotency key was used for another request',
       })
     if (entry.result !== null) return (entry.result as { answer: T }).answer
-    if (ctx.clock.nowMs() >= waitUntil)
-      throw new IdempotencyRefusal('idempotency_in_progress', {
-        message: 'a request with this idempotency key is still being carried out; repeat it later',
-      })
+    if (ctx.clock.nowMs() >= waitUntil) throw inProgress()
     await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS))
   }
-  const { tenantId, operation } = request
-  const requestId = deriveId('admin request', tenantId, key, operation, hash.toString('hex'))
-  return finish(ctx, { tenantId, key, owner }, () => run(requestId))
 }
 
-/** Takes the key when it is free, expired, or held by a request that must be dead. The owner token keeps a late one out. */
-async function acquire(
-  ctx: IdempotencyContext,
-  claim: { tenantId: string; key: string; operation: string; hash: Buffer; owner: string },
-): Promise<boolean> {
+const inProgress = () =>
+  new IdempotencyRefusal('idempotency_in_progress', {
+    message: 'a request with this idempotency key is still being carried out; repeat it later',
+  })
+
+interface Claim {
+  tenantId: string
+  key: string
+  operation: string
+  hash: Buffer
+  owner: string
+}
+
+/** What a key's row says to whom it belongs now. */
+interface Acquired {
+  requestId: string
+  isRepeat: boolean
+}
+
+/**
+ * Takes the key when it is free, or held by a request that must be dead or left open what it did. The owner token keeps a late one
+ * out. A row that is taken over keeps its age: that tells its request from later ones under the same key.
+ */
+async function acquire(ctx: IdempotencyContext, claim: Claim): Promise<Acquired | undefined> {
   const now = ctx.clock.now()
-  const rows = await ctx.db.execute(sql`
+  const row = await ctx.db.maybe(
+    (found) => ({ expiresAt: found.expires_at as Date, isRepeat: found.is_repeat as boolean }),
+    sql`
     insert into idempotency_keys as k (tenant_id, key, operation, arguments_hash, locked_until, owner, expires_at)
     values (${claim.tenantId}, ${claim.key}, ${claim.operation}, ${claim.hash}, ${ctx.clock.fromNow(LOCK_LEASE_MS)},
             ${claim.owner}, ${ctx.clock.fromNow(ctx.lifespanMs)})
     on conflict (tenant_id, key) do update
-      set operation = excluded.operation, arguments_hash = excluded.arguments_hash, result = null,
-          locked_until = excluded.locked_until, owner = excluded.owner, expires_at = excluded.expires_at
-      where k.expires_at <= ${now}
-         or (k.result is null and k.locked_until <= ${now}
-             and k.operation = excluded.operation and k.arguments_hash = excluded.arguments_hash)`)
-  return rows === 1
+      set locked_until = excluded.locked_until, owner = excluded.owner
+      where k.result is null and k.locked_until <= ${now}
+        and k.operation = excluded.operation and k.arguments_hash = excluded.arguments_hash
+    returning expires_at, xmax <> 0 as is_repeat`,
+  )
+  if (!row) return undefined
+  const { tenantId, key, operation, hash } = claim
+  const parts = [tenantId, key, operation, hash.toString('hex'), row.expiresAt.toISOString()]
+  return { requestId: deriveId('admin request', ...parts), isRepeat: row.isRepeat }
 }
 
 /**
@@ -120,45 +158,69 @@ async function acquire(
  */
 const LOCK_LEASE_MS = 10_000
 
-const find = (ctx: IdempotencyContext, tenantId: string, key: string): Promise<Entry | undefined> =>
+const find = (ctx: IdempotencyContext, claim: Claim): Promise<Entry | undefined> =>
   ctx.db.maybe(
     toEntry,
-    sql`select operation, arguments_hash, result, locked_until, owner from idempotency_keys
-        where tenant_id = ${tenantId} and key = ${key} and expires_at > ${ctx.clock.now()}`,
+    sql`select operation, arguments_hash, result from idempotency_keys
+        where tenant_id = ${claim.tenantId} and key = ${claim.key} and expires_at > ${ctx.clock.now()}`,
   )
+
+const isOwners = ({ tenantId, key, owner }: Claim) =>
+  sql`tenant_id = ${tenantId} and key = ${key} and owner = ${owner} and result is null`
 
 async function finish<T>(
   ctx: IdempotencyContext,
-  claim: { tenantId: string; key: string; owner: string },
-  run: () => Promise<T>,
+  claim: Claim,
+  request: Acquired & Pick<IdempotentRequest, 'isOneTransaction'>,
+  run: (known: Run) => Promise<T>,
 ): Promise<T> {
-  let answer: T
+  const { requestId, isRepeat, isOneTransaction } = request
   const extend = () =>
     ctx.db
       .execute(
-        sql`update idempotency_keys set locked_until = ${ctx.clock.fromNow(LOCK_LEASE_MS)}
-            where tenant_id = ${claim.tenantId} and key = ${claim.key} and owner = ${claim.owner} and result is null`,
+        sql`update idempotency_keys set locked_until = ${ctx.clock.fromNow(LOCK_LEASE_MS)} where ${isOwners(claim)}`,
       )
       // Without a database nobody else takes the key either.
       .catch(() => undefined)
   const extending = setInterval(extend, LOCK_LEASE_MS / 4)
   try {
-    answer = await run()
+    if (!isOneTransaction) {
+      const answer = await run({ requestId, isRepeat, db: ctx.db })
+      await store(ctx.db, claim, answer)
+      return answer
+    }
+    return await ctx.db.tx(async (db) => {
+      const answer = await run({ requestId, isRepeat, db })
+      // Another run has the key since: its effect counts, this one's is taken back.
+      if (!(await store(db, claim, answer))) throw inProgress()
+      return answer
+    })
   } catch (error) {
-    await ctx.db.execute(sql`
-      delete from idempotency_keys
-      where tenant_id = ${claim.tenantId} and key = ${claim.key} and owner = ${claim.owner} and result is null`)
+    await release(ctx, claim, error)
     throw error
   } finally {
     clearInterval(extending)
   }
+}
+
+/** Whether the key was still this run's. */
+async function store(db: Db, claim: Claim, answer: unknown): Promise<boolean> {
   const stored = JSON.stringify({ answer })
   assert(stored !== undefined, 'answers are JSON')
-  await ctx.db.execute(sql`
-    update idempotency_keys set result = ${stored}
-    where tenant_id = ${claim.tenantId} and key = ${claim.key} and owner = ${claim.owner}`)
-  return answer
+  const rows = await db.execute(sql`update idempotency_keys set result = ${stored} where ${isOwners(claim)}`)
+  return rows === 1
 }
+
+/** A refused request had no effect, so its key is free. Of any other failure nobody knows: the key waits for the same request. */
+const release = (ctx: IdempotencyContext, claim: Claim, error: unknown): Promise<unknown> =>
+  ctx.db
+    .execute(
+      error instanceof Refusal
+        ? sql`delete from idempotency_keys where ${isOwners(claim)}`
+        : sql`update idempotency_keys set locked_until = ${ctx.clock.now()} where ${isOwners(claim)}`,
+    )
+    // Left as it is it is taken over when its lock has run out.
+    .catch(() => undefined)
 
 /** Forgets keys whose time is over. */
 export const sweepIdempotencyKeys = (ctx: Pick<IdempotencyContext, 'db' | 'clock'>): Promise<number> =>

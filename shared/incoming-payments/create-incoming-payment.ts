@@ -28,6 +28,8 @@ type Context = {
 }
 
 export interface CreateIncomingPaymentInput {
+  /** For callers that must be able to repeat: the same id cannot make a second payment. */
+  id?: string
   tenantId: string
   /** One of the two; the row saves a query. */
   walletAddressId?: string
@@ -62,7 +64,7 @@ export async function createIncomingPayment(
   const { walletAddress: _walletAddress, walletAddressId: _walletAddressId, ...given } = input
   const row = {
     ...given,
-    id: uuidv7(now.getTime()),
+    id: input.id ?? uuidv7(now.getTime()),
     walletAddressId: walletAddress.id,
     expiresAt,
     createdAt: now,

@@ -1,4 +1,5 @@
 import {
+  type Asset,
   depositLiquidity,
   ensureAssetAccounts,
   findLiquidity,
@@ -105,8 +106,16 @@ export async function createPeer(ctx: WriteContext, input: CreatePeerInput): Pro
   checkLimits(input)
   const scope = input.tenantId === undefined ? 'all' : { tenantId: input.tenantId }
   const asset = await getAsset(ctx, scope, input.assetId)
+  const known = input.id === undefined ? undefined : await findPeer(ctx, scope, input.id)
+  const peer = known ?? (await insertNewPeer(ctx, asset, input))
+  await ensureAssetAccounts(ctx, asset)
+  await ensurePeerAccount(ctx, peer, input.initialLiquidity)
+  return peer
+}
+
+function insertNewPeer(ctx: WriteContext, asset: Asset, input: CreatePeerInput): Promise<Peer> {
   const { incoming, ...row } = input
-  const peer = await insertPeer(
+  return insertPeer(
     ctx,
     {
       ...row,
@@ -117,9 +126,6 @@ export async function createPeer(ctx: WriteContext, input: CreatePeerInput): Pro
     },
     incoming?.authTokens ?? [],
   )
-  await ensureAssetAccounts(ctx, asset)
-  await ensurePeerAccount(ctx, peer, input.initialLiquidity)
-  return peer
 }
 
 /** Safe to repeat: the deposit's id follows from the peer's. */

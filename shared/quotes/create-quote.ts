@@ -26,6 +26,8 @@ export interface CreateQuoteInput {
   debitAmount?: Amount
   receiveAmount?: Amount
   client?: string
+  /** For callers that must be able to repeat: the same id cannot make a second quote. */
+  id?: string
 }
 
 /** Asks what a payment would cost and keeps the answer (contracts/ilp/payments.md §2). Throws {@link QuoteRefusal}. */
@@ -54,7 +56,7 @@ export async function createQuote(ctx: QuoteContext, input: CreateQuoteInput): P
   const createdAt = ctx.clock.now()
   const latest = ctx.clock.fromNow(ctx.settings.quoteLifespanMs)
   const quote: Quote = {
-    id: uuidv7(ctx.clock.nowMs()),
+    id: input.id ?? uuidv7(ctx.clock.nowMs()),
     tenantId: input.tenantId,
     walletAddressId: walletAddress.id,
     walletAddress,

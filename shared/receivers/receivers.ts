@@ -120,6 +120,11 @@ export interface CreateReceiverInput {
   incomingAmount?: Amount
   expiresAt?: Date
   metadata?: Record<string, unknown>
+  /**
+   * The same for every run of one request (a UUID), and whether another run may have come before: that one's payment is found
+   * instead of making a second. Other nodes know no such thing; a payment that is made twice there expires unpaid.
+   */
+  request?: { id: string; isRepeat: boolean }
 }
 
 /**
@@ -130,12 +135,21 @@ export async function createReceiver(
   ctx: CreateReceiverContext,
   input: CreateReceiverInput,
 ): Promise<Receiver> {
-  const { walletAddressUrl, ...given } = input
+  const { walletAddressUrl, request, ...given } = input
   if (!isHttpUrl(walletAddressUrl)) throw unknownWalletAddress('a wallet address is a URL')
   const walletAddress = await findWalletAddressByUrl(ctx, 'all', walletAddressUrl)
   if (!walletAddress) return await createRemote(ctx, input)
   if (walletAddress.tenantId !== input.tenantId) throw unknownWalletAddress('unknown wallet address')
-  const payment = await createIncomingPayment(ctx, { ...given, walletAddress, initiatedBy: 'ADMIN' })
+  const { tenantId } = input
+  const known = request?.isRepeat ? await findIncomingPayment(ctx, { tenantId }, request.id) : undefined
+  const payment =
+    known ??
+    (await createIncomingPayment(ctx, {
+      ...given,
+      ...(request && { id: request.id }),
+      walletAddress,
+      initiatedBy: 'ADMIN',
+    }))
   await awaitIncomingPaymentApproval(ctx, payment)
   return await toLocalReceiver(ctx, payment, incomingPaymentUrl(ctx.settings.openPaymentsUrl, payment))
 }

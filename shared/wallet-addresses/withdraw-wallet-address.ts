@@ -1,5 +1,5 @@
 import { findLiquidity, LiquidityRefusal, withdrawLiquidity } from '../assets/index.ts'
-import type { Ledger } from '../ledger/index.ts'
+import { type Ledger, transferCode } from '../ledger/index.ts'
 import type { Db } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { WalletAddressRefusal } from './errors.ts'
@@ -18,6 +18,8 @@ export interface WithdrawWalletAddressInput {
   transferId: string
   /** 0: at once. More: reserved until it is posted, voided or so many seconds have passed. */
   timeoutSeconds: number
+  /** The caller cannot know whether it asked before: a withdrawal with this id is this one. */
+  acceptRepeat?: boolean
 }
 
 /**
@@ -36,6 +38,8 @@ export async function withdrawWalletAddress(
     ctx.ledger.lookupTransfers([transferId]),
   ])
   // A repeat would take what has arrived since: another amount, under an id that says it was taken.
+  const isThisOne = known?.code === transferCode.withdrawal && known.debitAccountId === walletAddress.id
+  if (isThisOne && input.acceptRepeat) return { transferId, amount: known.amount, walletAddress }
   if (known)
     throw new LiquidityRefusal('duplicate_transfer', { message: 'a transfer with this id exists already' })
   if (amount === undefined || amount === 0n)

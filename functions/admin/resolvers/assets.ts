@@ -3,6 +3,7 @@ import {
   createAsset,
   deleteAsset,
   depositAssetLiquidity,
+  ensureAssetAccounts,
   type Fee,
   findAssetByCodeAndScale,
   findLatestFee,
@@ -24,6 +25,7 @@ import {
   own,
   type RequestContext,
   type ResolverMap,
+  rowMutation,
 } from './resolver.ts'
 import { toTargetTenant } from './target-tenant.ts'
 
@@ -109,27 +111,29 @@ export const assetResolvers: ResolverMap = {
       toConnection(await listFees(ctx.node, asset.id, toPage(args)), toFee),
   },
   Mutation: {
-    createAsset: mutation('createAsset', async (ctx, input: CreateAssetInput) => {
-      const asset = await createAsset(ctx.node, {
-        tenantId: await toTargetTenant(ctx, input.tenantId),
-        code: input.code,
-        scale: input.scale,
-        ...toThresholds(input),
-      })
-      return { asset: toAsset(asset) }
+    createAsset: mutation('createAsset', async (ctx, input: CreateAssetInput, _requestId, isRepeat) => {
+      const { code, scale } = input
+      const tenantId = await toTargetTenant(ctx, input.tenantId)
+      const known = isRepeat && (await findAssetByCodeAndScale(ctx.node, { tenantId }, { code, scale }))
+      if (known && !known.deletedAt) await ensureAssetAccounts(ctx.node, known)
+      else
+        return {
+          asset: toAsset(await createAsset(ctx.node, { tenantId, code, scale, ...toThresholds(input) })),
+        }
+      return { asset: toAsset(known) }
     }),
-    updateAsset: mutation('updateAsset', async (ctx, input: UpdateAssetInput) => ({
+    updateAsset: rowMutation('updateAsset', async (ctx, input: UpdateAssetInput) => ({
       asset: toAsset(
         await updateAsset(ctx.node, own(ctx), { id: parseId(input.id, 'id'), ...toThresholds(input) }),
       ),
     })),
-    deleteAsset: mutation(
+    deleteAsset: rowMutation(
       'deleteAsset',
       async (ctx, input: { id: string; idempotencyKey?: string | null }) => ({
         asset: toAsset(await deleteAsset(ctx.node, own(ctx), parseId(input.id, 'id'))),
       }),
     ),
-    setFee: mutation(
+    setFee: rowMutation(
       'setFee',
       async (
         ctx,
@@ -146,22 +150,27 @@ export const assetResolvers: ResolverMap = {
         }
       },
     ),
-    depositAssetLiquidity: mutation('depositAssetLiquidity', async (ctx, input: LiquidityInput) => {
-      await depositAssetLiquidity(ctx.node, anyOrOwn(ctx), {
-        assetId: parseId(input.assetId, 'assetId'),
-        transferId: parseId(input.id, 'id'),
-        amount: input.amount,
-      })
-      return succeeded
-    }),
+    depositAssetLiquidity: mutation(
+      'depositAssetLiquidity',
+      async (ctx, input: LiquidityInput, _requestId, acceptRepeat) => {
+        await depositAssetLiquidity(ctx.node, anyOrOwn(ctx), {
+          assetId: parseId(input.assetId, 'assetId'),
+          transferId: parseId(input.id, 'id'),
+          amount: input.amount,
+          acceptRepeat,
+        })
+        return succeeded
+      },
+    ),
     createAssetLiquidityWithdrawal: mutation(
       'createAssetLiquidityWithdrawal',
-      async (ctx, input: LiquidityInput) => {
+      async (ctx, input: LiquidityInput, _requestId, acceptRepeat) => {
         await withdrawAssetLiquidity(ctx.node, anyOrOwn(ctx), {
           assetId: parseId(input.assetId, 'assetId'),
           transferId: parseId(input.id, 'id'),
           amount: input.amount,
           timeoutSeconds: parseTimeout(given(input.timeoutSeconds)),
+          acceptRepeat,
         })
         return succeeded
       },

@@ -20,7 +20,7 @@ import {
 } from '../../../shared/incoming-payments/index.ts'
 import { toWireAmount } from '../../../shared/money/index.ts'
 import { type AmountInput, parseAmountInput, parseDate } from './input.ts'
-import { anyOrOwn, listScope, mutation, own, type RequestContext, type ResolverMap } from './resolver.ts'
+import { anyOrOwn, listScope, own, type RequestContext, type ResolverMap, rowMutation } from './resolver.ts'
 import { toTimelineEntry } from './timeline.ts'
 
 export const toPayment = (ctx: RequestContext) => (payment: IncomingPayment) => ({
@@ -111,7 +111,7 @@ export const incomingPaymentResolvers: ResolverMap = {
     },
   },
   Mutation: {
-    createIncomingPayment: mutation('createIncomingPayment', async (ctx, input: CreateInput) => {
+    createIncomingPayment: rowMutation('createIncomingPayment', async (ctx, input: CreateInput) => {
       const incomingAmount = parseAmountInput(input.incomingAmount)
       const payment = await createIncomingPayment(ctx.node, {
         tenantId: ctx.caller.tenantId,
@@ -124,7 +124,7 @@ export const incomingPaymentResolvers: ResolverMap = {
       })
       return { payment: toPayment(ctx)(payment) }
     }),
-    updateIncomingPayment: mutation(
+    updateIncomingPayment: rowMutation(
       'updateIncomingPayment',
       async (
         ctx,
@@ -138,13 +138,13 @@ export const incomingPaymentResolvers: ResolverMap = {
         ),
       }),
     ),
-    approveIncomingPayment: mutation(
+    approveIncomingPayment: rowMutation(
       'approveIncomingPayment',
       async (ctx, input: { id: string; idempotencyKey?: string | null }) => ({
         payment: toPayment(ctx)(await approveIncomingPayment(ctx.node, own(ctx), parseId(input.id, 'id'))),
       }),
     ),
-    cancelIncomingPayment: mutation(
+    cancelIncomingPayment: rowMutation(
       'cancelIncomingPayment',
       async (
         ctx,

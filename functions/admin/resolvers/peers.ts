@@ -16,7 +16,7 @@ import { deriveId } from '../../../shared/platform/index.ts'
 import { getTenantSettings } from '../../../shared/tenants/index.ts'
 import { assetOf } from './assets.ts'
 import { parseTimeout, succeeded } from './input.ts'
-import { anyOrOwn, given, listScope, mutation, own, type ResolverMap } from './resolver.ts'
+import { anyOrOwn, given, listScope, mutation, own, type ResolverMap, rowMutation } from './resolver.ts'
 
 const toPeer = (peer: Peer) => ({
   id: peer.id,
@@ -114,8 +114,10 @@ export const peerResolvers: ResolverMap = {
           http: HttpInput
           initialLiquidity?: bigint | null
         },
+        requestId,
       ) => {
         const peer = await createPeer(ctx.node, {
+          ...(requestId !== undefined && { id: requestId }),
           ...(!ctx.caller.isOperator && { tenantId: ctx.caller.tenantId }),
           assetId: parseId(input.assetId, 'assetId'),
           staticIlpAddress: input.staticIlpAddress,
@@ -147,7 +149,7 @@ export const peerResolvers: ResolverMap = {
         return { peer: toPeer(peer) }
       },
     ),
-    updatePeer: mutation(
+    updatePeer: rowMutation(
       'updatePeer',
       async (
         ctx,
@@ -162,26 +164,34 @@ export const peerResolvers: ResolverMap = {
         return { peer: toPeer(peer) }
       },
     ),
-    deletePeer: mutation('deletePeer', async (ctx, input: { id: string; idempotencyKey?: string | null }) => {
-      await deletePeer(ctx.node, own(ctx), parseId(input.id, 'id'))
-      return succeeded
-    }),
-    depositPeerLiquidity: mutation('depositPeerLiquidity', async (ctx, input: LiquidityInput) => {
-      await depositPeerLiquidity(ctx.node, anyOrOwn(ctx), {
-        peerId: parseId(input.peerId, 'peerId'),
-        transferId: parseId(input.id, 'id'),
-        amount: input.amount,
-      })
-      return succeeded
-    }),
+    deletePeer: rowMutation(
+      'deletePeer',
+      async (ctx, input: { id: string; idempotencyKey?: string | null }) => {
+        await deletePeer(ctx.node, own(ctx), parseId(input.id, 'id'))
+        return succeeded
+      },
+    ),
+    depositPeerLiquidity: mutation(
+      'depositPeerLiquidity',
+      async (ctx, input: LiquidityInput, _requestId, acceptRepeat) => {
+        await depositPeerLiquidity(ctx.node, anyOrOwn(ctx), {
+          peerId: parseId(input.peerId, 'peerId'),
+          transferId: parseId(input.id, 'id'),
+          amount: input.amount,
+          acceptRepeat,
+        })
+        return succeeded
+      },
+    ),
     createPeerLiquidityWithdrawal: mutation(
       'createPeerLiquidityWithdrawal',
-      async (ctx, input: LiquidityInput) => {
+      async (ctx, input: LiquidityInput, _requestId, acceptRepeat) => {
         await withdrawPeerLiquidity(ctx.node, anyOrOwn(ctx), {
           peerId: parseId(input.peerId, 'peerId'),
           transferId: parseId(input.id, 'id'),
           amount: input.amount,
           timeoutSeconds: parseTimeout(given(input.timeoutSeconds)),
+          acceptRepeat,
         })
         return succeeded
       },

@@ -1,6 +1,12 @@
 import { parseId } from '../../../shared/graphql-server/index.ts'
 import { toWireAmount } from '../../../shared/money/index.ts'
-import { createQuote, estimatedExchangeRate, getQuote, type Quote } from '../../../shared/quotes/index.ts'
+import {
+  createQuote,
+  estimatedExchangeRate,
+  findQuote,
+  getQuote,
+  type Quote,
+} from '../../../shared/quotes/index.ts'
 import { type AmountInput, parseAmountInput } from './input.ts'
 import { mutation, own, type ResolverMap } from './resolver.ts'
 
@@ -30,10 +36,13 @@ export const quoteResolvers: ResolverMap = {
       toQuote(await getQuote(ctx.node, own(ctx), parseId(args.id, 'id'))),
   },
   Mutation: {
-    createQuote: mutation('createQuote', async (ctx, input: CreateInput) => {
+    createQuote: mutation('createQuote', async (ctx, input: CreateInput, requestId, isRepeat) => {
+      const known = isRepeat && requestId && (await findQuote(ctx.node, own(ctx), requestId))
+      if (known) return { quote: toQuote(known) }
       const debitAmount = parseAmountInput(input.debitAmount)
       const receiveAmount = parseAmountInput(input.receiveAmount)
       const quote = await createQuote(ctx.node, {
+        ...(requestId !== undefined && { id: requestId }),
         tenantId: ctx.caller.tenantId,
         walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
         receiver: input.receiver,

@@ -33,11 +33,12 @@ export const receiverResolvers: ResolverMap = {
       toReceiver(await getReceiver(ctx.node, { tenantId: ctx.caller.tenantId, url: args.id })),
   },
   Mutation: {
-    createReceiver: mutation('createReceiver', async (ctx, input: CreateInput) => {
+    createReceiver: mutation('createReceiver', async (ctx, input: CreateInput, id, isRepeat) => {
       const incomingAmount = parseAmountInput(input.incomingAmount)
       const receiver = await createReceiver(ctx.node, {
         tenantId: ctx.caller.tenantId,
         walletAddressUrl: input.walletAddressUrl,
+        ...(id !== undefined && { request: { id, isRepeat } }),
         ...(incomingAmount && { incomingAmount }),
         ...(input.expiresAt != null && { expiresAt: parseDate(input.expiresAt, 'expiresAt') }),
         ...(input.metadata != null && { metadata: input.metadata }),

@@ -1,7 +1,7 @@
 import type * as server from '../../../shared/graphql-server/index.ts'
 import { scopeOf, listScope as scopeOfList } from '../../../shared/graphql-server/index.ts'
 import type { AdminContext } from '../context.ts'
-import { runOnce } from '../idempotency.ts'
+import { type Run, runOnce } from '../idempotency.ts'
 
 /** What every resolver gets: the node, and who asks. */
 export interface RequestContext {
@@ -30,26 +30,62 @@ export const listScope = (ctx: RequestContext, tenantId: string | null | undefin
 const plain = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_key, item) => (typeof item === 'bigint' ? item.toString() : item)))
 
+interface Keyed {
+  idempotencyKey?: string | null
+}
+
+const requestOf = (operation: string, input: Keyed, ctx: RequestContext) => ({
+  tenantId: ctx.caller.tenantId,
+  key: input.idempotencyKey ?? undefined,
+  operation,
+  arguments: plain(input),
+})
+
+const idempotency = ({ node }: RequestContext) => ({ ...node.idempotency, db: node.db, clock: node.clock })
+
 /**
  * A mutation with an `input`: carried out once per idempotency key. What `run` returns is stored as the answer, so it is a wire
- * object: JSON, with the ids that nested fields need. `requestId`: see {@link runOnce}.
+ * object: JSON, with the ids that nested fields need. A run that `isRepeat` must find what an earlier one may have done:
+ * see {@link Run}.
  */
 export const mutation =
-  <Input extends { idempotencyKey?: string | null }, Answer>(
+  <Input extends Keyed, Answer>(
     operation: string,
-    run: (ctx: RequestContext, input: Input, requestId: string | undefined) => Promise<Answer>,
+    run: (
+      ctx: RequestContext,
+      input: Input,
+      requestId: string | undefined,
+      isRepeat: boolean,
+    ) => Promise<Answer>,
   ): Resolver<unknown, { input: Input }> =>
   (_source, args, ctx) =>
-    runOnce(
-      { ...ctx.node.idempotency, db: ctx.node.db, clock: ctx.node.clock },
-      {
-        tenantId: ctx.caller.tenantId,
-        key: args.input.idempotencyKey ?? undefined,
-        operation,
-        arguments: plain(args.input),
-      },
-      (requestId) => run(ctx, args.input, requestId),
+    runOnce(idempotency(ctx), requestOf(operation, args.input, ctx), ({ requestId, isRepeat }) =>
+      run(ctx, args.input, requestId, isRepeat),
     )
+
+/**
+ * As {@link mutation}, for one whose effect is rows of this node's database and nothing else: no ledger, no other node. They are
+ * written in one transaction with the stored answer.
+ */
+export const rowMutation =
+  <Input extends Keyed, Answer>(
+    operation: string,
+    run: (ctx: RequestContext, input: Input) => Promise<Answer>,
+  ): Resolver<unknown, { input: Input }> =>
+  async (_source, args, ctx) => {
+    const changed: string[] = []
+    const answer = await runOnce(
+      idempotency(ctx),
+      { ...requestOf(operation, args.input, ctx), isOneTransaction: true },
+      ({ db }) => {
+        // What is forgotten before the change can be seen would be remembered as it was.
+        const cache = { ...ctx.node.cache, delete: (key: string) => void changed.push(key) }
+        return run({ ...ctx, node: { ...ctx.node, db: { ...ctx.node.db, ...db }, cache } }, args.input)
+      },
+    )
+    for (const key of changed) ctx.node.cache.delete(key)
+    return answer
+  }
 
 /** GraphQL says null where we say absent. */
 export const given = <T>(value: T | null | undefined): T | undefined => value ?? undefined

@@ -30,7 +30,7 @@ import { type IncomingPaymentFilter, toFilter, toPayment as toIncomingPayment } 
 import { parseTimeout } from './input.ts'
 import { toPayment as toOutgoingPayment } from './outgoing-payments.ts'
 import { toQuote } from './quotes.ts'
-import { anyOrOwn, listScope, mutation, own, type ResolverMap } from './resolver.ts'
+import { anyOrOwn, listScope, mutation, own, type ResolverMap, rowMutation } from './resolver.ts'
 import { toTargetTenant } from './target-tenant.ts'
 
 const toWalletAddress = (walletAddress: WalletAddress) => ({
@@ -124,7 +124,7 @@ export const walletAddressResolvers: ResolverMap = {
       toConnection(await pageWalletAddressKeys(ctx.node, walletAddress.id, toPage(args)), toKey),
   },
   Mutation: {
-    createWalletAddress: mutation('createWalletAddress', async (ctx, input: CreateInput) => {
+    createWalletAddress: rowMutation('createWalletAddress', async (ctx, input: CreateInput) => {
       const walletAddress = await createWalletAddress(ctx.node, {
         tenantId: await toTargetTenant(ctx, input.tenantId),
         assetId: parseId(input.assetId, 'assetId'),
@@ -134,7 +134,7 @@ export const walletAddressResolvers: ResolverMap = {
       })
       return { walletAddress: toWalletAddress(walletAddress) }
     }),
-    updateWalletAddress: mutation('updateWalletAddress', async (ctx, input: UpdateInput) => {
+    updateWalletAddress: rowMutation('updateWalletAddress', async (ctx, input: UpdateInput) => {
       const walletAddress = await updateWalletAddress(ctx.node, own(ctx), {
         id: parseId(input.id, 'id'),
         ...(input.publicName !== undefined && { publicName: input.publicName }),
@@ -145,11 +145,12 @@ export const walletAddressResolvers: ResolverMap = {
     }),
     createWalletAddressWithdrawal: mutation(
       'createWalletAddressWithdrawal',
-      async (ctx, input: WithdrawalInput) => {
+      async (ctx, input: WithdrawalInput, _requestId, acceptRepeat) => {
         const { transferId, amount, walletAddress } = await withdrawWalletAddress(ctx.node, anyOrOwn(ctx), {
           walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
           transferId: parseId(input.id, 'id'),
           timeoutSeconds: parseTimeout(input.timeoutSeconds),
+          acceptRepeat,
         })
         return {
           withdrawal: {
@@ -169,7 +170,7 @@ export const walletAddressResolvers: ResolverMap = {
         return { count: await triggerWalletAddressEvents(ctx.node, anyOrOwn(ctx), limit) }
       },
     ),
-    createWalletAddressKey: mutation(
+    createWalletAddressKey: rowMutation(
       'createWalletAddressKey',
       async (ctx, input: { walletAddressId: string; jwk: Jwk; idempotencyKey?: string | null }) => {
         const key = await createWalletAddressKey(ctx.node, anyOrOwn(ctx), {
@@ -179,7 +180,7 @@ export const walletAddressResolvers: ResolverMap = {
         return { walletAddressKey: toKey(key) }
       },
     ),
-    revokeWalletAddressKey: mutation(
+    revokeWalletAddressKey: rowMutation(
       'revokeWalletAddressKey',
       async (ctx, input: { id: string; idempotencyKey?: string | null }) => ({
         walletAddressKey: toKey(

@@ -16,17 +16,18 @@ import {
   resendDeadEvents,
   resendEvent,
   resendEvents,
+  storedData,
   type WebhookAttempt,
   type WebhookEvent,
 } from '../../../shared/webhooks/index.ts'
 import { parseDate } from './input.ts'
-import { anyOrOwn, listScope, mutation, type RequestContext, type ResolverMap } from './resolver.ts'
+import { anyOrOwn, listScope, type RequestContext, type ResolverMap, rowMutation } from './resolver.ts'
 import { toTargetTenant } from './target-tenant.ts'
 
 const toEvent = (event: WebhookEvent) => ({
   id: event.id,
   type: event.type,
-  data: event.data,
+  data: storedData(event),
   tenantId: event.tenantId,
   createdAt: event.createdAt.toISOString(),
 })
@@ -124,24 +125,27 @@ export const webhookEventResolvers: ResolverMap = {
       (await findDeliveries(ctx.node.db, event.id, deliveryScope(anyOrOwn(ctx)))).map(toDelivery),
   },
   Mutation: {
-    resendWebhookEvent: mutation<ResendEventInput, unknown>('resendWebhookEvent', async (ctx, input) => {
+    resendWebhookEvent: rowMutation<ResendEventInput, unknown>('resendWebhookEvent', async (ctx, input) => {
       const eventId = parseId(input.id, 'id')
       const scope = deliveryScope(anyOrOwn(ctx))
       await resendEvent(ctx.node.db, scope, { eventId, now: ctx.node.clock.now() })
       const event = await findEvent(ctx.node.db, { id: eventId })
       return { webhookEvent: event && toEvent(event) }
     }),
-    resendWebhookEvents: mutation<ResendEventsInput, unknown>('resendWebhookEvents', async (ctx, input) => {
-      const from = parseDate(input.from, 'from')
-      const to = parseDate(input.to, 'to')
-      if (from > to) throw new InvalidInput('from must not be after to')
-      const scope = deliveryScope(listScope(ctx, input.tenantId))
-      const type = input.type == null ? {} : { type: input.type }
-      return toResent(
-        await resendEvents(ctx.node.db, scope, { from, to, ...type, now: ctx.node.clock.now() }),
-      )
-    }),
-    resendDeadWebhookEvents: mutation<ResendDeadEventsInput, unknown>(
+    resendWebhookEvents: rowMutation<ResendEventsInput, unknown>(
+      'resendWebhookEvents',
+      async (ctx, input) => {
+        const from = parseDate(input.from, 'from')
+        const to = parseDate(input.to, 'to')
+        if (from > to) throw new InvalidInput('from must not be after to')
+        const scope = deliveryScope(listScope(ctx, input.tenantId))
+        const type = input.type == null ? {} : { type: input.type }
+        return toResent(
+          await resendEvents(ctx.node.db, scope, { from, to, ...type, now: ctx.node.clock.now() }),
+        )
+      },
+    ),
+    resendDeadWebhookEvents: rowMutation<ResendDeadEventsInput, unknown>(
       'resendDeadWebhookEvents',
       async (ctx, input) => {
         const scope = deliveryScope(listScope(ctx, input.tenantId))
@@ -149,7 +153,7 @@ export const webhookEventResolvers: ResolverMap = {
       },
     ),
     // The answer is stored for repeats, so it does not say the secret: the caller brings it, and has it.
-    setWebhookSecret: mutation<SetSecretInput, unknown>('setWebhookSecret', async (ctx, input) => {
+    setWebhookSecret: rowMutation<SetSecretInput, unknown>('setWebhookSecret', async (ctx, input) => {
       const { secret } = input
       const overlapSeconds = parseOverlap(input.overlapSeconds)
       const tenantId = await toTargetTenant(ctx, input.tenantId)
