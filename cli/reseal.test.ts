@@ -114,6 +114,14 @@ describe('the encryption secret changes while the node runs', () => {
       settings: [{ key: 'WALLET_ADDRESS_URL', value: `https://op.example/${n}` }],
     })
 
+  /** A whole change of keys, for what comes after one. */
+  const rotate = async (): Promise<NodeContext> => {
+    await start(OLD_AND_NEW)
+    const node = await start(NEW_AND_OLD)
+    assert.ok((await reseal(NEW_AND_OLD, 'resources')).isComplete)
+    return node
+  }
+
   test('nothing is unreadable at any moment, and in the end the old one is not needed', async () => {
     const old = await start(OLD_AND_NEW)
     const asset = await createAsset(old, { tenantId: operatorTenantId, code: 'USD', scale: 2 })
@@ -176,7 +184,7 @@ describe('the encryption secret changes while the node runs', () => {
     )
   })
   test('a start with the old one alone is refused with words, and changes nothing', async () => {
-    const db = opened[0]!.db
+    const { db } = await rotate()
     const ids = await sealedKeyIds(db)
     await assert.rejects(start({ DB_ENCRYPTION_SECRET: key(1) }), (error) => {
       assert.ok(error instanceof ConfigError)
@@ -189,7 +197,7 @@ describe('the encryption secret changes while the node runs', () => {
     assert.deepEqual(await sealedKeyIds(db), ids)
   })
   test('a text that nobody can read is named, and keeps the other keys', async () => {
-    const { db } = opened[0]!
+    const { db } = await rotate()
     const { id } = await tenantOf(await start(NEW), 1_000)
     await db.execute(sql`update tenants set idp_secret_sealed = 'v2.0000000000000000.AAAA' where id = ${id}`)
     await start(NEW_AND_OLD)
@@ -274,5 +282,31 @@ describe('a node without an encryption secret', () => {
     await ensureSecretKeys(authDb, createSecretBox('new', ['before']), [texts])
     const { columns, isComplete } = await resealColumns(authDb, createSecretBox('new', ['before']), [texts])
     assert.deepEqual([columns[0]?.resealed, isComplete], [1, true])
+  })
+  test('what is written between reading and writing stays', async () => {
+    const texts = {
+      table: 'changing_texts',
+      column: 'sealed',
+      key: 'id',
+      keyType: 'text' as const,
+      place: () => 'here',
+    }
+    const secretBox = createSecretBox('new', ['before'])
+    const newest = createSecretBox('before').seal('written meanwhile', 'here')
+    await authDb.execute(sql`create table changing_texts (id text primary key, sealed text)`)
+    await authDb.execute(sql`insert into changing_texts values ('a', ${BEFORE})`)
+    // Somebody writes as soon as the texts have been read.
+    const overtaken: DbPool = {
+      ...authDb,
+      async many(map, query) {
+        const rows = await authDb.many(map, query)
+        await authDb.execute(sql`update changing_texts set sealed = ${newest}`)
+        return rows
+      },
+    }
+    assert.equal((await resealColumns(overtaken, secretBox, [texts])).isComplete, false)
+    assert.ok((await resealColumns(authDb, secretBox, [texts])).isComplete)
+    const kept = await authDb.one((row) => row.sealed as string, sql`select sealed from changing_texts`)
+    assert.equal(secretBox.open(kept, 'here'), 'written meanwhile')
   })
 })

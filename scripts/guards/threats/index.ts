@@ -4,6 +4,7 @@ import { authorizationServerThreats } from './authorization-server.ts'
 import { egressThreats } from './egress.ts'
 import { graphqlThreats } from './graphql.ts'
 import { interactionThreats } from './interactions.ts'
+import { keyThreats } from './keys.ts'
 import { limitThreats } from './limits.ts'
 import { resourceServerThreats } from './resource-server.ts'
 import { signatureThreats } from './signatures.ts'
@@ -20,4 +21,5 @@ export const threatTables: readonly ThreatTable[] = [
   adminThreats,
   tenantThreats,
   graphqlThreats,
+  keyThreats,
 ]

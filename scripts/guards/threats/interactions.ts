@@ -213,7 +213,7 @@ export const interactionThreats: ThreatTable = {
         {
           name: 'they are found by a keyed hash',
           file: 'shared/platform/secret-box.ts',
-          text: "createHmac('sha256', fingerprintKey)",
+          text: "createHmac('sha256', key.fingerprint)",
           without: "createHmac('sha256', '')",
           test: { file: idpApi, name: 'cannot be guessed from what is kept: who has no key cannot make it' },
         },
