@@ -1,3 +1,4 @@
+import type { PartialDecisions } from '../shared/incoming-payments/index.ts'
 import type { Ledger } from '../shared/ledger/index.ts'
 import type { Clock, HttpClient, Listener, Logger } from '../shared/platform/index.ts'
 import { createCredentialReader } from '../shared/stream-credentials/index.ts'
@@ -32,6 +33,8 @@ export interface ConnectorContext {
   ratesSource: (tenantId: string) => Promise<RatesSource | undefined>
   payees: Payees
   writeProgress: WriteProgress
+  /** Where wallets decide about packets that bring words of their sender. */
+  partialDecisions?: PartialDecisions
   records: SendRecords
   /** For receipts. */
   streamTotals: StreamTotals
@@ -91,6 +94,7 @@ export async function buildConnectorApp(
     rates,
     progress,
     streamTotals: ctx.streamTotals,
+    ...(ctx.partialDecisions && { partialDecisions: ctx.partialDecisions }),
     deliveries: createDeliveries({ payees: ctx.payees, ledger, clock }),
     reader: createCredentialReader(settings),
     ilpAddressOf: ctx.ilpAddressOf,

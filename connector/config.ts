@@ -9,6 +9,9 @@ const {
   exchangeRatesLifetimeMs,
   peerPacketsPerMinute,
   streamRejects,
+  partialPaymentDecisions,
+  partialPaymentMaxWaitMs,
+  partialPaymentSafetyMarginMs,
   redisUrl,
   redisCaFile,
   redisKeyFile,
@@ -25,6 +28,9 @@ export const connectorConfig = {
   exchangeRatesLifetimeMs,
   peerPacketsPerMinute,
   streamRejects,
+  partialPaymentDecisions,
+  partialPaymentMaxWaitMs,
+  partialPaymentSafetyMarginMs,
   redisUrl,
   redisCaFile,
   redisKeyFile,
@@ -33,6 +39,14 @@ export const connectorConfig = {
 
 export type ConnectorConfig = ConfigOf<typeof connectorConfig>
 
+/** One port only where it is 0, which means any: the RPC is not for peers. */
+const portProblems = ({ connectorPort: peers, connectorRpcPort: rpc }: ConnectorConfig): string[] =>
+  peers === rpc && rpc !== 0 ? ['CONNECTOR_PORT and CONNECTOR_RPC_PORT must differ'] : []
+
 /** Throws `ConfigError` with every problem at once. */
 export const loadConnectorConfig = (env: Environment): ConnectorConfig =>
-  loadConfig(connectorConfig, env, (config) => [...nodeConfigChecks(config), ...redisChecks(config)])
+  loadConfig(connectorConfig, env, (config) => [
+    ...nodeConfigChecks(config),
+    ...redisChecks(config),
+    ...portProblems(config),
+  ])

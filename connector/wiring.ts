@@ -1,5 +1,6 @@
 import { connectorRpcSecrets } from '../shared/connector-client/index.ts'
 import {
+  createPartialDecisions,
   findForPackets,
   reconcileIncomingPayments,
   recordIncomingProgress,
@@ -105,6 +106,12 @@ export function connectorContext(
     async writeProgress(progress) {
       await recordIncomingProgress(node, progress)
     },
+    ...(config.partialPaymentDecisions && {
+      partialDecisions: createPartialDecisions(node, {
+        maxWaitMs: config.partialPaymentMaxWaitMs,
+        safetyMarginMs: config.partialPaymentSafetyMarginMs,
+      }),
+    }),
     records: {
       getSendProgress: (id) => getSendProgress(node, id),
       recordSendProgress: (outgoingPaymentId, totals) =>

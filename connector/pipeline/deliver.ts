@@ -5,6 +5,7 @@ import type { Counters } from '../counters.ts'
 import type { StreamTotals } from '../receipts/stream-totals.ts'
 import { type IncomingMoney, receiveStreamPacket, type StreamRejects } from '../stream/index.ts'
 import { answerAgain } from './answer-again.ts'
+import { type AskPayeeContext, askPayee } from './ask-payee.ts'
 import type { Conversion } from './convert.ts'
 import { type Credit, creditPayee } from './credit-payee.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
@@ -12,7 +13,7 @@ import type { LocalPacket, Reply, Service } from './model.ts'
 import type { ProgressRecorder } from './record-progress.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
 
-export interface DeliverContext {
+export interface DeliverContext extends AskPayeeContext {
   reader: CredentialReader
   /** STREAM_REJECTS. */
   streamRejects: StreamRejects
@@ -54,10 +55,15 @@ export function deliver(ctx: DeliverContext): Service<LocalPacket> {
     switch (decision.kind) {
       case 'reject':
         return decision.reject
-      case 'fulfill':
-        return decision.fulfill
-      case 'money':
-        return await takeMoney(ctx, packet, decision)
+      case 'fulfill': {
+        const offer = { payee: delivery.payee, offer: decision }
+        const refusal = isClosed(ctx, delivery) ? undefined : await askPayee(ctx, packet, offer)
+        return refusal ?? decision.fulfill
+      }
+      case 'money': {
+        const refusal = await askPayee(ctx, packet, { payee: delivery.payee, offer: decision })
+        return refusal ? await refuse(ctx, packet, refusal) : await takeMoney(ctx, packet, decision)
+      }
     }
   }
 }
@@ -79,7 +85,7 @@ const isClosed = (ctx: DeliverContext, { payee }: Delivery): boolean =>
   (payee.expiresAt !== undefined && payee.expiresAt.getTime() <= ctx.clock.nowMs())
 
 async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: IncomingMoney): Promise<Reply> {
-  // Rates may have been waited for: the state must be young when the money moves.
+  // Rates or the wallet may have been waited for: the state must be young when the money moves.
   const delivery = await ctx.deliveries.find(packet.paymentTag)
   if (!delivery || isClosed(ctx, delivery)) return await refuse(ctx, packet, closed(ctx))
   await delivery.open()

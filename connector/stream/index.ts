@@ -11,6 +11,7 @@ export { type ProbeContext, probePath } from './probe-path.ts'
 export {
   type DeclineInput,
   type IncomingMoney,
+  type IncomingNothing,
   type ReceiveInput,
   receiveStreamPacket,
   type StreamDecision,

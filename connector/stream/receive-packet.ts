@@ -10,7 +10,7 @@ import {
 } from '../packet/index.ts'
 import { conditionOf, fulfillmentOf, openStreamPacket, sealStreamPacket } from './encryption.ts'
 import { CLOSE_NO_ERROR, type Frame, type StreamPacket } from './frames.ts'
-import { dataFrame, MONEY_STREAM } from './money-stream.ts'
+import { dataFrame, dataIn, MONEY_STREAM } from './money-stream.ts'
 import { createReceipt } from './receipt.ts'
 
 /**
@@ -37,10 +37,22 @@ export interface DeclineInput {
   message?: string
 }
 
-/** Money that the packet would bring. Move it first, then answer: who got a fulfil has paid. */
-export interface IncomingMoney {
-  kind: 'money'
+interface Acceptable {
   paymentTag?: string
+  /** What the sender says beside the money; never empty. */
+  data?: Buffer
+  decline(input?: DeclineInput): IlpReject
+}
+
+/** A packet without money that the sender wants confirmed. */
+export interface IncomingNothing extends Acceptable {
+  kind: 'fulfill'
+  fulfill: IlpFulfill
+}
+
+/** Money that the packet would bring. Move it first, then answer: who got a fulfil has paid. */
+export interface IncomingMoney extends Acceptable {
+  kind: 'money'
   amount: bigint
   /** The sender's least acceptable amount, already met. */
   minimumAmount: bigint
@@ -51,14 +63,9 @@ export interface IncomingMoney {
   receiptConnectionId?: string
   /** With `totalReceived` the answer carries a receipt over it, without it carries none. */
   fulfill(totalReceived?: bigint): IlpFulfill
-  decline(input?: DeclineInput): IlpReject
 }
 
-export type StreamDecision =
-  | { kind: 'reject'; reject: IlpReject }
-  /** A packet without money that the sender wants confirmed. */
-  | { kind: 'fulfill'; paymentTag?: string; fulfill: IlpFulfill }
-  | IncomingMoney
+export type StreamDecision = { kind: 'reject'; reject: IlpReject } | IncomingNothing | IncomingMoney
 
 /**
  * Decides about a packet for this node in one pass, without I/O and without state of its own (connector.md §8). Whether the
@@ -97,12 +104,17 @@ function decide(input: ReceiveInput, credential: Credential, request: StreamPack
   if (prepare.amount < request.amount)
     return { kind: 'reject', reject: replies.reject({ code: input.rejects === 'F05' ? 'F04' : 'F99' }) }
 
-  const tag = credential.paymentTag === undefined ? {} : { paymentTag: credential.paymentTag }
-  if (prepare.amount === 0n) return { kind: 'fulfill', ...tag, fulfill: replies.fulfill(fulfillment) }
+  const data = dataIn(request)
+  const common = {
+    ...(credential.paymentTag !== undefined && { paymentTag: credential.paymentTag }),
+    ...(data && data.length > 0 && { data }),
+    decline: (declined: DeclineInput = {}) => replies.reject(declined),
+  }
+  if (prepare.amount === 0n) return { kind: 'fulfill', ...common, fulfill: replies.fulfill(fulfillment) }
   const { receipt } = credential
   return {
     kind: 'money',
-    ...tag,
+    ...common,
     amount: prepare.amount,
     minimumAmount: request.amount,
     ...(receipt && { receiptConnectionId: hash('sha256', prepare.destination, 'hex') }),
@@ -113,7 +125,6 @@ function decide(input: ReceiveInput, credential: Credential, request: StreamPack
         { type: 'streamReceipt', streamId: MONEY_STREAM, receipt: signed },
       ])
     },
-    decline: (declined = {}) => replies.reject(declined),
   }
 }
 

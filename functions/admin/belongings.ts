@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { depositLiquidity, getAsset } from '../../shared/assets/index.ts'
-import { createIncomingPayment, processIncomingPayment } from '../../shared/incoming-payments/index.ts'
+import {
+  askAboutPartialPayment,
+  createIncomingPayment,
+  processIncomingPayment,
+} from '../../shared/incoming-payments/index.ts'
 import { accountCode } from '../../shared/ledger/index.ts'
 import type { NodeContext } from '../../shared/node-context/index.ts'
 import { createGrantedPayment, processOutgoingPayment } from '../../shared/outgoing-payments/index.ts'
@@ -33,6 +37,7 @@ export type Belongings = Record<
   | 'incomingToCancel'
   | 'incomingToCompleteUrl'
   | 'incomingWithMoney'
+  | 'partialPayment'
   | 'quote'
   | 'payment'
   | 'paymentToCancel'
@@ -250,6 +255,7 @@ async function makePayments(
     incomingToCancel: (await newIncoming()).id,
     incomingToCompleteUrl: (await newIncoming()).url,
     incomingWithMoney: withMoney.id,
+    partialPayment: await makePartialPayment(admin.node, incoming.id),
     quote: await newQuote(incoming.url),
     payment,
     paymentToCancel: await newOutgoing(incoming.url),
@@ -258,6 +264,14 @@ async function makePayments(
     completedEvent,
     createdEvent,
   }
+}
+
+/** As the connector asks about a packet. */
+async function makePartialPayment(node: NodeContext, incomingPaymentId: string): Promise<string> {
+  const partialIncomingPaymentId = uuidv7()
+  const partial = { incomingPaymentId, partialIncomingPaymentId, dataFromSender: 'words of a sender' }
+  assert.ok(await askAboutPartialPayment(node, partial))
+  return partialIncomingPaymentId
 }
 
 /** What clients made over Open Payments. */

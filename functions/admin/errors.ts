@@ -88,6 +88,8 @@ const graphqlCode = {
   already_approved: 'FORBIDDEN',
   already_cancelled: 'FORBIDDEN',
   action_not_performed: 'TIMEOUT',
+  incoming_payment_closed: 'BAD_USER_INPUT',
+  unknown_partial_payment: 'NOT_FOUND',
   nothing_to_withdraw: 'FORBIDDEN',
   withdrawal_released: 'CONFLICT',
   invalid_receiver_url: 'BAD_USER_INPUT',

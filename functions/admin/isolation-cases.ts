@@ -126,11 +126,17 @@ const catalog: Record<string, IsolationCase> = {
   updateWalletAddress: own((of) => input({ id: of.walletAddress, publicName: 'new name' })),
 }
 
+const partialOf = (of: Belongings) => ({
+  incomingPaymentId: of.incomingPayment,
+  partialIncomingPaymentId: of.partialPayment,
+})
+
 const payments: Record<string, IsolationCase> = {
   approveIncomingPayment: own((of) => ({ input: { id: of.incomingToApprove } })),
   cancelIncomingPayment: own((of) => ({ input: { id: of.incomingToCancel, cancellationReason: 'no' } })),
   cancelOutgoingPayment: own((of) => ({ input: { id: of.paymentToCancel } })),
   completeReceiver: own((of) => ({ input: { incomingPaymentUrl: of.incomingToCompleteUrl } })),
+  confirmPartialIncomingPayment: one((of) => ({ input: partialOf(of) })),
   createIncomingPayment: own((of) => input({ walletAddressId: of.walletAddress })),
   createIncomingPaymentWithdrawal: one((of) =>
     input({ incomingPaymentId: of.incomingWithMoney, timeoutSeconds: '0' }),
@@ -158,6 +164,7 @@ const payments: Record<string, IsolationCase> = {
   depositEventLiquidity: { ...one((of) => input({ eventId: of.createdEvent })), unknown: 'BAD_USER_INPUT' },
   depositOutgoingPaymentLiquidity: own((of) => input({ outgoingPaymentId: of.paymentToFund })),
   postLiquidityWithdrawal: one((of) => input({ withdrawalId: of.withdrawalToPost })),
+  rejectPartialIncomingPayment: one((of) => ({ input: { ...partialOf(of), reason: 'no' } })),
   updateIncomingPayment: one((of) => ({ input: { id: of.incomingPayment, metadata: { of: 'new' } } })),
   voidLiquidityWithdrawal: one((of) => input({ withdrawalId: of.withdrawalToVoid })),
   withdrawEventLiquidity: {

@@ -98,6 +98,8 @@ const answers = {
   already_approved: conflict,
   already_cancelled: conflict,
   action_not_performed: { status: 403 },
+  incoming_payment_closed: conflict,
+  unknown_partial_payment: notFound,
   unknown_wallet_address: notFound,
   inactive_wallet_address: badRequest,
 

@@ -5,6 +5,7 @@ import { fundOutgoingPayment, withdrawOutgoingPayment } from '../../shared/outgo
 import {
   createDb,
   createListener,
+  createSecretBox,
   createTrustedHttp,
   type DbPool,
   silentLogger,
@@ -110,6 +111,7 @@ before(async () => {
       clock: world.clock,
       log: silentLogger,
       trustedHttp: http,
+      secretBox: createSecretBox('a secret'),
       recipients: async () => ({ url: server.url, signatureVersion: 1, timeoutMs: TIMEOUT_MS }),
     },
     { workers: 1, idleMs: 10 },

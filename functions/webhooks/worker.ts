@@ -1,4 +1,4 @@
-import type { HttpClient } from '../../shared/platform/index.ts'
+import type { HttpClient, SecretBox } from '../../shared/platform/index.ts'
 import { type ConsumeContext, type Consumer, consumeJobs } from '../../shared/queue/index.ts'
 import { deliverWebhook, type FindRecipient, loadDelivery } from '../../shared/webhooks/index.ts'
 
@@ -14,6 +14,7 @@ const LEASE_SECONDS = 10
 
 export interface WebhookWorkerContext extends ConsumeContext {
   trustedHttp: HttpClient
+  secretBox: Pick<SecretBox, 'open'>
   recipients: FindRecipient
   /** Before each attempt. */
   onDelivery?: () => void

@@ -12,6 +12,10 @@ export type IncomingPaymentRefusalCode =
   | 'already_cancelled'
   /** The wallet cancelled the payment, or did not approve it in time. */
   | 'action_not_performed'
+  /** Completed or expired: there is nothing to decide about its packets any more. */
+  | 'incoming_payment_closed'
+  /** Nobody was asked about such a packet of this payment. */
+  | 'unknown_partial_payment'
   /** Nothing was received, or its completion is not announced yet. */
   | 'nothing_to_withdraw'
   /** A reserved withdrawal was voided or ran out; only one without a timeout can follow. */

@@ -5,6 +5,11 @@
  * only under the rule of {@link canReceive}, so none arrives after the announcement.
  */
 export {
+  createPartialDecisions,
+  type PartialDecisionLimits,
+  type PartialDecisions,
+} from './await-partial-decision.ts'
+export {
   approveIncomingPayment,
   cancelIncomingPayment,
   completeIncomingPayment,
@@ -34,6 +39,13 @@ export {
   type ReceivingPayment,
   toWebhookData,
 } from './model.ts'
+export {
+  askAboutPartialPayment,
+  decidePartialPayment,
+  type PartialDecision,
+  type PartialPayment,
+  partialIncomingPaymentIdOf,
+} from './partial-payments.ts'
 export { type IlpPaymentMethod, paymentMethodsOf } from './payment-methods.ts'
 export {
   findIncomingPaymentsToProcess,

@@ -108,6 +108,19 @@ export const resourceVariables = {
     default: 'F99',
   }),
 
+  partialPaymentDecisions: variable('ENABLE_PARTIAL_PAYMENT_DECISION', boolean, {
+    about: 'ask the wallet before packets are taken that carry data of their sender',
+    default: false,
+  }),
+  partialPaymentMaxWaitMs: variable('PARTIAL_PAYMENT_DECISION_MAX_WAIT_MS', timerMilliseconds, {
+    about: "longest wait for the wallet's decision about a packet in ms",
+    default: 1_500,
+  }),
+  partialPaymentSafetyMarginMs: variable('PARTIAL_PAYMENT_DECISION_SAFETY_MARGIN_MS', milliseconds, {
+    about: "time of a packet's life in ms that the wallet does not get for its decision",
+    default: 100,
+  }),
+
   outgoingPaymentWorkers: workers('OUTGOING_PAYMENT_WORKERS', 'outgoing payments', 4),
   outgoingPaymentWorkerIdleMs: idle('OUTGOING_PAYMENT_WORKER_IDLE', 200),
   incomingPaymentWorkers: workers('INCOMING_PAYMENT_WORKERS', 'incoming payments'),

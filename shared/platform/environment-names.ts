@@ -33,6 +33,7 @@ export const namesOfVariables = [
   'EGRESS_ALLOW',
   'EGRESS_ALLOW_HTTP',
   'ENABLE_MANUAL_MIGRATIONS',
+  'ENABLE_PARTIAL_PAYMENT_DECISION',
   'ENABLE_SPSP_PAYMENT_POINTERS',
   'EXCHANGE_RATES_LIFETIME',
   'EXCHANGE_RATES_URL',
@@ -68,6 +69,8 @@ export const namesOfVariables = [
   'OPERATOR_TENANT_ID',
   'OUTGOING_PAYMENT_WORKERS',
   'OUTGOING_PAYMENT_WORKER_IDLE',
+  'PARTIAL_PAYMENT_DECISION_MAX_WAIT_MS',
+  'PARTIAL_PAYMENT_DECISION_SAFETY_MARGIN_MS',
   'PEER_PACKETS_PER_MINUTE',
   'POLL_INCOMING_PAYMENT_CREATED_WEBHOOK',
   'POS_WEBHOOK_SERVICE_URL',
@@ -129,7 +132,6 @@ export const namesBeside = [
 const telemetry = 'telemetry'
 const tigerBeetle = 'the TigerBeetle ledger'
 const autoPeering = 'auto-peering'
-const partialPayments = 'partial payment decisions'
 
 /** Variables of what this version has not, by the feature's name. */
 export const namesOfAbsentFeatures: Readonly<Record<string, string>> = {
@@ -146,9 +148,6 @@ export const namesOfAbsentFeatures: Readonly<Record<string, string>> = {
   TIGERBEETLE_REPLICA_ADDRESSES: tigerBeetle,
   ENABLE_AUTO_PEERING: autoPeering,
   AUTO_PEERING_SERVER_PORT: autoPeering,
-  ENABLE_PARTIAL_PAYMENT_DECISION: partialPayments,
-  PARTIAL_PAYMENT_DECISION_MAX_WAIT_MS: partialPayments,
-  PARTIAL_PAYMENT_DECISION_SAFETY_MARGIN_MS: partialPayments,
   SQS_WEBHOOKS_QUEUE_URL: 'the SQS queue',
   SQS_PAYMENTS_QUEUE_URL: 'the SQS queue',
 }

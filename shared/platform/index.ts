@@ -54,7 +54,13 @@ export {
 export { present } from './present.ts'
 export { connectRedis, type Redis, type RedisOptions } from './redis.ts'
 export { ensureSecretKeys, resealColumns, type SealedColumn } from './sealed-columns.ts'
-export { createConfiguredSecretBox, createSecretBox, type SecretBox } from './secret-box.ts'
+export {
+  createConfiguredSecretBox,
+  createSecretBox,
+  type SealedParts,
+  type SecretBox,
+  sealedParts,
+} from './secret-box.ts'
 export { joinSql, rawSql, type Sql, sql, sqlText } from './sql.ts'
 export {
   adminApiVariables,

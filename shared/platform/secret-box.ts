@@ -50,6 +50,22 @@ function decrypt(key: Buffer, body: string, context: string): string {
   return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8')
 }
 
+/** What a text of {@link SecretBox.seal} consists of, each in base64; a text of an early release names no key. */
+export interface SealedParts {
+  cipherText: string
+  tag: string
+  iv: string
+  keyId?: string
+}
+
+/** For those who look at what is stored. Says nothing about the plain text but its length. */
+export function sealedParts(sealed: string): SealedParts {
+  const [, keyId, body = sealed.slice(UNNAMED.length)] = SEALED.exec(sealed) ?? []
+  const bytes = Buffer.from(body, 'base64url')
+  const part = (from: number, to?: number) => bytes.subarray(from, to).toString('base64')
+  return { cipherText: part(28), tag: part(12, 28), iv: part(0, 12), ...(keyId !== undefined && { keyId }) }
+}
+
 const unreadable = (message: string, cause?: unknown) =>
   new Fault('secret_unreadable', { retryable: false, message, ...(cause !== undefined && { cause }) })
 

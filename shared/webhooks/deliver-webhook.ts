@@ -1,4 +1,12 @@
-import { type Clock, type Db, Fault, type HttpClient, type Logger, messageOf } from '../platform/index.ts'
+import {
+  type Clock,
+  type Db,
+  Fault,
+  type HttpClient,
+  type Logger,
+  messageOf,
+  type SecretBox,
+} from '../platform/index.ts'
 import type { Job, JobOutcome } from '../queue/index.ts'
 import {
   type AttemptResult,
@@ -10,6 +18,7 @@ import {
   type WebhookEndpoint,
   type WebhookRecipient,
 } from './model.ts'
+import { openData } from './sealed-data.ts'
 import { signEvent } from './sign-event.ts'
 import { findDelivery, recordAttempt, recordLastAttempt } from './store.ts'
 
@@ -22,6 +31,7 @@ interface Context {
   /** For trusted URLs: the operator and the tenants name their own endpoints. */
   http: HttpClient
   log: Logger
+  secretBox: Pick<SecretBox, 'open'>
   recipients: FindRecipient
 }
 
@@ -135,7 +145,7 @@ async function post(
   recipient: WebhookRecipient,
 ): Promise<AttemptResult> {
   // The wire order of fields is id, type, data; the signature covers the canonical form of the same object.
-  const body = { id: event.id, type: event.type, data: event.data }
+  const body = { id: event.id, type: event.type, data: openData(ctx, event) }
   const text = JSON.stringify(body)
   const signatures = signEvent(recipient, ctx.clock.nowMs(), body)
   for (const [index, signature] of signatures.entries()) {

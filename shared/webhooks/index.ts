@@ -32,6 +32,7 @@ export {
 } from './model.ts'
 export { listPaymentDeliveries, type PaymentDelivery } from './payment-deliveries.ts'
 export { sealedWebhookColumns } from './sealed-columns.ts'
+export { sealDataFromSender, storedData } from './sealed-data.ts'
 export { findWebhookSecrets, replaceWebhookSecret, type WebhookSecrets } from './secrets.ts'
 export {
   ATTEMPTS_KEPT_DAYS,

@@ -52,6 +52,8 @@ interface EventFields {
   assetId?: string
   peerId?: string
   withdrawal?: EventWithdrawal
+  /** `dataFromSender` of `data`, which is encrypted at rest (`sealDataFromSender`). */
+  sealedDataFromSender?: string
 }
 
 /** A recipient's own wallet, or a service of the node that the recipient, the operator, answers for. */
@@ -83,7 +85,7 @@ export interface WebhookDelivery {
   attempts: number
   /** Of these, before it was last sent again: they count neither for the back-off nor for the limit. */
   attemptsBefore: number
-  event: Pick<WebhookEvent, 'id' | 'type' | 'data'>
+  event: Pick<WebhookEvent, 'id' | 'type' | 'data' | 'sealedDataFromSender'>
   /** An earlier event about the same payment has not been tried yet at this recipient. */
   isAhead: boolean
 }

@@ -1,4 +1,5 @@
 import type { Row, SealedColumn } from '../platform/index.ts'
+import { dataFromSenderPlace } from './sealed-data.ts'
 import { webhookSecretPlace } from './secrets.ts'
 
 const sealedIn = (column: string): SealedColumn => ({
@@ -12,4 +13,11 @@ const sealedIn = (column: string): SealedColumn => ({
 export const sealedWebhookColumns: readonly SealedColumn[] = [
   sealedIn('current_sealed'),
   sealedIn('previous_sealed'),
+  {
+    table: 'webhook_events',
+    column: 'data_from_sender_sealed',
+    key: 'id',
+    keyType: 'uuid',
+    place: (row: Row) => dataFromSenderPlace(row.id),
+  },
 ]

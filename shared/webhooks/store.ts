@@ -36,7 +36,7 @@ import type {
 
 const columns = rawSql(
   `e.id, e.tenant_id, e.type, e.data, e.outgoing_payment_id, e.incoming_payment_id, e.wallet_address_id, e.asset_id, e.peer_id,
-   e.withdrawal_account_id, e.withdrawal_asset_id, e.withdrawal_amount, e.created_at`,
+   e.withdrawal_account_id, e.withdrawal_asset_id, e.withdrawal_amount, e.created_at, e.data_from_sender_sealed`,
 )
 
 const toEvent = (row: Row): WebhookEvent => ({
@@ -51,6 +51,7 @@ const toEvent = (row: Row): WebhookEvent => ({
     walletAddressId: row.wallet_address_id as string | null,
     assetId: row.asset_id as string | null,
     peerId: row.peer_id as string | null,
+    sealedDataFromSender: row.data_from_sender_sealed as string | null,
   }),
   ...(row.withdrawal_amount !== null && {
     withdrawal: {
@@ -82,11 +83,11 @@ export function insertEvent(event: NewWebhookEvent, source: Sql): Sql {
   return sql`
     event as (
       insert into webhook_events (id, tenant_id, type, data, outgoing_payment_id, incoming_payment_id, wallet_address_id,
-        asset_id, peer_id, withdrawal_account_id, withdrawal_asset_id, withdrawal_amount)
+        asset_id, peer_id, withdrawal_account_id, withdrawal_asset_id, withdrawal_amount, data_from_sender_sealed)
       select ${event.id ?? uuidv7()}, ${event.tenantId}, ${event.type}, ${JSON.stringify(event.data)},
         ${event.outgoingPaymentId ?? null}, ${event.incomingPaymentId ?? null}, ${event.walletAddressId ?? null},
         ${event.assetId ?? null}, ${event.peerId ?? null}, ${withdrawal?.accountId ?? null}, ${withdrawal?.assetId ?? null},
-        ${withdrawal?.amount ?? null}
+        ${withdrawal?.amount ?? null}, ${event.sealedDataFromSender ?? null}
       from (${source}) as source
       returning id
     ), recipients as (
@@ -204,6 +205,7 @@ const ORDER_SECONDS_MAX = 60
 export const loadDelivery: LoadWithClaim = sql`
     select d.id as delivery_id, d.state as delivery_state, d.recipient_tenant_id, d.endpoint, d.attempts as delivery_attempts,
       d.attempts_before, e.id as event_id, e.type as event_type, e.data as event_data,
+      e.data_from_sender_sealed as event_sealed,
       d.attempts = 0 and exists (
         select 1 from webhook_events earlier
         join webhook_deliveries untried on untried.event_id = earlier.id
@@ -222,7 +224,12 @@ const toDelivery = (row: Row): WebhookDelivery => ({
   endpoint: row.endpoint,
   attempts: row.delivery_attempts,
   attemptsBefore: row.attempts_before,
-  event: { id: row.event_id, type: row.event_type, data: row.event_data },
+  event: {
+    id: row.event_id,
+    type: row.event_type,
+    data: row.event_data,
+    ...present({ sealedDataFromSender: row.event_sealed as string | null }),
+  },
   isAhead: row.is_ahead,
 })
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   createDb,
   createListener,
+  createSecretBox,
   createTrustedHttp,
   deriveId,
   silentLogger,
@@ -33,7 +34,9 @@ async function measure(answerMs: number, events: number): Promise<void> {
       await recordEvent(tx, { tenantId, type: 'wallet_address.not_found', data: { walletAddressUrl: 'x' } })
   })
   const startedAt = performance.now()
-  const ctx = { db, clock: systemClock, http, log: silentLogger, recipients: async () => recipient }
+  const secretBox = createSecretBox('a secret')
+  const recipients = async () => recipient
+  const ctx = { db, clock: systemClock, http, log: silentLogger, secretBox, recipients }
   const consumer = consumeJobs(
     { db, listener, clock: systemClock, log: silentLogger },
     {

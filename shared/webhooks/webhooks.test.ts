@@ -3,6 +3,7 @@ import { after, afterEach, before, beforeEach, test } from 'node:test'
 import {
   createDb,
   createListener,
+  createSecretBox,
   createTrustedHttp,
   type DbPool,
   deriveId,
@@ -37,6 +38,7 @@ let database: TestDatabase
 let db: DbPool
 let clock: TestClock
 const http = createTrustedHttp()
+const secretBox = createSecretBox('a secret')
 const toClose: { close(): Promise<void> }[] = []
 
 before(async () => {
@@ -102,7 +104,7 @@ function work(
 ) {
   const pool = createDb({ connectionString: database.connectionString })
   const listener = createListener({ connectionString: database.connectionString, log: silentLogger })
-  const ctx = { db: pool, clock, http, log: silentLogger, recipients }
+  const ctx = { db: pool, clock, http, log: silentLogger, secretBox, recipients }
   const consumer = consumeJobs(
     { db: pool, listener, clock, log: silentLogger },
     {
@@ -400,7 +402,8 @@ test('a worker that lost its lease records no attempt', async () => {
     sql`select key, lease_token from jobs`,
   )
   await db.execute(sql`update jobs set lease_token = lease_token + 1`)
-  const ctx = { db, clock, http, log: silentLogger, recipients: async () => recipient(server.url) }
+  const recipients = async () => recipient(server.url)
+  const ctx = { db, clock, http, log: silentLogger, secretBox, recipients }
   await assert.rejects(deliverWebhook(ctx, job), LeaseLost)
   assert.equal((await deliveries())[0]?.attempts, 0)
   // Delivered or gone: nothing is sent.

@@ -3,6 +3,7 @@ import { assetResolvers } from './assets.ts'
 import { incomingPaymentResolvers } from './incoming-payments.ts'
 import { liquidityResolvers } from './liquidity.ts'
 import { outgoingPaymentResolvers } from './outgoing-payments.ts'
+import { partialPaymentResolvers } from './partial-payments.ts'
 import { paymentResolvers } from './payments.ts'
 import { peerResolvers } from './peers.ts'
 import { quoteResolvers } from './quotes.ts'
@@ -25,6 +26,7 @@ export const adminResolvers: readonly ResolverMap[] = [
   peerResolvers,
   walletAddressResolvers,
   incomingPaymentResolvers,
+  partialPaymentResolvers,
   receiverResolvers,
   quoteResolvers,
   outgoingPaymentResolvers,
