@@ -7,7 +7,6 @@ import {
   type Environment,
   loadConfig,
   optionalVariable,
-  redisVariables,
   signedRequestVariables,
   variable,
 } from '../../shared/platform/index.ts'
@@ -21,7 +20,6 @@ export const authConfig = {
   ...deployableVariables,
   ...signedRequestVariables,
   ...adminApiVariables,
-  ...redisVariables,
 
   authPort: variable('AUTH_PORT', port, { about: 'GNAP listener', default: 3006 }),
   introspectionPort: variable('INTROSPECTION_PORT', port, { about: 'token introspection', default: 3007 }),

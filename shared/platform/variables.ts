@@ -110,7 +110,7 @@ export const adminApiVariables = {
 
 export const redisVariables = {
   redisUrl: variable('REDIS_URL', redisUrl, {
-    about: 'Redis for sessions, caches and STREAM totals; none: in process, for a single one of its kind',
+    about: 'Redis for STREAM totals; none: in process, for a node with one connector',
     default: 'redis://127.0.0.1:6379',
     secret: true,
   }),

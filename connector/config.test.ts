@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ConfigError, deriveId } from '../shared/platform/index.ts'
+import { loadConnectorConfig } from './config.ts'
+
+const env = {
+  USE_TIGERBEETLE: 'false',
+  OPERATOR_TENANT_ID: deriveId('operator'),
+  ADMIN_API_SECRET: 'admin secret',
+  OPEN_PAYMENTS_URL: 'https://op.example',
+  AUTH_SERVER_GRANT_URL: 'https://auth.example',
+  KEY_ID: 'key-1',
+  ILP_ADDRESS: 'test.node',
+  STREAM_SECRET: Buffer.alloc(32, 1).toString('base64'),
+  WEBHOOK_URL: 'http://wallet.example/webhooks',
+}
+const problemsOf = (more: Record<string, string>): readonly string[] => {
+  try {
+    loadConnectorConfig({ ...env, ...more })
+    return []
+  } catch (error) {
+    assert.ok(error instanceof ConfigError)
+    return error.problems
+  }
+}
+
+test('contradictions are listed together', () => {
+  const problems = problemsOf({
+    CONNECTOR_PORT: '3012',
+    REDIS_TLS_KEY_FILE_PATH: 'key.pem',
+    KEY_ID_PREVIOUS: 'key-1',
+    USE_TIGERBEETLE: 'true',
+  })
+  for (const name of [
+    'USE_TIGERBEETLE=true',
+    'KEY_ID_PREVIOUS and PRIVATE_KEY_FILE_PREVIOUS',
+    'KEY_ID_PREVIOUS must differ',
+    'REDIS_TLS_KEY_FILE_PATH and',
+    'CONNECTOR_PORT and CONNECTOR_RPC_PORT',
+  ])
+    assert.equal(problems.filter((problem) => problem.startsWith(name)).length, 1, name)
+  assert.equal(problems.length, 5)
+})
+
+test('ports may be the same where they are any', () => {
+  assert.deepEqual(problemsOf({ CONNECTOR_PORT: '0', CONNECTOR_RPC_PORT: '0' }), [])
+  assert.deepEqual(problemsOf({}), [])
+})
