@@ -130,18 +130,26 @@ describe('mutations with an idempotency key', () => {
     const { input } = isolationCases[name]?.args(has) as { input: Fields }
     return { input: { ...input, idempotencyKey: key } }
   }
-  /** What one call of each mutation adds. */
-  const effects: Record<string, Counts> = {}
+  /** What one call adds when nothing goes wrong. Made once for each mutation. */
+  const effects = new Map<string, { args: { input: Fields }; answer: Answer; adds: Counts }>()
+  const effectOf = async (name: string) => {
+    const known = effects.get(name)
+    if (known) return known
+    const { party, has } = parties.plain
+    const args = argsOf(name, has, `plain ${name}`)
+    const before = await books()
+    const answer = await admin.call(party, name, args)
+    assert.equal(answer.errors, undefined, JSON.stringify(answer.errors))
+    const effect = { args, answer, adds: added(before.counts, (await books()).counts) }
+    effects.set(name, effect)
+    return effect
+  }
 
   for (const name of mutations) {
     it(`${name}: a repeat gets the same answer, other arguments are refused, and neither does anything`, async () => {
-      const { party, has } = parties.plain
-      const args = argsOf(name, has, `plain ${name}`)
-      const before = await books()
-      const first = await admin.call(party, name, args)
-      assert.equal(first.errors, undefined, JSON.stringify(first.errors))
+      const { party } = parties.plain
+      const { args, answer: first } = await effectOf(name)
       const after = await books()
-      effects[name] = added(before.counts, after.counts)
       assert.deepEqual(await admin.call(party, name, args), first)
       const refused = await admin.call(party, name, changed(args))
       assert.equal(codeOf(refused), 'CONFLICT', JSON.stringify(refused))
@@ -150,6 +158,7 @@ describe('mutations with an idempotency key', () => {
     })
 
     it(`F33: ${name}: ${parallel(name)} at the same time, on two listeners, are one`, async () => {
+      const { adds } = await effectOf(name)
       const { party, has } = parties.parallel
       const args = argsOf(name, has, `parallel ${name}`)
       const before = await books()
@@ -160,10 +169,11 @@ describe('mutations with an idempotency key', () => {
       )
       assert.equal(first?.errors, undefined, JSON.stringify(first?.errors))
       for (const answer of others) assert.deepEqual(answer, first)
-      assert.deepEqual(added(before.counts, (await books()).counts), effects[name])
+      assert.deepEqual(added(before.counts, (await books()).counts), adds)
     })
 
     it(`F33: ${name}: cut off between the effect and its stored answer, the repeat has the effect once`, async () => {
+      const { adds } = await effectOf(name)
       const { party, has } = parties.crash
       const args = argsOf(name, has, `cut ${name}`)
       const before = await books()
@@ -176,10 +186,25 @@ describe('mutations with an idempotency key', () => {
       assert.equal(codeOf(await admin.call(party, name, changed(args))), 'CONFLICT')
       const repeated = await admin.call(party, name, args, twin.ports.admin)
       assert.equal(repeated.errors, undefined, JSON.stringify(repeated.errors))
-      assert.deepEqual(added(before.counts, (await books()).counts), effects[name])
+      assert.deepEqual(added(before.counts, (await books()).counts), adds)
       assert.deepEqual(await admin.call(party, name, args), repeated)
     })
   }
+
+  it('A21: the same key is another one for each tenant, and says nothing of the other', async () => {
+    const [one, two] = [parties.plain, parties.parallel]
+    const idempotencyKey = 'the key of both'
+    const create = ({ party, has }: typeof one, publicName: string, path: string) =>
+      admin.call(party, 'createWalletAddress', {
+        input: { assetId: has.asset, address: path, publicName, idempotencyKey },
+      })
+    const first = await create(one, 'first', 'both')
+    const second = await create(two, 'second', 'both')
+    assert.equal(second.errors, undefined, JSON.stringify(second.errors))
+    assert.ok(!JSON.stringify(second).includes('first'))
+    assert.deepEqual(await create(one, 'first', 'both'), first)
+    assert.equal(codeOf(await create(two, 'first', 'both')), 'CONFLICT')
+  })
 
   /** A listener in a process of its own; resolves with its port. */
   const startChild = async (): Promise<{ child: ChildProcess; port: number }> => {
@@ -198,6 +223,7 @@ describe('mutations with an idempotency key', () => {
   for (const name of ['depositAssetLiquidity', 'createPeer', 'createOutgoingPayment', 'createWalletAddress'])
     it(`F33: ${name}: its process killed between the effect and its stored answer, the repeat has the effect once`, async () => {
       const { db } = admin.node
+      const { adds } = await effectOf(name)
       const { party, has } = parties.killed
       const args = argsOf(name, has, `killed ${name}`)
       const before = await books()
@@ -231,6 +257,6 @@ describe('mutations with an idempotency key', () => {
       )
       const repeated = await admin.call(party, name, args)
       assert.equal(repeated.errors, undefined, JSON.stringify(repeated.errors))
-      assert.deepEqual(added(before.counts, (await books()).counts), effects[name])
+      assert.deepEqual(added(before.counts, (await books()).counts), adds)
     })
 })
