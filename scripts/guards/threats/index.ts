@@ -6,6 +6,7 @@ import { graphqlThreats } from './graphql.ts'
 import { interactionThreats } from './interactions.ts'
 import { keyThreats } from './keys.ts'
 import { limitThreats } from './limits.ts'
+import { nodeTenantThreats } from './node-tenants.ts'
 import { resourceServerThreats } from './resource-server.ts'
 import { signatureThreats } from './signatures.ts'
 import { tenantThreats } from './tenants.ts'
@@ -20,6 +21,7 @@ export const threatTables: readonly ThreatTable[] = [
   limitThreats,
   adminThreats,
   tenantThreats,
+  nodeTenantThreats,
   graphqlThreats,
   keyThreats,
 ]
