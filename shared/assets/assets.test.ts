@@ -246,3 +246,16 @@ test('the latest fee of a type applies', async () => {
   ])
     await assert.rejects(setFee(node, mine, { assetId, type: 'SENDING', ...bad }), refused('invalid_fee'))
 })
+
+test('F32: the fee that was set last counts, though the clock of its replica is behind', async () => {
+  const { id: assetId } = await newAsset()
+  const behind = { ...node, clock: { ...node.clock, now: () => new Date(node.clock.nowMs() - 300_000) } }
+  await setFee(node, mine, { assetId, type: 'SENDING', fixed: 1n, basisPoints: 0 })
+  await setFee(behind, mine, { assetId, type: 'SENDING', fixed: 2n, basisPoints: 0 })
+  assert.equal((await findLatestFee(node, assetId, 'SENDING'))?.fixed, 2n)
+  const { items } = await listFees(node, assetId, {})
+  assert.deepEqual(
+    items.map(({ fixed }) => fixed),
+    [2n, 1n],
+  )
+})

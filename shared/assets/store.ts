@@ -187,7 +187,10 @@ export async function insertFee(
     .maybe(
       toFee,
       sql`insert into fees as f (id, asset_id, type, fixed, basis_points, created_at)
-        select ${uuidv7(fee.createdAt.getTime())}, a.id, ${fee.type}, ${fee.fixed}, ${fee.basisPoints}, ${fee.createdAt}
+        select ${uuidv7(fee.createdAt.getTime())}, a.id, ${fee.type}, ${fee.fixed}, ${fee.basisPoints},
+          -- The last one set is the one that counts, also when this replica's clock is behind that of the one before.
+          greatest(${fee.createdAt}::timestamptz, (select max(o.created_at) + interval '1 millisecond' from fees o
+            where o.asset_id = a.id and o.type = ${fee.type}))
         from assets a where a.id = ${fee.assetId} and a.deleted_at is null and ${scopeSql(scope, tenantColumn)}
         returning ${feeColumns}`,
     )
