@@ -3,7 +3,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { createConnection } from 'ilp-protocol-stream'
 import { decidePartialPayment, getIncomingPayment } from '../shared/incoming-payments/index.ts'
 import { identityRate, rate } from '../shared/money/index.ts'
-import { type Row, sql } from '../shared/platform/index.ts'
+import { createLogger, type Row, sql } from '../shared/platform/index.ts'
 import { consumeJobs } from '../shared/queue/index.ts'
 import { webhookRecipient } from '../shared/tenants/index.ts'
 import {
@@ -41,6 +41,13 @@ let usd: LedgerAsset
 let from: { id: string; token: string }
 const closers: (() => Promise<unknown>)[] = []
 
+/** Everything that either connector and the worker log. */
+const lines: string[] = []
+const log = createLogger({
+  level: 'trace',
+  name: 'test',
+  destination: { write: (line) => void lines.push(line) },
+})
 /** Everything that the wallet was asked, as it arrived. */
 const asked: Asked[] = []
 /** What it does when it is asked. */
@@ -60,13 +67,14 @@ before(async () => {
   const [here, there] = databases.map(({ connectionString }) => ({ connectionString }))
   node = await startTestNode({
     ...here!,
+    change: () => ({ log }),
     env: {
       WEBHOOK_URL: `${wallet.url}/webhooks`,
       ENABLE_PARTIAL_PAYMENT_DECISION: 'true',
       PARTIAL_PAYMENT_DECISION_MAX_WAIT_MS: String(MAX_WAIT_MS),
     },
   })
-  payer = await startTestNode({ ...there!, ilpAddress: 'test.payer' })
+  payer = await startTestNode({ ...there!, ilpAddress: 'test.payer', change: () => ({ log }) })
   const worker = consumeJobs(node.node, {
     queue: 'webhooks',
     load: loadDelivery,
@@ -74,6 +82,7 @@ before(async () => {
       deliverWebhook(
         {
           ...node.node,
+          log,
           http: node.node.trustedHttp,
           recipients: (tenantId, endpoint) => webhookRecipient(node.node, tenantId, endpoint),
         },
@@ -245,11 +254,17 @@ test('the last word counts', async () => {
 
 test('the same packet asks once: at the same time, again, and by another connector; what was credited stays fulfilled', async (t) => {
   const receiver = await node.incomingPayment(usd)
-  const second = await startTestNode({
-    connectionString: databases[0]!.connectionString,
-    env: { ENABLE_PARTIAL_PAYMENT_DECISION: 'true' },
-  })
-  t.after(() => second.close())
+  // Neither remembers what the other did.
+  const more = await Promise.all(
+    [1, 2].map(() =>
+      startTestNode({
+        connectionString: databases[0]!.connectionString,
+        env: { ENABLE_PARTIAL_PAYMENT_DECISION: 'true' },
+      }),
+    ),
+  )
+  t.after(() => Promise.all(more.map((connector) => connector.close())))
+  const [second, third] = more as [TestNode, TestNode]
   let prepare: IlpPrepare | undefined
   const first = exchangePacket(
     openConnection(receiver),
@@ -265,15 +280,15 @@ test('the same packet asks once: at the same time, again, and by another connect
       fulfillable: true,
     },
   )
-  const more = [node, second, second].map(({ url }) => postPrepare(url, from.token, prepare!))
+  const repeats = [node, second, second].map(({ url }) => postPrepare(url, from.token, prepare!))
   await waitFor(() => asked.length > 0)
   await decide(asked[0]!, true)
-  const replies = await Promise.all([first.then(({ reply }) => reply), ...more])
+  const replies = await Promise.all([first.then(({ reply }) => reply), ...repeats])
   assert.ok(replies.every(isFulfill))
   assert.equal(await received(receiver), 70n)
   // A Reject would deny what was credited, whatever is said now.
   await decide(asked[0]!, false, 'too late')
-  assert.ok(isFulfill(await postPrepare(second.url, from.token, prepare!)))
+  for (const { url } of [second, third]) assert.ok(isFulfill(await postPrepare(url, from.token, prepare!)))
   assert.equal(asked.length, 1)
   assert.equal(await received(receiver), 70n)
 })
@@ -403,4 +418,13 @@ test('from node to node: confirmed words arrive with the payment; rejected ones 
     ['application_error', false, 'the receiver declined: sanctioned'],
   )
   assert.equal(await received(other), 0n)
+})
+
+test('no log has any of these words', async () => {
+  assert.ok(lines.some((line) => line.includes('payment stopped')))
+  for (const words of ['nobody else may read this', 'from a client', 'invoice', 'für Bob'])
+    assert.deepEqual(
+      lines.filter((line) => line.includes(words)),
+      [],
+    )
 })

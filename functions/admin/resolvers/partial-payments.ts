@@ -9,7 +9,6 @@ const REASON_BYTES_MAX = 4_096
 function parseReason(reason: string): string {
   if (Buffer.byteLength(reason) > REASON_BYTES_MAX)
     throw new InvalidInput(`reason must have at most ${REASON_BYTES_MAX} bytes`)
-  if (reason.includes('\0')) throw new InvalidInput('reason must not contain NUL')
   return reason
 }
 
