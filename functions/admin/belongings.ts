@@ -13,10 +13,12 @@ import { createGrantedPayment, processOutgoingPayment } from '../../shared/outgo
 import { sql, uuidv7 } from '../../shared/platform/index.ts'
 import { consumeJobs } from '../../shared/queue/index.ts'
 import { webhookRecipient } from '../../shared/tenants/index.ts'
-import { waitFor } from '../../shared/testing/index.ts'
 import { findWalletAddressForPackets } from '../../shared/wallet-addresses/index.ts'
 import { deliverWebhook, loadDelivery } from '../../shared/webhooks/index.ts'
 import { newSecret, type Party, type TestAdmin } from './harness.ts'
+
+/** Of the testing room, which only tests may import: they bring it. */
+export type WaitFor = <T>(check: () => Promise<T | false>) => Promise<T>
 
 /** By what it is for. Those that a mutation uses up are used by that one only. */
 export type Belongings = Record<
@@ -194,7 +196,7 @@ async function creditWalletAddress(node: NodeContext, { tenantId }: Party, id: s
 
 async function makePayments(
   { admin, party, name, make, run }: Maker,
-  addresses: { walletAddress: string; payeeWalletAddress: string },
+  { waitFor, ...addresses }: { walletAddress: string; payeeWalletAddress: string; waitFor: WaitFor },
 ) {
   const { walletAddress: walletAddressId, payeeWalletAddress } = addresses
   const incomingAmount = { value: '500', assetCode: 'EUR', assetScale: 2 }
@@ -298,7 +300,7 @@ async function makeClients(
 export async function settle(
   admin: TestAdmin,
   party: Party,
-  { name, peerUrl }: { name: string; peerUrl: string },
+  { name, peerUrl, waitFor }: { name: string; peerUrl: string; waitFor: WaitFor },
 ): Promise<Belongings> {
   const maker = createMaker(admin, party, name)
   const asset = (
@@ -313,7 +315,7 @@ export async function settle(
   const workers = startWorkers(admin.node)
   try {
     const catalog = await makeCatalog({ ...maker, asset })
-    const payments = await makePayments({ ...maker, asset }, catalog)
+    const payments = await makePayments({ ...maker, asset }, { ...catalog, waitFor })
     await admin.succeed(party, 'updateTenant', {
       input: {
         id: party.tenantId,

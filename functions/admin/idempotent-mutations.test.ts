@@ -78,7 +78,10 @@ describe('mutations with an idempotency key', () => {
     twin = await startAdmin(admin.environment)
     for (const name of names) {
       const party = await admin.newTenant(name)
-      parties[name] = { party, has: await settle(admin, party, { name, peerUrl: `${other.url}/peering` }) }
+      parties[name] = {
+        party,
+        has: await settle(admin, party, { name, peerUrl: `${other.url}/peering`, waitFor }),
+      }
     }
     await admin.node.db.execute(sql`create function cut() returns trigger language plpgsql as $$
       begin

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type GraphQLOutputType, getNamedType, getNullableType, isListType, isObjectType } from 'graphql'
 import { rawSql, uuidv7 } from '../../shared/platform/index.ts'
-import { createTestDatabase, startTestHttpServer, type TestHttpServer } from '../../shared/testing/index.ts'
+import {
+  createTestDatabase,
+  startTestHttpServer,
+  type TestHttpServer,
+  waitFor,
+} from '../../shared/testing/index.ts'
 import { type Belongings, settle } from './belongings.ts'
 import { type Answer, newSecret, type Party, rootFields, startTestAdmin, type TestAdmin } from './harness.ts'
 import { type IsolationCase, isolationCases } from './isolation-cases.ts'
@@ -80,9 +85,9 @@ describe('tenants on one node', () => {
       ['victim', 'intruder', 'client'].map(admin.newTenant),
     )) as [Party, Party, Party]
     const peerUrl = `${auth.url}/peering`
-    theirs = await settle(admin, victim, { name: 'victim', peerUrl })
-    mine = await settle(admin, intruder, { name: 'intruder', peerUrl })
-    clients = await settle(admin, client, { name: 'client', peerUrl })
+    theirs = await settle(admin, victim, { name: 'victim', peerUrl, waitFor })
+    mine = await settle(admin, intruder, { name: 'intruder', peerUrl, waitFor })
+    clients = await settle(admin, client, { name: 'client', peerUrl, waitFor })
     nobody = Object.fromEntries(keysOf(theirs).map((key) => [key, nobodys(theirs[key])])) as Belongings
   })
   let nobody: Belongings

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { uuidv7 } from '../../shared/platform/index.ts'
-import { createTestDatabase, startTestHttpServer, type TestHttpServer } from '../../shared/testing/index.ts'
+import {
+  createTestDatabase,
+  startTestHttpServer,
+  type TestHttpServer,
+  waitFor,
+} from '../../shared/testing/index.ts'
 import { type Belongings, settle } from './belongings.ts'
 import { newSecret, type Party, startTestAdmin, type TestAdmin } from './harness.ts'
 
@@ -21,7 +26,7 @@ describe('wallets of today', () => {
       SIGNATURE_SECRET: newSecret(),
     })
     party = await admin.newTenant('bank')
-    has = await settle(admin, party, { name: 'bank', peerUrl: wallet.url })
+    has = await settle(admin, party, { name: 'bank', peerUrl: wallet.url, waitFor })
   })
   after(async () => {
     await admin.close()
