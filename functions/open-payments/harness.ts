@@ -118,6 +118,8 @@ function startIntrospection(test: Pick<TestNode, 'tokens' | 'introspected'>, isD
 
 const secret = () => randomBytes(32).toString('base64')
 
+const ENCRYPTION_SECRET = Buffer.alloc(32, 'sealed by the nodes of this test').toString('base64')
+
 export async function startTestNode(
   databaseUrl: string,
   overrides: Record<string, string> = {},
@@ -134,6 +136,8 @@ export async function startTestNode(
     DATABASE_URL: databaseUrl,
     OPERATOR_TENANT_ID: tenantId,
     ADMIN_API_SECRET: secret(),
+    // One for all: nodes of one database open what the others sealed.
+    DB_ENCRYPTION_SECRET: ENCRYPTION_SECRET,
     OPEN_PAYMENTS_PORT: String(port),
     OPEN_PAYMENTS_URL: publicUrl,
     WALLET_ADDRESS_URL: `${publicUrl}/.well-known/pay`,
