@@ -74,7 +74,7 @@ test('the first start makes a server of the right kind, reachable by its socket 
     'b C.UTF-8',
   )
   assert.equal(await query(server, 'show listen_addresses'), '')
-  assert.equal(await query(server, 'show max_connections'), '400')
+  assert.equal(await query(server, 'show max_connections'), '1000')
   assert.equal(await query(server, 'show fsync'), 'off')
   assert.equal(await query(server, 'show timezone'), 'UTC')
   assert.equal(statSync(join(folder, 'password')).mode & 0o777, 0o600)

@@ -102,7 +102,7 @@ const settings = (durable: boolean): string[] =>
   [
     'listen_addresses=',
     'unix_socket_permissions=0700',
-    'max_connections=400',
+    'max_connections=1000',
     'shared_buffers=128MB',
     'max_wal_size=2GB',
     // Nothing replicates from here.
