@@ -216,6 +216,11 @@ export function createDb(options: DbOptions): DbPool {
     if (!pool.ending) options.log?.warn({ reason: error.message }, 'database connection lost')
   })
 
+  // From the first moment on: a connection can be made and cut in one and the same packet, before its taker has the chance to listen.
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined)
+  })
+
   const queryOf = (query: Sql): pg.QueryConfig => {
     const text = sqlText(query)
     const name = options.prepared === false ? undefined : statementName(text)
