@@ -6,7 +6,7 @@ import { Fault } from '../platform/index.ts'
 import type { Account } from './account.ts'
 import type { Binaries } from './binaries.ts'
 import { asAccount, makePrivateFolder, serverEnvironment, USER } from './data-folder.ts'
-import { commandOf, isAlive, poll } from './processes.ts'
+import { commandOf, isAlive, poll, processIdentity } from './processes.ts'
 
 /** A server that answers. */
 export interface Postmaster {
@@ -181,12 +181,13 @@ export async function startPostmaster(input: StartInput): Promise<Postmaster> {
 
 /** Fast shutdown: open transactions roll back, everything committed is written. Works for an adopted server as for our own. */
 export async function stopPostmaster(data: string, server: Postmaster, log: string): Promise<void> {
-  if (isOurs(data, server.pid)) process.kill(server.pid, 'SIGINT')
-  // Its pid file goes a little before the process does.
-  const ended = await poll(() => (isOurs(data, server.pid) ? undefined : true), {
-    timeoutMs: STOP_MS_MAX,
-    everyMs: 10,
-  })
+  // A process that is ending loses its command line before its number, so from here on it is known by when it started.
+  const identity = isOurs(data, server.pid) ? processIdentity(server.pid) : undefined
+  if (identity !== undefined) process.kill(server.pid, 'SIGINT')
+  const ended = await poll(
+    () => (identity !== undefined && processIdentity(server.pid) === identity ? undefined : true),
+    { timeoutMs: STOP_MS_MAX, everyMs: 10 },
+  )
   if (!ended) throw startFailed(`PostgreSQL (process ${server.pid}) did not stop`, log)
   removeSocketFolder(server.socketFolder)
 }
