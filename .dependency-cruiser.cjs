@@ -44,6 +44,8 @@ const roomRules = rooms.flatMap((level, index) =>
     }
   }),
 )
+// What `npm start` and tests need of the machine that they run on; nothing that is deployed uses it.
+const machineRooms = ['embedded-postgres', 'loopback-ports']
 const groups = ['admin', 'open-payments', 'auth', 'webhooks', 'payments']
 
 module.exports = {
@@ -80,18 +82,22 @@ module.exports = {
       from: { pathNot: '(\\.(test|bench)\\.ts$|^shared/testing/|^cli/)' },
       to: { path: '^shared/testing/' },
     },
-    {
-      name: 'embedded-postgres-is-for-cli-and-testing',
-      severity: 'error',
-      from: { pathNot: '(^(cli|shared/testing|shared/embedded-postgres|scripts)/|\\.bench\\.ts$)' },
-      to: { path: '^shared/embedded-postgres/' },
-    },
-    {
-      name: 'embedded-postgres-imports-platform',
-      severity: 'error',
-      from: { path: '^shared/embedded-postgres/' },
-      to: { path: '^shared/(?!embedded-postgres/|platform/)' },
-    },
+    ...machineRooms.flatMap((room) => [
+      {
+        name: `${room}-is-for-cli-and-testing`,
+        severity: 'error',
+        from: {
+          pathNot: `(^(cli|shared/testing|shared/${room}|scripts)/|\\.(test|bench)\\.ts$|/harness\\.ts$)`,
+        },
+        to: { path: `^shared/${room}/` },
+      },
+      {
+        name: `${room}-imports-platform`,
+        severity: 'error',
+        from: { path: `^shared/${room}/` },
+        to: { path: `^shared/(?!${room}/|platform/)` },
+      },
+    ]),
     {
       name: 'rooms-through-their-face',
       comment: 'Other rooms import index.ts only',

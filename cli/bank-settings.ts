@@ -1,7 +1,7 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, randomInt } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { dirname } from 'node:path'
+import { choosePort } from '../shared/loopback-ports/index.ts'
 import { type Environment, uuidv7 } from '../shared/platform/index.ts'
 
 export type BankName = 'a' | 'b'
@@ -39,44 +39,13 @@ export interface BankSettings {
 
 const secret = () => randomBytes(32).toString('base64')
 
-/** Below the range that systems give to outgoing connections, so that a bank finds its ports free at the next start. */
-const PORT_MIN = 20_000
-const PORT_MAX = 32_000
-const PORT_ATTEMPTS = 200
-/** Processes that choose at the same time choose from slices of their own, mostly: a port is taken only later, when its listener starts. */
-const SLICE = 100
-const slices = (PORT_MAX - PORT_MIN) / SLICE
-const given = new Set<number>()
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, () => server.close(() => resolve(true)))
-  })
-}
-
-/** A port that nobody listens on now, and that was not given before. */
-async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
-    const slice = attempt < SLICE ? process.pid % slices : randomInt(slices)
-    const port = PORT_MIN + slice * SLICE + randomInt(SLICE)
-    if (given.has(port) || !(await isFree(port))) continue
-    // Another call may have chosen it while this one looked.
-    if (given.has(port)) continue
-    given.add(port)
-    return port
-  }
-  throw new Error(`no free port between ${PORT_MIN} and ${PORT_MAX} found`)
-}
-
 export async function createBankSettings(
   name: BankName,
   assetCodes: readonly string[],
 ): Promise<BankSettings> {
   const ports = {} as Record<BankListener, number>
   for (const listener of listeners) {
-    ports[listener] = await freePort()
+    ports[listener] = await choosePort()
   }
   const { privateKey } = generateKeyPairSync('ed25519')
   return {

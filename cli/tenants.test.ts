@@ -1,20 +1,11 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { newSecret, type Party, startTestAdmin, type TestAdmin } from '../functions/admin/harness.ts'
 import { startTestAuth, type TestAuth } from '../functions/auth/harness.ts'
 import { authServiceSecret, createAuthServiceClient } from '../shared/auth-service-client/index.ts'
+import { choosePort } from '../shared/loopback-ports/index.ts'
 import { createDb, type DbPool, type Environment, sql, uuidv7 } from '../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase, waitFor } from '../shared/testing/index.ts'
-
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 
 describe('a node and its authorization server, with one admin secret between them', () => {
   let admin: TestAdmin
@@ -24,7 +15,7 @@ describe('a node and its authorization server, with one admin secret between the
   let environment: Environment
   let serviceUrl: string
   before(async () => {
-    const servicePort = await freePort()
+    const servicePort = await choosePort()
     serviceUrl = `http://localhost:${servicePort}`
     admin = await startTestAdmin(await createTestDatabase('resources'), { AUTH_SERVICE_API_URL: serviceUrl })
     authDatabase = await createTestDatabase('auth')

@@ -3,6 +3,7 @@ import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import { request } from 'undici'
 import { type Jwk, jwkOf, signRequest } from '../../shared/http-signatures/index.ts'
+import { choosePort } from '../../shared/loopback-ports/index.ts'
 import { type Environment, type RunningDeployable, signHmac } from '../../shared/platform/index.ts'
 import { checkAnswer } from './answer-checks.ts'
 import { startAuth } from './wiring.ts'
@@ -70,13 +71,6 @@ const listen = (server: Server): Promise<number> =>
       if (typeof address === 'object' && address) resolve(address.port)
     })
   })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listen(server)
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 /** Not `fetch`, which does not let a test send whatever headers it likes. */
 async function exchange(
@@ -158,7 +152,7 @@ export async function startTestAuth(connectionString: string, more: Environment 
   })
   const walletPort = await listen(wallet)
   const tenantId = randomUUID()
-  const port = await freePort()
+  const port = await choosePort()
   const running = await startAuth({ ...testEnvironment(connectionString, port, tenantId), ...more })
   const url = `http://localhost:${port}`
 

@@ -3,6 +3,7 @@ import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import { type Asset, createAsset } from '../../shared/assets/index.ts'
 import { jwkOf, signRequest } from '../../shared/http-signatures/index.ts'
+import { choosePort } from '../../shared/loopback-ports/index.ts'
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { type RunningDeployable, uuidv7 } from '../../shared/platform/index.ts'
 import {
@@ -66,13 +67,6 @@ const close = (server: Server): Promise<void> =>
     server.closeAllConnections()
   })
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listen(server)
-  await close(server)
-  return port
-}
-
 interface Question {
   access_token: string
   access: GrantedAccess[]
@@ -125,7 +119,7 @@ export async function startTestNode(
   overrides: Record<string, string> = {},
 ): Promise<TestNode> {
   const tenantId = uuidv7()
-  const port = await freePort()
+  const port = await choosePort()
   const publicUrl = `https://localhost:${port}`
   const state = { tokens: new Map<string, Token>(), introspected: [] as unknown[], authIsDown: false }
   const introspection = startIntrospection(state, () => state.authIsDown)

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
+import { choosePort } from '../loopback-ports/index.ts'
 import { waitFor } from './wait-for.ts'
 
 /** PEM files. */
@@ -28,7 +29,7 @@ export async function startTestRedis(tls?: TestRedisTls): Promise<TestRedis | un
     if (process.env.CI === 'true' && has('apt-get')) throw new Error('CI must install redis-server')
     return undefined
   }
-  const port = await freePort()
+  const port = await choosePort()
   const child = spawn(
     'redis-server',
     [...portOptions(port, tls), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
@@ -56,17 +57,6 @@ const portOptions = (port: number, tls: TestRedisTls | undefined): string[] =>
         ...['--port', '0', '--tls-port', String(port), '--tls-auth-clients', tls.asksClients ? 'yes' : 'no'],
         ...['--tls-ca-cert-file', tls.caFile, '--tls-cert-file', tls.certFile, '--tls-key-file', tls.keyFile],
       ]
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
-}
 
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
