@@ -57,7 +57,11 @@ export function consumePayments(
     queue: 'outgoing-payments',
     handler: (job) => processOutgoingPayment(ctx, job),
     concurrency: options.outgoingWorkers * OUTGOING_PER_WORKER,
-    concurrencyPerTenant: options.outgoingWorkers * OUTGOING_PER_TENANT_AND_WORKER,
+    shares: {
+      own: 0,
+      most: options.outgoingWorkers * OUTGOING_PER_TENANT_AND_WORKER,
+      common: options.outgoingWorkers * OUTGOING_PER_WORKER,
+    },
     idleMs: Math.max(options.outgoingIdleMs, IDLE_MS_MIN),
     leaseSeconds: LEASE_SECONDS,
   })

@@ -11,9 +11,9 @@ import {
   waitFor,
 } from '../../shared/testing/index.ts'
 import { recordEvent } from '../../shared/webhooks/index.ts'
+import { operatorTenantId, testEnvironment } from './test-environment.ts'
 import { startWebhooks } from './wiring.ts'
 
-const operatorTenantId = deriveId('operator')
 const otherTenantId = deriveId('other tenant')
 let database: TestDatabase
 let db: DbPool
@@ -34,22 +34,8 @@ after(async () => {
   await database.drop()
 })
 
-const environment = (webhookUrl: string, more: Record<string, string> = {}): Record<string, string> => ({
-  LOG_LEVEL: 'silent',
-  USE_TIGERBEETLE: 'false',
-  REDIS_URL: 'none',
-  DATABASE_URL: database.connectionString,
-  OPERATOR_TENANT_ID: operatorTenantId,
-  ADMIN_API_SECRET: 'an admin secret for tests',
-  OPEN_PAYMENTS_URL: 'https://localhost:3003',
-  AUTH_SERVER_GRANT_URL: 'https://localhost:3006',
-  ILP_ADDRESS: 'test.bank',
-  STREAM_SECRET: Buffer.alloc(32, 7).toString('base64'),
-  KEY_ID: 'test-key',
-  SIGNATURE_SECRET: 'a webhook secret for tests',
-  WEBHOOK_URL: webhookUrl,
-  ...more,
-})
+const environment = (webhookUrl: string, more: Record<string, string> = {}) =>
+  testEnvironment(database.connectionString, webhookUrl, more)
 
 async function serve(...args: Parameters<typeof startTestHttpServer>) {
   const server = await startTestHttpServer(...args)
@@ -97,9 +83,11 @@ test('events go to their tenants’ endpoints, signed, within milliseconds', asy
 test('the default worker keeps many deliveries in flight', async () => {
   let inFlight = 0
   let most = 0
+  let isPrompt = true
   const full = Promise.withResolvers<void>()
   const giveUp = setTimeout(full.resolve, 1_500)
   const server = await serve(async () => {
+    if (isPrompt) return
     most = Math.max(most, ++inFlight)
     // Nobody is answered before the last one is here, and then one more would have the time to come.
     if (inFlight === 32) full.resolve()
@@ -108,10 +96,15 @@ test('the default worker keeps many deliveries in flight', async () => {
     inFlight--
   })
   await start(server.url)
-  await db.tx(async (tx) => {
-    for (let index = 0; index < 128; index++)
-      await recordEvent(tx, { tenantId: operatorTenantId, type: 'wallet_address.not_found', data: {} })
-  })
+  const recordMany = (count: number) =>
+    db.tx(async (tx) => {
+      for (let index = 0; index < count; index++)
+        await recordEvent(tx, { tenantId: operatorTenantId, type: 'wallet_address.not_found', data: {} })
+    })
+  // Prompt answers earn the places; the second half comes while they are worked off.
+  await recordMany(256)
+  await waitFor(() => server.requests.length > 128)
+  isPrompt = false
   await waitFor(async () => (await states()).every((state) => state === 'delivered'))
   clearTimeout(giveUp)
   assert.equal(most, 32)

@@ -5,7 +5,7 @@ import { ATTEMPTS_KEPT_DAYS, forgetAttempts } from '../../shared/webhooks/index.
 import { loadWebhooksConfig } from './config.ts'
 import { periodic } from './periodic.ts'
 import { watchLiquidity } from './watch-liquidity.ts'
-import { consumeWebhooks } from './worker.ts'
+import { consumeWebhooks, DELIVERIES_PER_WORKER_MAX } from './worker.ts'
 
 const HOUR_MS = 3_600_000
 /** Between two looks at the balances that are watched: while payments are made, and while none are. */
@@ -15,7 +15,12 @@ const LIQUIDITY_MS_MAX = 5_000
 /** Starts the worker that delivers webhooks. It listens on no port. */
 export const startWebhooks: StartDeployable = async (env) => {
   const config = loadWebhooksConfig(env)
-  const node = await createNodeContext(config, { name: 'webhooks', environment: env })
+  const node = await createNodeContext(config, {
+    name: 'webhooks',
+    environment: env,
+    // Tenants of one provider have one host, and must not wait for one another there either.
+    connectionsPerHost: config.workers * DELIVERIES_PER_WORKER_MAX,
+  })
   const liquidity = periodic(node, {
     name: 'liquidity',
     everyMs: LIQUIDITY_MS_MAX,

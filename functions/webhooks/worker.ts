@@ -3,12 +3,15 @@ import { type ConsumeContext, type Consumer, consumeJobs } from '../../shared/qu
 import { deliverWebhook, type FindRecipient, loadDelivery } from '../../shared/webhooks/index.ts'
 
 /**
- * Deliveries in flight for each of WEBHOOK_WORKERS. In Rafiki a worker is one delivery at a time; here it is a share of one
- * event loop, and the default of one worker must not make a wallet wait for others.
+ * For each of WEBHOOK_WORKERS. In Rafiki a worker is one delivery at a time; here it is a share of one event loop, where a delivery
+ * that waits for its answer costs a socket and some memory. Every tenant has places of its own, so however many endpoints hang at
+ * the same time, they take nothing from another tenant; what answers promptly gets more.
  */
-const DELIVERIES_PER_WORKER = 256
-/** Of these to one tenant: an endpoint that hangs for its whole timeout uses up its own places only. */
-const DELIVERIES_PER_TENANT_AND_WORKER = 32
+const PER_WORKER = { own: 8, most: 32, common: 256 }
+/** Slower answers earn no more than a tenant's own places. */
+const PROMPT_MS = 1_000
+/** What a process can hold. A tenant whose endpoint hangs comes down to one delivery in flight: so many may hang before others feel it. */
+export const DELIVERIES_PER_WORKER_MAX = 4_096
 /** After a crash the deliveries of that moment wait for so long. Extended while an attempt is under way. */
 const LEASE_SECONDS = 10
 
@@ -32,8 +35,13 @@ export const consumeWebhooks = (
       return deliverWebhook({ ...ctx, http: ctx.trustedHttp }, job)
     },
     load: loadDelivery,
-    concurrency: options.workers * DELIVERIES_PER_WORKER,
-    concurrencyPerTenant: options.workers * DELIVERIES_PER_TENANT_AND_WORKER,
+    concurrency: options.workers * DELIVERIES_PER_WORKER_MAX,
+    shares: {
+      own: options.workers * PER_WORKER.own,
+      most: options.workers * PER_WORKER.most,
+      common: options.workers * PER_WORKER.common,
+      promptMs: PROMPT_MS,
+    },
     idleMs: options.idleMs,
     leaseSeconds: LEASE_SECONDS,
   })

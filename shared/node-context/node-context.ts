@@ -19,6 +19,7 @@ import {
   type Logger,
   messageOf,
   migrate,
+  present,
   type SealedColumn,
   systemClock,
   warnOfEnvironment,
@@ -46,6 +47,8 @@ export interface NodeContextOptions {
   name: string
   /** For warnings about variables that nobody reads. */
   environment?: Environment
+  /** Requests to one trusted host at the same time. Default: the client's. */
+  connectionsPerHost?: number
 }
 
 /** Brings both databases up to date; several processes may do so at once. Throws PendingMigrations with ENABLE_MANUAL_MIGRATIONS. */
@@ -87,7 +90,7 @@ export async function createNodeContext(
       )
   }
   try {
-    return { ...(await openNode(config, options.name, log, opened)), close }
+    return { ...(await openNode(config, options, log, opened)), close }
   } catch (error) {
     await close()
     throw error
@@ -98,7 +101,7 @@ type Opened = <T extends { close(): Promise<void> }>(resource: T) => T
 
 async function openNode(
   config: NodeConfig,
-  name: string,
+  { name, connectionsPerHost }: NodeContextOptions,
   log: Logger,
   opened: Opened,
 ): Promise<Omit<NodeContext, 'close'>> {
@@ -116,7 +119,7 @@ async function openNode(
     createPostgresLedger({ connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl, log }),
   )
   const listener = opened(createListener({ connectionString: config.databaseUrl, log }))
-  const trustedHttp = opened(createTrustedHttp())
+  const trustedHttp = opened(createTrustedHttp(present({ connectionsPerHost })))
   const guardedHttp = opened(
     createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp }),
   )

@@ -2,6 +2,7 @@ import { type Clock, type Db, type Listener, type Logger, messageOf } from '../p
 import { createGate } from './gate.ts'
 import type { Job, JobHandler, JobResult, LoadWithClaim, QueueName } from './model.ts'
 import { runJob } from './run-job.ts'
+import { createTenantShares, type Shares } from './shares.ts'
 import { claimJobs, extendLeases, finishJobs, JOBS_CHANNEL } from './store.ts'
 
 export interface ConsumeContext {
@@ -18,8 +19,8 @@ export interface ConsumeOptions {
   load?: LoadWithClaim
   /** Jobs in flight at most. */
   concurrency: number
-  /** Jobs in flight of one tenant at most. Default: no limit below `concurrency`. */
-  concurrencyPerTenant?: number
+  /** How tenants share them. Default: first come, first served. */
+  shares?: Shares
   /** How often to look although nobody asked: notifications can be lost. */
   idleMs: number
   /** How long a job stays ours after a sign of life; a dead worker's jobs run elsewhere after that. */
@@ -42,29 +43,23 @@ const FINISH_ATTEMPTS_AT_CLOSE = 3
 /** Works on a queue until closed: one loop claims, handlers run side by side, one loop records what they brought. */
 export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consumer {
   const { queue, leaseSeconds } = options
-  const tenantLimit = Math.min(options.concurrencyPerTenant ?? options.concurrency, options.concurrency)
+  const shares = createTenantShares(options)
   const running = new Set<Job>()
-  const runningOf = new Map<string | undefined, number>()
   const finished: JobResult[] = []
   const claimGate = createGate()
   const finishGate = createGate()
-  /** What the last claim left: due work beyond its limit, and tenants that may have more than they had places for. */
+  /** What the last claim left: due work beyond its limit or the common places, and tenants that may have more than they had places for. */
   let moreIsDue = false
   let cutShort = new Set<string | undefined>()
   let closing = false
 
-  const count = (tenantId: string | undefined, change: 1 | -1) => {
-    const next = (runningOf.get(tenantId) ?? 0) + change
-    if (next > 0) runningOf.set(tenantId, next)
-    else runningOf.delete(tenantId)
-  }
-
   const start = async (job: Job): Promise<void> => {
     running.add(job)
-    count(job.tenantId, 1)
-    const result = await runJob(ctx, options.handler, job)
+    shares.start(job.tenantId)
+    const startedAt = performance.now()
+    const { result, otherSide } = await runJob(ctx, options.handler, job)
     running.delete(job)
-    count(job.tenantId, -1)
+    shares.end(job.tenantId, { otherSide, ms: performance.now() - startedAt })
     if (moreIsDue || cutShort.has(job.tenantId)) claimGate.wake()
     if (result) finished.push(result)
     finishGate.wake()
@@ -72,25 +67,27 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
 
   /** Claims once; says how long to sleep. */
   const claimOnce = async (): Promise<number> => {
-    const limit = Math.min(options.concurrency - running.size, BATCH_SIZE_MAX)
-    if (limit === 0) return options.idleMs
-    const places = new Map([...runningOf].map(([tenantId, jobs]) => [tenantId, tenantLimit - jobs]))
+    const limit = Math.min(options.concurrency - shares.total(), BATCH_SIZE_MAX)
+    if (limit <= 0) return options.idleMs
+    const free = shares.free()
     const claim = await claimJobs(ctx.db, {
       queue,
       now: ctx.clock.now(),
       limit,
       leaseSeconds,
-      tenantLimit,
-      busyTenants: new Map(places),
+      free,
       ...(options.load && { load: options.load }),
     })
-    for (const { tenantId } of claim.jobs) places.set(tenantId, (places.get(tenantId) ?? tenantLimit) - 1)
-    moreIsDue = claim.more
-    cutShort = new Set([...places].filter(([, left]) => left <= 0).map(([tenantId]) => tenantId))
+    const left = new Map([...free.tenants].map(([tenantId, { places }]) => [tenantId, places]))
+    for (const { tenantId } of claim.jobs) left.set(tenantId, (left.get(tenantId) ?? free.idle.places) - 1)
+    cutShort = new Set([...left].filter(([, places]) => places <= 0).map(([tenantId]) => tenantId))
+    moreIsDue = claim.more || claim.wantsCommon
     for (const job of claim.jobs) void start(job)
-    if (claim.more && running.size < options.concurrency) return claim.jobs.length > 0 ? 0 : CONTENTION_MS
+    if (claim.more && shares.total() < options.concurrency) return claim.jobs.length > 0 ? 0 : CONTENTION_MS
     // Places that came free during the query: nobody was told then.
-    if ([...cutShort].some((tenantId) => (runningOf.get(tenantId) ?? 0) < tenantLimit)) return 0
+    const now = shares.free()
+    const hasPlace = (tenantId: string | undefined) => (now.tenants.get(tenantId) ?? now.idle).places > 0
+    if ([...cutShort].some(hasPlace) || (claim.wantsCommon && now.common > 0)) return 0
     return Math.min(options.idleMs, Math.max(claim.nextMs ?? options.idleMs, 1))
   }
 

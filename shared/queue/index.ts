@@ -8,6 +8,7 @@ export { type ConsumeContext, type ConsumeOptions, type Consumer, consumeJobs } 
 export { LeaseLost } from './errors.ts'
 export type { Job, JobHandler, JobOutcome, LoadWithClaim, NewJob, QueueName } from './model.ts'
 export { handleBatch } from './run-job.ts'
+export type { OtherSide, Shares } from './shares.ts'
 export {
   enqueueJob,
   finishLease,

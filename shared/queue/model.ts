@@ -1,4 +1,5 @@
 import type { Row, Sql } from '../platform/index.ts'
+import type { OtherSide } from './shares.ts'
 
 export type QueueName = 'outgoing-payments' | 'incoming-payments' | 'webhooks' | 'tenant-mirror'
 
@@ -33,7 +34,10 @@ export interface NewJob {
 }
 
 /** `finished`: done, and the job's row went in the statement that recorded it (`finishLease`). */
-export type JobOutcome = { status: 'done' } | { status: 'finished' } | { status: 'retry'; at: Date }
+export type JobOutcome = ({ status: 'done' } | { status: 'finished' } | { status: 'retry'; at: Date }) & {
+  /** For a tenant's share of the places (`Shares`), where the run waited for somebody. */
+  otherSide?: OtherSide
+}
 
 /** Handles one job. Must be safe to repeat: the process may die after the act and before the record. A throw means back-off. */
 export type JobHandler = (job: Job) => Promise<JobOutcome>

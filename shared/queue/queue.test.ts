@@ -380,7 +380,7 @@ test('a tenant with a backlog holds only its share, and another tenant passes it
   const seen: (string | undefined)[] = []
   startWorker({
     concurrency: 8,
-    concurrencyPerTenant: 3,
+    shares: { own: 0, most: 3, common: 8 },
     handler: async (job) => {
       seen.push(job.tenantId)
       if (job.tenantId !== crowd) return done
@@ -408,7 +408,7 @@ test('a tenant’s backlog goes on as its places come free, several at a time', 
   startWorker({
     idleMs: 60_000,
     concurrency: 64,
-    concurrencyPerTenant: 16,
+    shares: { own: 0, most: 16, common: 64 },
     handler: async () => {
       // Many end in the same turn of the event loop.
       await new Promise((resolve) => setTimeout(resolve, 5 - (performance.now() % 5)))

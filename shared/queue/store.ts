@@ -1,6 +1,7 @@
 import { type Db, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
 import { LeaseLost } from './errors.ts'
 import type { Job, JobOutcome, JobResult, LoadWithClaim, NewJob, QueueName } from './model.ts'
+import type { FreePlaces } from './shares.ts'
 
 export const JOBS_CHANNEL = 'upesi_jobs'
 
@@ -82,14 +83,16 @@ export interface Claim {
   jobs: Job[]
   /** There is, or was a moment ago, more due work than was taken. */
   more: boolean
+  /** Due work of tenants that have used up their own places was left, because there were too few common ones. */
+  wantsCommon: boolean
   /** Milliseconds until the next job that is not due yet; `undefined` when nothing waits. */
   nextMs?: number
 }
 
 /**
- * Takes leases on due jobs, oldest first, at most `limit`, and per tenant as many as it has left. Walks from tenant to tenant
- * along the index, so that one tenant's backlog costs the others nothing. Lease times are the database's, so that workers'
- * clocks need not agree; a job is due by either clock.
+ * Takes leases on due jobs, oldest first, at most `limit`: of each tenant what fits into its own places, and beyond them, oldest
+ * first across tenants, what fits into the common ones. Walks from tenant to tenant along the index, so that one tenant's backlog
+ * costs the others nothing. Lease times are the database's, so that workers' clocks need not agree; a job is due by either clock.
  */
 export async function claimJobs(
   db: Db,
@@ -98,14 +101,12 @@ export async function claimJobs(
     now: Date
     limit: number
     leaseSeconds: number
-    tenantLimit: number
-    /** Tenants with jobs in flight, and how many more each may have. */
-    busyTenants: ReadonlyMap<string | undefined, number>
+    free: FreePlaces
     load?: LoadWithClaim
   },
 ): Promise<Claim> {
-  const { queue, now, limit } = input
-  const busy = [...input.busyTenants]
+  const { queue, now, limit, free } = input
+  const known = [...free.tenants]
   const dueBy = sql`greatest(${now}::timestamptz, now())`
   const unleased = sql`(j.lease_until is null or j.lease_until <= now())`
   const rows = await db.many(
@@ -117,18 +118,21 @@ export async function claimJobs(
       select (select j.tenant_id from jobs j where j.queue = ${queue} and j.tenant_id > t.tenant_id order by j.tenant_id limit 1)
       from tenants t where t.tenant_id is not null
     ), waiting as (
-      select next.key, next.run_at, next.run_at <= ${dueBy} as due
+      select next.key, next.run_at, next.run_at <= ${dueBy} as due, next.place > coalesce(known.own, ${free.idle.own}::int) as is_common
       from tenants t
-      left join unnest(${busy.map(([tenantId]) => tenantId ?? NO_TENANT)}::uuid[], ${busy.map(([, left]) => left)}::int[])
-        as busy (tenant_id, places) on busy.tenant_id = t.tenant_id
+      left join unnest(${known.map(([tenantId]) => tenantId ?? NO_TENANT)}::uuid[], ${known.map(([, { own }]) => own)}::int[],
+        ${known.map(([, { places }]) => places)}::int[]) as known (tenant_id, own, places) on known.tenant_id = t.tenant_id
       cross join lateral (
-        select j.key, j.run_at from jobs j
+        select j.key, j.run_at, row_number() over (order by j.run_at) as place from jobs j
         where j.queue = ${queue} and j.tenant_id = t.tenant_id and ${unleased}
-        order by j.run_at limit least(${limit}::int, coalesce(busy.places, ${input.tenantLimit}::int))
+        order by j.run_at limit least(${limit}::int, coalesce(known.places, ${free.idle.places}::int))
       ) next
       where t.tenant_id is not null
+    ), admitted as (
+      select key, run_at, not is_common or count(*) filter (where is_common) over (order by run_at, key) <= ${free.common}::int as has_place
+      from waiting where due
     ), candidates as (
-      select key, run_at from waiting where due order by run_at, key limit ${limit}
+      select key, run_at from admitted where has_place order by run_at, key limit ${limit}
     ), locked as materialized (
       select j.key from jobs j join candidates c on c.key = j.key
       where j.queue = ${queue} and ${unleased} and j.run_at <= ${dueBy}
@@ -140,9 +144,10 @@ export async function claimJobs(
       from locked where j.queue = ${queue} and j.key = locked.key
       returning j.queue, j.key, j.tenant_id, j.attempts, j.lease_token, j.requested, j.run_at
     )
-    select claimed.*, loaded.*, summary.candidates, summary.next_ms
+    select claimed.*, loaded.*, summary.candidates, summary.wants_common, summary.next_ms
     from (
       select (select count(*) from candidates)::int as candidates,
+             exists (select from admitted where not has_place) as wants_common,
              (select extract(epoch from min(run_at) - ${dueBy})::float8 * 1000 from waiting where not due) as next_ms
     ) summary
     left join claimed on true
@@ -152,10 +157,11 @@ export async function claimJobs(
   const jobs = rows
     .filter((row) => row.key !== null)
     .map((row) => (input.load ? { ...toJob(row), loaded: row } : toJob(row)))
-  const { candidates, next_ms: nextMs } = rows[0] as Row
+  const { candidates, wants_common: wantsCommon, next_ms: nextMs } = rows[0] as Row
   return {
     jobs,
     more: candidates === limit || candidates > jobs.length,
+    wantsCommon,
     ...(nextMs !== null && { nextMs }),
   }
 }

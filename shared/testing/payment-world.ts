@@ -107,8 +107,8 @@ export async function createPaymentWorld(clock: TestClock = testClock()) {
     throw new Error('jobs do not come to an end')
   }
   const claim = async (queue: QueueName = 'outgoing-payments'): Promise<Job[]> => {
-    const input = { queue, now: clock.now(), limit: 100, leaseSeconds: 30, tenantLimit: 100 }
-    return (await claimJobs(db, { ...input, busyTenants: new Map() })).jobs
+    const free = { idle: { own: 100, places: 100 }, tenants: new Map(), common: 0 }
+    return (await claimJobs(db, { queue, now: clock.now(), limit: 100, leaseSeconds: 30, free })).jobs
   }
   const finish = async (job: Job, outcome: Awaited<ReturnType<typeof processOutgoingPayment>>) => {
     const retry = outcome.status === 'retry' ? { retryAt: outcome.at } : {}

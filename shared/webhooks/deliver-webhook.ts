@@ -7,7 +7,7 @@ import {
   messageOf,
   type SecretBox,
 } from '../platform/index.ts'
-import type { Job, JobOutcome } from '../queue/index.ts'
+import type { Job, JobOutcome, OtherSide } from '../queue/index.ts'
 import {
   type AttemptResult,
   isDelivered,
@@ -39,6 +39,8 @@ const ORDER_WAIT_MS = 20
 const ERROR_LENGTH_MAX = 500
 /** What receivers answer to a signature that they do not know. */
 const SIGNATURE_REFUSED = new Set([400, 401, 403])
+/** Faults that mean that nobody answered, or not in time. */
+const SILENT = new Set(['request_timeout', 'connection_failed'])
 const done: JobOutcome = { status: 'done' }
 
 /**
@@ -50,22 +52,24 @@ export async function deliverWebhook(ctx: Context, job: Job): Promise<JobOutcome
   if (!delivery || delivery.state !== 'pending') return done
   if (delivery.isAhead) return { status: 'retry', at: ctx.clock.fromNow(ORDER_WAIT_MS) }
   const startedAt = performance.now()
-  const { recipient, result } = await attempt(ctx, delivery)
+  const { recipient, result, ...said } = await attempt(ctx, delivery)
   const latencyMs = Math.round(performance.now() - startedAt)
   if (result === 'not_allowed') return giveUp(ctx, job, delivery)
 
   const number = delivery.attempts + 1
   const made: WebhookAttempt = { number, at: ctx.clock.now(), latencyMs, ...detailsOf(result) }
-  if (isDelivered(result))
-    return recordLastAttempt(ctx.db, job, { state: 'delivered', made, now: ctx.clock.now() })
+  if (isDelivered(result)) {
+    const outcome = await recordLastAttempt(ctx.db, job, { state: 'delivered', made, now: ctx.clock.now() })
+    return { ...outcome, ...said }
+  }
   const delayMs = nextAttemptMs(number - delivery.attemptsBefore, recipient?.attemptsMax, Math.random())
-  if (delayMs === undefined) return giveUp(ctx, job, delivery, made)
+  if (delayMs === undefined) return { ...(await giveUp(ctx, job, delivery, made)), ...said }
   await recordAttempt(ctx.db, job, { state: 'pending', made, now: ctx.clock.now() })
   ctx.log.warn(
     { ...contextOf(delivery), attempts: number, delayMs, ...failureOf(made) },
     'webhook not accepted',
   )
-  return { status: 'retry', at: ctx.clock.fromNow(delayMs) }
+  return { status: 'retry', at: ctx.clock.fromNow(delayMs), ...said }
 }
 
 const contextOf = ({ event, recipientTenantId, endpoint }: WebhookDelivery) => ({
@@ -107,6 +111,8 @@ interface Attempted {
   /** Absent when it could not be found. */
   recipient?: WebhookRecipient
   result: AttemptResult | 'not_allowed'
+  /** Absent when it did not come to a request. */
+  otherSide?: OtherSide
 }
 
 /**
@@ -125,12 +131,13 @@ async function attempt(ctx: Context, delivery: WebhookDelivery): Promise<Attempt
     return { result: cannotSend(ctx, delivery, error) }
   }
   try {
-    return { recipient, result: await post(ctx, delivery.event, recipient) }
+    return { recipient, result: await post(ctx, delivery.event, recipient), otherSide: 'answered' }
   } catch (error) {
-    return {
-      recipient,
-      result: error instanceof Fault ? { error: messageOf(error) } : cannotSend(ctx, delivery, error),
+    if (error instanceof Fault) {
+      const said = SILENT.has(error.code) ? { otherSide: 'silent' as const } : {}
+      return { recipient, result: { error: messageOf(error) }, ...said }
     }
+    return { recipient, result: cannotSend(ctx, delivery, error) }
   }
 }
 

@@ -44,7 +44,7 @@ async function measure(answerMs: number, events: number): Promise<void> {
       load: loadDelivery,
       handler: (job) => deliverWebhook(ctx, job),
       concurrency: 256,
-      concurrencyPerTenant: IN_FLIGHT,
+      shares: { own: 0, most: IN_FLIGHT, common: 256 },
       idleMs: 200,
       leaseSeconds: 10,
     },

@@ -16,7 +16,7 @@ import {
   verifyHmacDigest,
   violatedConstraint,
 } from '../platform/index.ts'
-import { consumeJobs, type Job, LeaseLost } from '../queue/index.ts'
+import { consumeJobs, type Job, LeaseLost, type Shares } from '../queue/index.ts'
 import {
   createTestDatabase,
   startTestHttpServer,
@@ -100,7 +100,7 @@ const recipient = (url: string, more: Partial<WebhookRecipient> = {}): WebhookRe
 
 function work(
   recipients: (tenantId: string) => Promise<WebhookRecipient>,
-  options: { concurrency?: number; concurrencyPerTenant?: number } = {},
+  options: { concurrency?: number; shares?: Shares } = {},
 ) {
   const pool = createDb({ connectionString: database.connectionString })
   const listener = createListener({ connectionString: database.connectionString, log: silentLogger })
@@ -295,7 +295,7 @@ test('an endpoint that hangs does not delay another tenant', async () => {
   const quick = await serve()
   work(async (tenant) => recipient(tenant === tenantId ? hanging.url : quick.url, { timeoutMs: 400 }), {
     concurrency: 8,
-    concurrencyPerTenant: 4,
+    shares: { own: 0, most: 4, common: 8 },
   })
   await db.tx(async (tx) => {
     for (let index = 0; index < 200; index++) await recordEvent(tx, someEvent)

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import { createDb, type DbPool, deriveId, sql } from '../../shared/platform/index.ts'
+import {
+  createTestDatabase,
+  type ReceivedRequest,
+  startTestHttpServer,
+  type TestDatabase,
+  type TestHttpServer,
+  waitFor,
+} from '../../shared/testing/index.ts'
+import { recordEvent } from '../../shared/webhooks/index.ts'
+import { testEnvironment } from './test-environment.ts'
+import { startWebhooks } from './wiring.ts'
+
+const TIMEOUT_MS = 3_000
+/** An event that nothing holds up is there long before a single timeout is over. */
+const PROMPT_MS = 1_200
+const CROWD = 40
+const crowd = Array.from({ length: CROWD }, (_, index) => deriveId('crowd', index))
+const quickId = deriveId('quick')
+
+let database: TestDatabase
+let db: DbPool
+/** All tenants are customers of one provider: one host, a path for each. */
+let provider: TestHttpServer
+let isHanging: (request: ReceivedRequest) => boolean
+const toClose: { close(): Promise<void> }[] = []
+
+before(async () => {
+  database = await createTestDatabase('resources')
+  db = createDb({ connectionString: database.connectionString })
+  provider = await startTestHttpServer((request) =>
+    isHanging(request) ? new Promise(() => undefined) : undefined,
+  )
+  for (const id of [...crowd, quickId]) {
+    await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${id}, 'sealed')`)
+    await db.execute(
+      sql`insert into tenant_settings (tenant_id, key, value) values (${id}, 'WEBHOOK_URL', ${`${provider.url}/${id}`})`,
+    )
+  }
+})
+afterEach(async () => {
+  isHanging = () => false
+  for (const part of toClose.splice(0).reverse()) await part.close()
+  await db.execute(sql`delete from jobs`)
+  await db.execute(sql`delete from webhook_events`)
+  provider.requests.length = 0
+})
+after(async () => {
+  await provider.close()
+  await db.close()
+  await database.drop()
+})
+
+/** The worker as it is deployed, with one worker, which is the default. */
+async function start(): Promise<void> {
+  const { connectionString } = database
+  toClose.push(
+    await startWebhooks(
+      testEnvironment(connectionString, provider.url, { WEBHOOK_TIMEOUT: String(TIMEOUT_MS) }),
+    ),
+  )
+}
+
+const record = (tenantIds: readonly string[], each: number) =>
+  db.tx(async (tx) => {
+    for (let index = 0; index < each; index++)
+      for (const tenantId of tenantIds)
+        await recordEvent(tx, {
+          tenantId,
+          type: 'wallet_address.not_found',
+          data: { walletAddressUrl: 'x' },
+        })
+  })
+const arrived = (tenantId: string) => provider.requests.filter(({ path }) => path === `/${tenantId}`).length
+
+/** How long it takes until all of them have arrived. */
+async function msFor(tenantId: string, events: number): Promise<number> {
+  const before = arrived(tenantId)
+  const startedAt = performance.now()
+  await record([tenantId], events)
+  await waitFor(() => arrived(tenantId) === before + events)
+  return performance.now() - startedAt
+}
+
+test('F12: forty endpoints that hang with backlogs, at the host of another tenant, do not delay that tenant', async () => {
+  isHanging = ({ path }) => path !== `/${quickId}`
+  await record(crowd, 50)
+  await start()
+  await waitFor(() => crowd.every((id) => arrived(id) >= 8))
+  for (const events of [1, 20]) {
+    const ms = await msFor(quickId, events)
+    assert.ok(ms < PROMPT_MS, `${events} events took ${ms} ms`)
+  }
+  assert.ok(
+    crowd.every((id) => arrived(id) === 8),
+    'and each of them has its own places only',
+  )
+})
+
+test('F12: forty endpoints that were prompt and hang from one moment to the next do not delay another tenant', async () => {
+  let silent = false
+  isHanging = ({ path }) => silent && path !== `/${quickId}`
+  await record(crowd, 70)
+  await start()
+  await waitFor(() => provider.requests.length > CROWD * 25, 20_000)
+  silent = true
+  provider.requests.length = 0
+  // They have earned more than their own places: now nothing is left of what is common to all.
+  await waitFor(() => provider.requests.length > CROWD * 8 + 200)
+  const ms = await msFor(quickId, 5)
+  assert.ok(ms < PROMPT_MS, `${ms} ms`)
+  assert.ok(provider.requests.length <= CROWD * 8 + 256 + 5, `${provider.requests.length} requests`)
+})
+
+test('F12: a backlog of thousands, promptly answered, does not delay another tenant', async () => {
+  const [busyId] = crowd as [string]
+  await record([busyId], 3_000)
+  await start()
+  await waitFor(() => arrived(busyId) > 100)
+  const ms = await msFor(quickId, 5)
+  assert.ok(arrived(busyId) < 3_000, 'the backlog is still there')
+  assert.ok(ms < PROMPT_MS, `${ms} ms`)
+})
