@@ -4,7 +4,7 @@ import { FolderInUse, startEmbeddedPostgres } from '../shared/embedded-postgres/
 import { messageOf } from '../shared/platform/index.ts'
 import { type AuditedBank, auditBanks, describeFindings } from './audit/audit-banks.ts'
 import { readConnections } from './connections.ts'
-import { dataFolder } from './options.ts'
+import { parseAuditOptions } from './options.ts'
 
 /** Databases named on the command line (`name=postgresql://…`), else those of `npm start`. */
 function namedBanks(args: readonly string[]): Record<string, { resources: string }> | undefined {
@@ -24,8 +24,10 @@ const databasesOf = (connectionString: (database: string) => string) => ({
 })
 
 /** The databases of `npm start`, and how to leave them as they were found. */
-async function startedBanks(): Promise<{ banks: Record<string, AuditedBank>; close: () => Promise<void> }> {
-  const writtenDown = await readConnections()
+async function startedBanks(
+  dataFolder: string,
+): Promise<{ banks: Record<string, AuditedBank>; close: () => Promise<void> }> {
+  const writtenDown = await readConnections(dataFolder)
   try {
     const postgres = await startEmbeddedPostgres({ folder: join(dataFolder, 'postgres'), durable: true })
     return { banks: databasesOf(postgres.connectionString), close: () => postgres.stop() }
@@ -37,8 +39,11 @@ async function startedBanks(): Promise<{ banks: Record<string, AuditedBank>; clo
 }
 
 async function main(): Promise<number> {
-  const named = namedBanks(process.argv.slice(2))
-  const { banks, close } = named ? { banks: named, close: async () => undefined } : await startedBanks()
+  const { dataFolder, databases } = parseAuditOptions(process.argv.slice(2))
+  const named = namedBanks(databases)
+  const { banks, close } = named
+    ? { banks: named, close: async () => undefined }
+    : await startedBanks(dataFolder)
   try {
     const findings = await auditBanks(banks)
     console.log(describeFindings(findings))

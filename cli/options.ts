@@ -1,21 +1,40 @@
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 
 export const projectFolder = dirname(dirname(fileURLToPath(import.meta.url)))
-/** Where `npm start` keeps its PostgreSQL and the banks' secrets between runs. */
-export const dataFolder = join(projectFolder, '.data')
+/** Where `npm start` keeps its PostgreSQL and the banks' secrets between runs, unless it is told another place. */
+const DATA_FOLDER = join(projectFolder, '.data')
+
+const dataOption = { data: { type: 'string', default: DATA_FOLDER } } as const
 
 export interface StartOptions {
   /** Pay, audit, exit. */
   once: boolean
+  dataFolder: string
 }
 
 /** Reads the arguments of `npm start`; throws on one it does not know. */
 export function parseStartOptions(args: readonly string[]): StartOptions {
-  const options: StartOptions = { once: false }
-  for (const arg of args) {
-    if (arg === '--once') options.once = true
-    else throw new Error(`unknown argument ${arg}; known: --once`)
-  }
-  return options
+  const { values } = parseArgs({
+    args: [...args],
+    options: { ...dataOption, once: { type: 'boolean', default: false } },
+  })
+  return { once: values.once, dataFolder: resolve(values.data) }
 }
+
+export interface AuditOptions {
+  dataFolder: string
+  /** `name=postgresql://…`; empty: the two banks of `npm start`. */
+  databases: string[]
+}
+
+/** Reads the arguments of `npm run audit`; throws on one it does not know. */
+export function parseAuditOptions(args: readonly string[]): AuditOptions {
+  const { values, positionals } = parseArgs({ args: [...args], options: dataOption, allowPositionals: true })
+  return { dataFolder: resolve(values.data), databases: positionals }
+}
+
+/** What to add to a command so that it looks where this `npm start` keeps its data. */
+export const dataArgument = (dataFolder: string): string =>
+  dataFolder === DATA_FOLDER ? '' : ` -- --data ${dataFolder}`

@@ -2,7 +2,7 @@ import { FolderInUse } from '../shared/embedded-postgres/index.ts'
 import { messageOf } from '../shared/platform/index.ts'
 import type { Bank } from './bank.ts'
 import { type ExampleClient, exampleCommand } from './example-client.ts'
-import { projectFolder } from './options.ts'
+import { dataArgument, projectFolder } from './options.ts'
 import { formatAmount, type PaymentOutcome, type Step } from './payment.ts'
 import type { TwoBanks } from './two-banks.ts'
 
@@ -63,7 +63,12 @@ const exampleLines = (banks: TwoBanks, client: ExampleClient): string =>
     .join('\n')
 
 /** Something to paste; plain http on the same host and port serves the https ids in development. */
-export function nextThingsToTry(banks: TwoBanks, client: ExampleClient, outcome: PaymentOutcome): string {
+export function nextThingsToTry(
+  banks: TwoBanks,
+  client: ExampleClient,
+  outcome: PaymentOutcome,
+  dataFolder: string,
+): string {
   const overHttp = (id: string) => id.replace('https://', 'http://')
   const bob = overHttp(banks.side('b', 'bob').walletAddress.address)
   return [
@@ -77,7 +82,7 @@ export function nextThingsToTry(banks: TwoBanks, client: ExampleClient, outcome:
     '  # a shop that is paid by Alice: it prints an address to open in a browser, where you accept or reject (--approve: without a browser)',
     exampleLines(banks, client),
     "  # both banks' books, checked while they run",
-    '  npm run audit',
+    `  npm run audit${dataArgument(dataFolder)}`,
     '',
     'Ctrl-C stops everything, PostgreSQL included. The next npm start goes on with the same data.',
   ].join('\n')

@@ -6,7 +6,7 @@ import { auditBanks, describeFindings } from './audit/audit-banks.ts'
 import { type BankName, keyFile, loadBankSettings } from './bank-settings.ts'
 import { writeConnections } from './connections.ts'
 import { type ExampleClient, seedExampleClient } from './example-client.ts'
-import { dataFolder, parseStartOptions } from './options.ts'
+import { parseStartOptions } from './options.ts'
 import { awaitWithdrawals, formatAmount, type PaymentPlan, pay } from './payment.ts'
 import { addressesOf, line, nextAfterOnce, nextThingsToTry, step, summaryOf } from './screen.ts'
 import { demoPlan } from './seed.ts'
@@ -18,6 +18,11 @@ const forBoth = async <T>(make: (name: BankName) => Promise<T>): Promise<Record<
   const [a, b] = await Promise.all([make('a'), make('b')])
   return { a, b }
 }
+
+/** For what this payment leaves to be recorded. */
+const SETTLE_MS = 5_000
+/** For payments of an earlier start that was killed: until leases end, sweeps find them and they are finished. */
+const RECOVERY_MS = 45_000
 
 const parts: { close(): Promise<void> }[] = []
 let stopping: Promise<void> | undefined
@@ -43,9 +48,10 @@ function startPart<T>(start: () => Promise<T>, close: (part: T) => Promise<void>
   return started
 }
 
-async function startBanks(): Promise<{
+async function startBanks(dataFolder: string): Promise<{
   banks: TwoBanks
   client: ExampleClient
+  areNew: boolean
   databases: Record<BankName, { resources: string; auth: string }>
 }> {
   const postgres = await step(
@@ -78,7 +84,7 @@ async function startBanks(): Promise<{
     },
     (made) => (made ? 'new' : 'kept from an earlier start'),
   )
-  await writeConnections(databases)
+  await writeConnections(dataFolder, databases)
   const environments = await forBoth(async (name) => ({
     PRIVATE_KEY_FILE: await keyFile(join(dataFolder, `bank-${name}.pem`)),
   }))
@@ -90,7 +96,7 @@ async function startBanks(): Promise<{
     () => startPart(() => startTwoBanks({ settings, databases, environments, log }), closeBanks),
   )
   const client = await seedExampleClient(banks, join(dataFolder, 'shop.pem'))
-  return { banks, client, databases }
+  return { banks, client, areNew, databases }
 }
 
 const closeBanks = (banks: TwoBanks) => banks.close()
@@ -100,7 +106,7 @@ async function run(): Promise<void> {
   const startedAt = performance.now()
   line('Upesi: two banks, one payment')
   line()
-  const { banks, client, databases } = await startBanks()
+  const { banks, client, areNew, databases } = await startBanks(options.dataFolder)
 
   line()
   line('Alice at bank A (USD) pays Bob at bank B (EUR): exactly 5.00 EUR shall arrive.')
@@ -127,7 +133,10 @@ async function run(): Promise<void> {
   line()
 
   const findings = await step("audit: both banks' books, alone and against each other", () =>
-    auditBanks(databases),
+    auditBanks(databases, {
+      settleMs: areNew ? SETTLE_MS : RECOVERY_MS,
+      onUnsettled: () => line('             waiting for what is still under way'),
+    }),
   )
   line(describeFindings(findings))
   if (findings.some((finding) => finding.problem)) throw new Error('the audit found problems')
@@ -140,7 +149,7 @@ async function run(): Promise<void> {
     return stop()
   }
   line(addressesOf(banks))
-  line(nextThingsToTry(banks, client, outcome))
+  line(nextThingsToTry(banks, client, outcome, options.dataFolder))
 }
 
 async function main(): Promise<void> {

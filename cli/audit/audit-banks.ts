@@ -244,19 +244,24 @@ async function auditOnce(
   return findings
 }
 
+const ROUND_MS = 250
+/** Shorter is not worth a word. */
+const UNSETTLED_ROUNDS = 4
+
 /**
  * Audits banks over their databases and ledgers. Books are read one after the other, so a payment under way can look wrong: with
- * `settleMs` problems are looked at again until they are gone or the time is over.
+ * `settleMs` problems are looked at again until they are gone or the time is over. `onUnsettled` is called once, when that takes more than a moment.
  */
 export async function auditBanks(
   banks: Readonly<Record<string, AuditedBank>>,
-  options: { settleMs?: number; ilpAddressOf?: (name: string) => string } = {},
+  options: { settleMs?: number; ilpAddressOf?: (name: string) => string; onUnsettled?: () => void } = {},
 ): Promise<Finding[]> {
   const until = Date.now() + (options.settleMs ?? 5_000)
-  for (;;) {
+  for (let round = 0; ; round++) {
     const findings = await auditOnce(banks, options.ilpAddressOf ?? demoIlpAddress)
     if (findings.every((finding) => finding.problem === undefined) || Date.now() >= until) return findings
-    await new Promise((resolve) => setTimeout(resolve, 250))
+    if (round === UNSETTLED_ROUNDS) options.onUnsettled?.()
+    await new Promise((resolve) => setTimeout(resolve, ROUND_MS))
   }
 }
 

@@ -22,6 +22,14 @@ export function createListener(options: { connectionString: string; log: Logger 
   let attempt = 0
   let timer: NodeJS.Timeout | undefined
   let connecting: Promise<void> | undefined
+  let statements: Promise<unknown> = Promise.resolve()
+
+  /** A client takes one statement at a time, and rooms ask for their channels when they like. */
+  const ask = (asked: pg.Client, channel: string): Promise<unknown> => {
+    const answer = statements.then(() => asked.query(`listen ${channel}`))
+    statements = answer.catch(() => undefined)
+    return answer
+  }
 
   const connect = async (): Promise<void> => {
     const next = new pg.Client({
@@ -46,7 +54,7 @@ export function createListener(options: { connectionString: string; log: Logger 
       return
     }
     client = next
-    for (const channel of handlers.keys()) await next.query(`listen ${channel}`)
+    for (const channel of handlers.keys()) await ask(next, channel)
     attempt = 0
     for (const set of handlers.values()) for (const handler of set) handler(undefined)
   }
@@ -78,7 +86,8 @@ export function createListener(options: { connectionString: string; log: Logger 
       const known = handlers.get(channel) ?? new Set()
       handlers.set(channel, known.add(handler))
       // Asking twice for one channel is harmless; while there is no connection, the next one asks for all.
-      client?.query(`listen ${channel}`).then(
+      if (!client) return
+      ask(client, channel).then(
         () => handler(undefined),
         (error: unknown) => options.log.warn({ reason: messageOf(error), channel }, 'listen failed'),
       )
