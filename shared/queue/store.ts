@@ -134,14 +134,14 @@ export async function claimJobs(
     ), candidates as (
       select key, run_at from admitted where has_place order by run_at, key limit ${limit}
     ), locked as materialized (
-      select j.key from jobs j join candidates c on c.key = j.key
-      where j.queue = ${queue} and ${unleased} and j.run_at <= ${dueBy}
+      select j.key from jobs j
+      where j.queue = ${queue} and j.key = any(array(select key from candidates)) and ${unleased} and j.run_at <= ${dueBy}
       for update of j skip locked
     ), claimed as (
       update jobs j
       set lease_token = j.lease_token + 1, attempts = j.attempts + 1,
           lease_until = now() + make_interval(secs => ${input.leaseSeconds}::float8)
-      from locked where j.queue = ${queue} and j.key = locked.key
+      where j.queue = ${queue} and j.key = any(array(select key from locked))
       returning j.queue, j.key, j.tenant_id, j.attempts, j.lease_token, j.requested, j.run_at
     )
     select claimed.*, loaded.*, summary.candidates, summary.wants_common, summary.next_ms

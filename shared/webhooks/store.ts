@@ -201,18 +201,25 @@ const hasDelivery = ({ state, recipientTenantId }: NonNullable<EventFilter['deli
  */
 const ORDER_SECONDS_MAX = 60
 
+const earlierAbout = (payment: 'outgoing_payment_id' | 'incoming_payment_id'): Sql => sql`
+          select x.id from webhook_events x
+          where x.${rawSql(payment)} = e.${rawSql(payment)} and (x.created_at, x.id) < (e.created_at, e.id)
+            and x.created_at > now() - make_interval(secs => ${ORDER_SECONDS_MAX})`
+
 /** For a consumer of this queue: what {@link findDelivery} would otherwise have to ask for. */
 export const loadDelivery: LoadWithClaim = sql`
     select d.id as delivery_id, d.state as delivery_state, d.recipient_tenant_id, d.endpoint, d.attempts as delivery_attempts,
       d.attempts_before, e.id as event_id, e.type as event_type, e.data as event_data,
       e.data_from_sender_sealed as event_sealed,
       d.attempts = 0 and exists (
-        select 1 from webhook_events earlier
-        join webhook_deliveries untried on untried.event_id = earlier.id
-        where (earlier.outgoing_payment_id = e.outgoing_payment_id or earlier.incoming_payment_id = e.incoming_payment_id)
-          and (earlier.created_at, earlier.id) < (e.created_at, e.id)
-          and earlier.created_at > now() - make_interval(secs => ${ORDER_SECONDS_MAX})
-          and untried.recipient_tenant_id = d.recipient_tenant_id and untried.endpoint = d.endpoint and untried.state = 'pending' and untried.attempts = 0
+        select from (${earlierAbout('outgoing_payment_id')} union all ${earlierAbout('incoming_payment_id')}) earlier
+        -- The offset keeps the order: from the payment's few events to their deliveries, not through all that the endpoint ever had.
+        cross join lateral (
+          select from webhook_deliveries untried
+          where untried.event_id = earlier.id and untried.recipient_tenant_id = d.recipient_tenant_id
+            and untried.endpoint = d.endpoint and untried.state = 'pending' and untried.attempts = 0
+          offset 0
+        ) untried
       ) as is_ahead
     from webhook_deliveries d join webhook_events e on e.id = d.event_id
     where d.id = claimed.key`

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { createDb, type DbPool, deriveId, rawSql, sql, systemClock, uuidv7 } from '../platform/index.ts'
+import { claimJobs } from '../queue/store.ts'
+import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
+import { loadDelivery, recordEvent } from './store.ts'
+
+const tenantId = deriveId('tenant', 1)
+const HISTORY = 20_000
+/** Postgres plans a statement anew five times and then keeps a plan. */
+const CLAIMS_BEFORE = 8
+
+let database: TestDatabase
+let db: DbPool
+
+before(async () => {
+  database = await createTestDatabase('resources')
+  // One connection: its plans and its counts of rows read are what this is about.
+  db = createDb({ connectionString: database.connectionString, poolSizeMax: 1 })
+  await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${tenantId}, 'sealed')`)
+  await db.execute(
+    rawSql('alter table webhook_events drop constraint webhook_events_incoming_payment_id_fkey'),
+  )
+  // An analysis would let the plans be made again; for a while after each growth there is none.
+  for (const table of ['jobs', 'webhook_events', 'webhook_deliveries'])
+    await db.execute(rawSql(`alter table ${table} set (autovacuum_enabled = off)`))
+})
+after(async () => {
+  await db.close()
+  await database.drop()
+})
+
+const claim = () =>
+  claimJobs(db, {
+    queue: 'webhooks',
+    now: systemClock.now(),
+    limit: 50,
+    leaseSeconds: 30,
+    tenantLimit: 50,
+    busyTenants: new Map(),
+    load: loadDelivery,
+  })
+
+async function rowsRead(): Promise<number> {
+  await db.execute(sql`select pg_stat_force_next_flush()`)
+  await db.execute(sql`select pg_stat_clear_snapshot()`)
+  return await db.one(
+    (row) => Number(row.rows),
+    sql`select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) as rows from pg_stat_user_tables
+        where relname in ('jobs', 'webhook_events', 'webhook_deliveries')`,
+  )
+}
+
+const announce = () =>
+  recordEvent(db, {
+    tenantId,
+    type: 'incoming_payment.completed',
+    data: {},
+    incomingPaymentId: uuidv7(),
+  })
+
+test('a claim reads few rows, whatever an endpoint was sent before, also with plans of the time when it was nothing', async () => {
+  for (let count = 0; count < CLAIMS_BEFORE; count++) {
+    await announce()
+    assert.equal((await claim()).jobs.length, 1)
+    if (count === 0) await db.execute(rawSql('analyze jobs, webhook_events, webhook_deliveries'))
+  }
+  await db.execute(sql`
+    with event as (
+      insert into webhook_events (id, tenant_id, type, data, incoming_payment_id)
+      select gen_random_uuid(), ${tenantId}, 'incoming_payment.created', '{}', gen_random_uuid()
+      from generate_series(1, ${HISTORY}::int) returning id
+    )
+    insert into webhook_deliveries (id, event_id, recipient_tenant_id, state, attempts)
+    select gen_random_uuid(), id, ${tenantId}, 'delivered', 1 from event`)
+  const before = await rowsRead()
+  await announce()
+  const { jobs } = await claim()
+  assert.equal(jobs.length, 1)
+  assert.ok(jobs[0]?.loaded?.event_id)
+  const read = (await rowsRead()) - before
+  assert.ok(read > 0 && read < HISTORY / 20, `${read} rows read`)
+})
