@@ -8,7 +8,7 @@ import type { AdminContext } from './context.ts'
 import { createAdminErrors } from './errors.ts'
 import { adminResolvers } from './resolvers/index.ts'
 import type { RequestContext } from './resolvers/resolver.ts'
-import { claimSignature } from './used-signatures.ts'
+import { createSignatureClaims } from './used-signatures.ts'
 
 /** The schema file with its behaviour; throws when a resolver has no field or a scalar no meaning. */
 export const buildAdminSchema = (): GraphQLSchema =>
@@ -46,7 +46,7 @@ export const buildAdminApp = (node: AdminContext, options: AdminAppOptions): Pro
         const tenant = await findTenant(node, id)
         return tenant?.deletedAt ? undefined : tenant?.apiSecret
       },
-      claim: (signature) => claimSignature(node, signature),
+      claim: createSignatureClaims(node),
     },
     ...(options.apiKeysEnabled && { findTenantByApiKey: (key: string) => findTenantByApiKey(node, key) }),
     contextOf: (caller) => ({ node, caller }),

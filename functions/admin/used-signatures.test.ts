@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { createDb, type DbPool } from '../../shared/platform/index.ts'
 import { createTestDatabase, testClock } from '../../shared/testing/index.ts'
-import { claimSignature, sweepSignatures } from './used-signatures.ts'
+import { createSignatureClaims, sweepSignatures } from './used-signatures.ts'
 
 describe('used signatures', () => {
   let db: DbPool
@@ -17,21 +17,40 @@ describe('used signatures', () => {
     await database.drop()
   })
 
-  it('exactly one of 100 parallel replays is let through', async () => {
+  it('exactly one of 100 parallel replays is let through, in one process', async () => {
+    const claim = createSignatureClaims({ db })
     const signature = { digest: randomBytes(32), expiresAt: new Date() }
-    const claims = await Promise.all(Array.from({ length: 100 }, () => claimSignature({ db }, signature)))
+    const claims = await Promise.all(Array.from({ length: 100 }, () => claim(signature)))
     assert.equal(claims.filter(Boolean).length, 1)
+  })
+
+  it('exactly one of each is let through, when many processes are sent the same ones in different orders', async () => {
+    const expiresAt = new Date()
+    const signatures = Array.from({ length: 50 }, () => ({ digest: randomBytes(32), expiresAt }))
+    const claims = await Promise.all(
+      Array.from({ length: 8 }, async (_, index) => {
+        const claim = createSignatureClaims({ db })
+        const turned = [...signatures.slice(index * 6), ...signatures.slice(0, index * 6)]
+        const sent = await Promise.all(
+          turned.map(async (signature) => ({ signature, isFirst: await claim(signature) })),
+        )
+        return sent.filter(({ isFirst }) => isFirst).map(({ signature }) => signature)
+      }),
+    )
+    assert.equal(claims.flat().length, signatures.length)
+    assert.equal(new Set(claims.flat()).size, signatures.length)
   })
 
   it('are forgotten once they are stale, and not before', async () => {
     const now = new Date()
     const clock = testClock(now)
     const signature = { digest: randomBytes(32), expiresAt: now }
-    assert.equal(await claimSignature({ db }, signature), true)
+    const claim = createSignatureClaims({ db })
+    assert.equal(await claim(signature), true)
     await sweepSignatures({ db, clock })
-    assert.equal(await claimSignature({ db }, signature), false)
+    assert.equal(await claim(signature), false)
     clock.advance(1)
     await sweepSignatures({ db, clock })
-    assert.equal(await claimSignature({ db }, signature), true)
+    assert.equal(await claim(signature), true)
   })
 })
