@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { createDb, type DbPool, deriveId, rawSql, sql, systemClock, uuidv7 } from '../platform/index.ts'
+import { createTenantShares } from '../queue/shares.ts'
 import { claimJobs } from '../queue/store.ts'
 import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
 import { loadDelivery, recordEvent } from './store.ts'
@@ -36,8 +37,7 @@ const claim = () =>
     now: systemClock.now(),
     limit: 50,
     leaseSeconds: 30,
-    tenantLimit: 50,
-    busyTenants: new Map(),
+    free: createTenantShares({ concurrency: 50 }).free(),
     load: loadDelivery,
   })
 
