@@ -25,31 +25,11 @@ alter table outgoing_payments
   -- Where it is counted; null where there is no grant.
   add column grant_interval_start timestamptz,
   -- What it counts: all of it from the beginning, and what was sent once it has failed or is cancelled.
-  add column spent_debit_amount numeric(20, 0) check (spent_debit_amount >= 0),
-  add column spent_receive_amount numeric(20, 0) check (spent_receive_amount >= 0),
+  add column spent_debit_amount numeric(20, 0),
+  add column spent_receive_amount numeric(20, 0),
+  add constraint outgoing_payments_spent_debit_amount_check check (spent_debit_amount >= 0) not valid,
+  add constraint outgoing_payments_spent_receive_amount_check check (spent_receive_amount >= 0) not valid,
   add constraint outgoing_payments_counted check (
     (spent_debit_amount is null) = (grant_interval_start is null)
     and (spent_receive_amount is null) = (grant_interval_start is null)
-    and (grant_interval_start is null or grant_id is not null));
-
--- Grants had no limits until now, so all that they paid belongs to their whole life.
-update outgoing_payments p
-set grant_interval_start = '-infinity',
-  spent_debit_amount = case p.state when 'CANCELLED' then 0 when 'FAILED' then least(q.debit_amount, p.sent_amount) else q.debit_amount end,
-  spent_receive_amount = case p.state when 'CANCELLED' then 0
-    when 'FAILED' then least(q.receive_amount, greatest(p.delivered_amount, div(q.receive_amount * p.sent_amount, q.source_amount)))
-    else q.receive_amount end
-from quotes q
-where q.id = p.id and p.grant_id is not null;
-
-insert into grant_spending (tenant_id, grant_id, interval_start, side, asset_code, asset_scale, amount)
-select p.tenant_id, p.grant_id, p.grant_interval_start, s.side, s.asset_code, s.asset_scale, sum(s.amount)
-from outgoing_payments p
-join quotes q on q.id = p.id
-join assets a on a.id = q.asset_id
-cross join lateral (values
-  ('DEBIT', a.code, a.scale, p.spent_debit_amount),
-  ('RECEIVE', q.receive_asset_code, q.receive_asset_scale, p.spent_receive_amount)
-) as s (side, asset_code, asset_scale, amount)
-where p.grant_interval_start is not null
-group by p.tenant_id, p.grant_id, p.grant_interval_start, s.side, s.asset_code, s.asset_scale;
+    and (grant_interval_start is null or grant_id is not null)) not valid;

@@ -3,19 +3,16 @@
 
 alter table webhook_deliveries
   -- Where it goes: the recipient's wallet, or a service of the node.
-  add column endpoint text not null default 'wallet' check (endpoint in ('wallet', 'card', 'pos')),
+  add column endpoint text not null default 'wallet',
   -- Of the attempt that was accepted. Others are rows of webhook_attempts: the usual case, accepted at once, must not cost a row.
-  add column latency_ms integer check (latency_ms >= 0),
+  add column latency_ms integer,
   add column answer text,
   -- Attempts up to the last resending: back-off and limits count from there.
   add column attempts_before integer not null default 0,
   -- Not an index on `state`: every delivery changes that, and would have to change the index with it.
-  add column dead_at timestamptz;
-alter table webhook_deliveries
-  add constraint webhook_deliveries_once unique (event_id, recipient_tenant_id, endpoint),
-  drop constraint webhook_deliveries_event_id_recipient_tenant_id_key;
-update webhook_deliveries set dead_at = updated_at where state = 'dead';
-create index webhook_deliveries_dead on webhook_deliveries (recipient_tenant_id, dead_at) where dead_at is not null;
+  add column dead_at timestamptz,
+  add constraint webhook_deliveries_endpoint_check check (endpoint in ('wallet', 'card', 'pos')) not valid,
+  add constraint webhook_deliveries_latency_ms_check check (latency_ms >= 0) not valid;
 
 -- Attempts that were not accepted, and accepted ones of deliveries that were sent again.
 create table webhook_attempts (

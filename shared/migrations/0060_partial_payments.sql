@@ -18,4 +18,3 @@ create index incoming_payment_decisions_payment on incoming_payment_decisions (i
 
 -- The field of an event that is encrypted at rest: `dataFromSender` of `data`.
 alter table webhook_events add column data_from_sender_sealed text;
-create index webhook_events_sealed on webhook_events (id) where data_from_sender_sealed is not null;

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
+import { type IndexStatement, parseIndexes, runIndexStatement } from './concurrent-indexes.ts'
 import { Refusal } from './errors.ts'
 
 export class PendingMigrations extends Refusal<'pending_migrations'> {
@@ -22,31 +24,34 @@ interface Migration {
   name: string
   text: string
   checksum: string
+  /** Absent: everything in one transaction. */
+  indexes?: IndexStatement[]
 }
 
+/** Ends the names of files that make and drop indexes while others write. */
+const CONCURRENT = '.concurrent.sql'
+
 async function readMigrations(folder: string): Promise<Migration[]> {
-  const names = (await readdir(folder)).filter((name) => /^\d{4}_[a-z0-9_-]+\.sql$/.test(name)).sort()
+  const names = (await readdir(folder))
+    .filter((name) => /^\d{4}_[a-z0-9_-]+(\.concurrent)?\.sql$/.test(name))
+    .sort()
   return Promise.all(
     names.map(async (name) => {
       const text = await readFile(join(folder, name), 'utf8')
-      return { name, text, checksum: createHash('sha256').update(text).digest('hex') }
+      const checksum = createHash('sha256').update(text).digest('hex')
+      return { name, text, checksum, ...(name.endsWith(CONCURRENT) && { indexes: parseIndexes(name, text) }) }
     }),
   )
 }
 
 /**
- * Applies the numbered `.sql` files of `folder` that the database has not seen, each in a transaction, oldest first. Several
- * processes may start at once: an advisory lock lets one of them migrate. With `manual` pending files are refused instead.
- * Throws {@link MigrationMismatch} when the database is newer than this code or a file was edited after it was applied.
+ * Applies the numbered `.sql` files of `folder` that the database has not seen, oldest first. Each is one transaction, except for
+ * `.concurrent.sql`: those make indexes of tables that others write to, in statements of their own, and are begun anew when they
+ * were cut off. Several processes may start at once: an advisory lock lets one of them migrate. With `manual` pending files are
+ * refused instead. Throws {@link MigrationMismatch} when the database is newer than this code or a file was edited after it was
+ * applied.
  */
-export async function migrate(options: {
-  connectionString: string
-  folder: string
-  /** Name of the bookkeeping table, one per folder, so that several sets can share a database. */
-  table: string
-  manual?: boolean
-  command?: string
-}): Promise<string[]> {
+export async function migrate(options: MigrateOptions): Promise<string[]> {
   const migrations = await readMigrations(options.folder)
   const client = new pg.Client({
     connectionString: options.connectionString,
@@ -54,43 +59,97 @@ export async function migrate(options: {
   })
   await client.connect()
   try {
-    await client.query('select pg_advisory_lock(hashtext($1))', [`upesi-migrations-${options.table}`])
-    await client.query(
-      `create table if not exists ${options.table} (name text primary key, checksum text not null, applied_at timestamptz not null default now())`,
-    )
-    const applied = await client.query<{ name: string; checksum: string }>(
-      `select name, checksum from ${options.table}`,
-    )
-    const known = new Map(applied.rows.map((row) => [row.name, row.checksum]))
-    for (const name of known.keys()) {
-      if (!migrations.some((migration) => migration.name === name))
-        throw new MigrationMismatch(
-          `the database has migration ${name}, which this version does not know: upgrade it`,
-        )
-    }
-    const pending: Migration[] = []
-    for (const migration of migrations) {
-      const checksum = known.get(migration.name)
-      if (checksum === undefined) pending.push(migration)
-      else if (checksum !== migration.checksum)
-        throw new MigrationMismatch(`migration ${migration.name} was changed after it was applied`)
-    }
+    await takeTurn(client, options.table)
+    const pending = await findPending(client, options.table, migrations)
     if (pending.length > 0 && options.manual)
       throw new PendingMigrations(
         pending.map((migration) => migration.name),
         options.command ?? 'npm run migrate',
       )
-    for (const migration of pending) {
-      await client.query('begin')
-      await client.query(migration.text)
-      await client.query(`insert into ${options.table} (name, checksum) values ($1, $2)`, [
-        migration.name,
-        migration.checksum,
-      ])
-      await client.query('commit')
-    }
+    for (const migration of pending) await apply(client, options.table, migration)
     return pending.map((migration) => migration.name)
   } finally {
     await client.end()
+  }
+}
+
+export interface MigrateOptions {
+  connectionString: string
+  folder: string
+  /** Name of the bookkeeping table, one per folder, so that several sets can share a database. */
+  table: string
+  manual?: boolean
+  command?: string
+}
+
+const TURN_MS = 100
+
+/** Asked for again and again: who waits within a statement is waited for by `create index concurrently`, and both would wait for ever. */
+async function takeTurn(client: pg.Client, table: string): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ taken: boolean }>(
+      'select pg_try_advisory_lock(hashtext($1)) as taken',
+      [`upesi-migrations-${table}`],
+    )
+    if (rows[0]?.taken) return
+    await setTimeout(TURN_MS)
+  }
+}
+
+async function findPending(
+  client: pg.Client,
+  table: string,
+  migrations: readonly Migration[],
+): Promise<Migration[]> {
+  await client.query(
+    `create table if not exists ${table} (name text primary key, checksum text not null, applied_at timestamptz not null default now())`,
+  )
+  const applied = await client.query<{ name: string; checksum: string }>(
+    `select name, checksum from ${table}`,
+  )
+  const known = new Map(applied.rows.map((row) => [row.name, row.checksum]))
+  for (const name of known.keys()) {
+    if (!migrations.some((migration) => migration.name === name))
+      throw new MigrationMismatch(
+        `the database has migration ${name}, which this version does not know: upgrade it`,
+      )
+  }
+  return migrations.filter(({ name, checksum }) => {
+    const found = known.get(name)
+    if (found !== undefined && found !== checksum)
+      throw new MigrationMismatch(`migration ${name} was changed after it was applied`)
+    return found === undefined
+  })
+}
+
+/** Who waits for a table's lock holds up everybody who comes later: after so long others go first, and we ask again. */
+const LOCK_MS = 500
+const LOCK_PAUSE_MS = 1_000
+const LOCK_ATTEMPTS_MAX = 600
+/** `lock_not_available` and `deadlock_detected`. */
+const BUSY = new Set(['55P03', '40P01'])
+
+async function apply(client: pg.Client, table: string, migration: Migration): Promise<void> {
+  const { name, checksum } = migration
+  const note = () => client.query(`insert into ${table} (name, checksum) values ($1, $2)`, [name, checksum])
+  if (migration.indexes) {
+    for (const statement of migration.indexes) await runIndexStatement(client, statement)
+    await note()
+    return
+  }
+  for (let attempt = 1; ; attempt++) {
+    await client.query('begin')
+    try {
+      await client.query(`set local lock_timeout = ${LOCK_MS}`)
+      await client.query(migration.text)
+      await note()
+      await client.query('commit')
+      return
+    } catch (error) {
+      const isBusy = error instanceof pg.DatabaseError && BUSY.has(error.code ?? '')
+      if (!isBusy || attempt === LOCK_ATTEMPTS_MAX) throw error
+      await client.query('rollback')
+      await setTimeout(LOCK_PAUSE_MS)
+    }
   }
 }

@@ -7,9 +7,10 @@ alter table grants
   add column finish_uri text,
   add column finish_nonce text,
   -- What the client must present after the interaction.
-  add column interact_ref_hash bytea check (length(interact_ref_hash) = 32),
-  add constraint grants_finish check ((finish_uri is null) = (finish_nonce is null)),
-  add constraint grants_pending check (state <> 'PENDING' or (client_name is not null and interact_ref_hash is not null));
+  add column interact_ref_hash bytea,
+  add constraint grants_interact_ref_hash_check check (length(interact_ref_hash) = 32) not valid,
+  add constraint grants_finish check ((finish_uri is null) = (finish_nonce is null)) not valid,
+  add constraint grants_pending check (state <> 'PENDING' or (client_name is not null and interact_ref_hash is not null)) not valid;
 
 create table subjects (
   grant_id uuid not null references grants (id) on delete cascade,
