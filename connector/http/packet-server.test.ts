@@ -179,12 +179,6 @@ test('a packet above the maximum is F08 with both amounts', async () => {
   assert.equal(reply.data.toString('hex'), '00000000000186a100000000000186a0')
 })
 
-test('peer.config is an unknown destination', async () => {
-  const reply = await postPrepare(node.url, token, testPrepare('peer.config', { amount: 0n }))
-  assert.ok(isReject(reply))
-  assert.equal(reply.code, 'F02')
-})
-
 test('the next hop sees its token, type, path, the amount and a shorter expiry; its Fulfill comes back', async () => {
   hop.requests.length = 0
   const prepare = testPrepare('test.b.x')

@@ -72,6 +72,7 @@ const accountOf = (peer: Peer, packetsPerMinute: number): IncomingAccount => ({
   id: peer.id,
   tenantId: peer.tenantId,
   asset: peer.asset,
+  peerAddress: peer.staticIlpAddress,
   packetsPerMinute: peer.packetsPerMinute ?? packetsPerMinute,
   ...(peer.maxPacketAmount !== undefined && { maxPacketAmount: peer.maxPacketAmount }),
 })

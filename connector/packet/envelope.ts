@@ -27,6 +27,15 @@ export function readVarOctets(bytes: Buffer, offset: number, limit: number): Sli
   return { start, end: start + length }
 }
 
+/** Bytes behind a length prefix in its shortest form. Bounded as what is read here: below 2^24 bytes. */
+export function writeVarOctets(contents: Buffer): Buffer {
+  const { length } = contents
+  const size = length < 0x80 ? 0 : length < 0x100 ? 1 : length < 0x10000 ? 2 : 3
+  const prefix = Buffer.alloc(1 + size, size === 0 ? length : 0x80 | size)
+  if (size > 0) prefix.writeUIntBE(length, 1, size)
+  return Buffer.concat([prefix, contents])
+}
+
 /** The contents of a packet of `type` that is exactly `bytes`: bytes after the envelope are refused. */
 export function readEnvelope(bytes: Buffer, type: number): Slice {
   if (bytes[0] !== type) throw new InvalidPacket(`expected a packet of type ${type}`)

@@ -13,6 +13,7 @@ export {
   serializeReply,
 } from './codec.ts'
 export { InvalidPacket } from './errors.ts'
+export { ILDCP_DESTINATION, ildcpFulfill, isIldcpCondition, type PeerConfiguration } from './ildcp.ts'
 export {
   DATA_LENGTH_MAX,
   type IlpErrorCode,

@@ -1,5 +1,5 @@
 import type { CredentialReader } from '../../shared/stream-credentials/index.ts'
-import type { IdentifiedPacket, LocalPacket, Service } from './model.ts'
+import type { ForeignPacket, IdentifiedPacket, LocalPacket, Service } from './model.ts'
 
 export interface ChooseContext {
   reader: CredentialReader
@@ -15,12 +15,12 @@ export const chooseDestination =
   (
     ctx: ChooseContext,
     local: Service<LocalPacket>,
-    forward: Service<IdentifiedPacket>,
+    forward: Service<ForeignPacket>,
   ): Service<IdentifiedPacket> =>
   async (packet) => {
     const ownAddress = await ctx.ilpAddressOf(packet.account.tenantId)
     if (ownAddress === undefined) return await forward(packet)
     const paymentTag = ctx.reader.read(packet.prepare.destination, ownAddress)?.paymentTag
-    if (paymentTag === undefined) return await forward(packet)
+    if (paymentTag === undefined) return await forward({ ...packet, ownAddress })
     return await local({ ...packet, ownAddress, paymentTag })
   }

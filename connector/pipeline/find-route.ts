@@ -1,5 +1,5 @@
 import type { PeerDirectory } from '../routing/index.ts'
-import type { IdentifiedPacket, RoutedPacket, Service } from './model.ts'
+import type { ForeignPacket, RoutedPacket, Service } from './model.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
 
 /** Chooses the next hop; F02 when no peer leads to the destination. */
@@ -7,14 +7,15 @@ export const findRoute =
   (
     ctx: { directory: Pick<PeerDirectory, 'findRoute'>; rejects: Rejects },
     next: Service<RoutedPacket>,
-  ): Service<IdentifiedPacket> =>
+  ): Service<ForeignPacket> =>
   async (packet) => {
-    const { account, prepare } = packet
+    const { account, prepare, ownAddress } = packet
     const peer = ctx.directory.findRoute({
       tenantId: account.tenantId,
       destination: prepare.destination,
       assetId: account.asset.id,
       ...(account.kind === 'peer' && { incomingPeerId: account.id }),
+      ...(ownAddress !== undefined && { ownAddress }),
     })
     return peer ? await next({ ...packet, peer }) : ctx.rejects('F02', rejectMessages.unknownDestination)
   }

@@ -8,6 +8,8 @@ export interface IncomingAccount {
   id: string
   tenantId: string
   asset: LedgerAsset
+  /** Of a peer: its own address, as this node knows it. */
+  peerAddress?: string
   maxPacketAmount?: bigint
   /** Absent: not limited. */
   packetsPerMinute?: number
@@ -23,6 +25,12 @@ export interface IdentifiedPacket extends IncomingPacket {
   conditionHex: string
   /** Also the id of its first transfer. */
   packetId: string
+}
+
+/** A packet for somebody else. */
+export interface ForeignPacket extends IdentifiedPacket {
+  /** Under which the packet's tenant receives; absent when it has none. */
+  ownAddress?: string
 }
 
 /** A packet for one of this node's payments or wallet addresses. */

@@ -1,6 +1,7 @@
 import { type IlpPrepare, parsePrepare, serializePrepare } from '../packet/index.ts'
 import type { PeerDirectory } from '../routing/index.ts'
 import { answerFaults } from './answer-faults.ts'
+import { answerPeer } from './answer-peer.ts'
 import { type ChooseContext, chooseDestination } from './choose-destination.ts'
 import { type ConversionContext, convertAmount, createConversion } from './convert.ts'
 import { type DeliverContext, deliver } from './deliver.ts'
@@ -36,7 +37,8 @@ export interface Pipeline {
  * 1. `answerFaults` is outermost: whatever breaks below becomes an answer.
  * 2. `limitAmount` and `limitRate` cost nothing and protect all the rest; a packet that is too large does not use up the rate.
  * 3. `joinDuplicates` before anything that moves money, so that a repeat cannot move it at the same time.
- * 4. `chooseDestination`: the node's own addresses first, because no peer may answer for them.
+ * 4. `answerPeer` takes what is meant for this node itself, and `chooseDestination` its receivers', because no peer may answer for
+ *    them.
  * 5. Forwarded: `findRoute` and `shortenExpiry` refuse for free; `convertAmount` may wait for rates, so the expiry is fixed before
  *    it and the price as late as can be.
  * 6. `holdMoney` around everything that can fulfil: money is held before the packet leaves, and settled by what really came back,
@@ -55,7 +57,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const local = deliver({ ...ctx, convert })
   const handle = answerFaults(
     ctx,
-    limitAmount(ctx, limitRate(ctx, joinDuplicates(ctx, chooseDestination(ctx, local, forward)))),
+    limitAmount(
+      ctx,
+      limitRate(ctx, joinDuplicates(ctx, answerPeer(ctx, chooseDestination(ctx, local, forward)))),
+    ),
   )
 
   let inFlight = 0

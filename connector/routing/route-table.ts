@@ -8,6 +8,11 @@ export interface RouteQuery {
   assetId: string
   /** The account itself, when it is a peer: a packet never goes back to where it came from. */
   incomingPeerId?: string
+  /**
+   * Where the tenant receives. What lies below it and is nobody's here does not exist elsewhere: only a route that lies below it
+   * too leads on, to a node that is under this one.
+   */
+  ownAddress?: string
 }
 
 export interface RouteTable {
@@ -35,8 +40,10 @@ export function buildRouteTable(peers: readonly Peer[]): RouteTable {
   return {
     size: peers.length,
     findPeerByTokenHash: (tokenHash) => byTokenHash.get(tokenHash),
-    findRoute({ tenantId, destination, assetId, incomingPeerId }) {
-      for (let end = destination.length; end > 0; end = destination.lastIndexOf('.', end - 1)) {
+    findRoute({ tenantId, destination, assetId, incomingPeerId, ownAddress = '' }) {
+      const isBelow = `${destination}.`.startsWith(`${ownAddress}.`)
+      const tooShort = isBelow ? ownAddress.length : 0
+      for (let end = destination.length; end > tooShort; end = destination.lastIndexOf('.', end - 1)) {
         const candidates = byPrefix.get(`${tenantId} ${destination.slice(0, end)}`)
         const peer = candidates && choosePeer(candidates, assetId, incomingPeerId)
         if (peer) return peer

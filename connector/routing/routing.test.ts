@@ -73,6 +73,21 @@ test('the same asset is preferred, then the lowest id; the choice does not depen
   }
 })
 
+test('what lies below the own address goes to nodes below it, and never out on a shorter route', () => {
+  const table = buildRouteTable([
+    peer('a', { staticIlpAddress: 'test.up', routes: ['test', 'test.node'] }),
+    peer('b', { staticIlpAddress: 'test.node.child' }),
+  ])
+  const at = (destination: string) => table.findRoute({ ...query(destination), ownAddress: 'test.node' })?.id
+  for (const own of ['test.node', 'test.node.x', 'test.node.x.y', 'test.node.children'])
+    assert.equal(at(own), undefined, own)
+  assert.equal(at('test.node.child'), 'b')
+  assert.equal(at('test.node.child.x'), 'b')
+  assert.equal(at('test.nodes.x'), 'a')
+  assert.equal(at('test.other'), 'a')
+  assert.equal(table.findRoute(query('test.node.x'))?.id, 'a')
+})
+
 test('tenants do not route through each other', () => {
   const table = buildRouteTable([peer('a', { tenantId: 'one', staticIlpAddress: 'test.x' })])
   assert.equal(table.findRoute(query('test.x.1', { tenantId: 'two' })), undefined)

@@ -1,6 +1,7 @@
 import type { ThreatTable } from '../guard.ts'
 import { adminThreats } from './admin.ts'
 import { authorizationServerThreats } from './authorization-server.ts'
+import { connectorThreats } from './connector.ts'
 import { egressThreats } from './egress.ts'
 import { graphqlThreats } from './graphql.ts'
 import { interactionThreats } from './interactions.ts'
@@ -24,4 +25,5 @@ export const threatTables: readonly ThreatTable[] = [
   nodeTenantThreats,
   graphqlThreats,
   keyThreats,
+  connectorThreats,
 ]
