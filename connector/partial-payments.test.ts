@@ -83,7 +83,6 @@ before(async () => {
         {
           ...node.node,
           log,
-          http: node.node.trustedHttp,
           recipients: (tenantId, endpoint) => webhookRecipient(node.node, tenantId, endpoint),
         },
         job,

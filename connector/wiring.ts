@@ -84,11 +84,9 @@ export function connectorContext(
     peersChannel: PEERS_CHANNEL,
     ilpAddressOf: async (tenantId) => (await settingsOf(tenantId)).ilpAddress,
     async ratesSource(tenantId) {
-      const { exchangeRatesUrl: url } = await settingsOf(tenantId)
+      const { exchangeRatesUrl: url, untrustedUrls } = await settingsOf(tenantId)
       if (url === undefined) return undefined
-      // The operator's word is trusted, and so is the environment; another tenant's own service is not.
-      const isTrusted = tenantId === config.operatorTenantId || url === config.exchangeRatesUrl
-      return { url, http: isTrusted ? node.trustedHttp : node.guardedHttp }
+      return { url, http: untrustedUrls.includes('EXCHANGE_RATES_URL') ? node.guardedHttp : node.trustedHttp }
     },
     payees: {
       async findPayee(id) {

@@ -107,7 +107,6 @@ const startWorkers = (node: NodeContext) => {
         deliverWebhook(
           {
             ...node,
-            http: node.trustedHttp,
             recipients: (tenantId, endpoint) => webhookRecipient(node, tenantId, endpoint),
           },
           job,

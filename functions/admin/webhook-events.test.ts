@@ -56,7 +56,7 @@ before(async () => {
     {
       queue: 'webhooks',
       load: loadDelivery,
-      handler: (job) => deliverWebhook({ ...node, http, recipients }, job),
+      handler: (job) => deliverWebhook({ ...node, trustedHttp: http, recipients }, job),
       concurrency: 16,
       idleMs: 20,
       leaseSeconds: 30,

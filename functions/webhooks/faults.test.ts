@@ -84,6 +84,7 @@ function work(recipients: FindRecipient, poolSizeMax = 10): void {
       clock,
       log: silentLogger,
       trustedHttp: http,
+      guardedHttp: http,
       secretBox: createSecretBox('a secret'),
       recipients,
     },

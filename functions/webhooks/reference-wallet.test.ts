@@ -111,6 +111,7 @@ before(async () => {
       clock: world.clock,
       log: silentLogger,
       trustedHttp: http,
+      guardedHttp: http,
       secretBox: createSecretBox('a secret'),
       recipients: async () => ({ url: server.url, signatureVersion: 1, timeoutMs: TIMEOUT_MS }),
     },

@@ -70,7 +70,7 @@ test('events go to their tenants’ endpoints, signed, within milliseconds', asy
   const running = await start(ofNode.url)
   assert.deepEqual({ name: running.name, ports: running.ports }, { name: 'webhooks', ports: {} })
   await db.execute(
-    sql`insert into tenant_settings (tenant_id, key, value) values (${otherTenantId}, 'WEBHOOK_URL', ${ofTenant.url})`,
+    sql`insert into tenant_settings (tenant_id, key, value, by_operator) values (${otherTenantId}, 'WEBHOOK_URL', ${ofTenant.url}, true)`,
   )
   const first = await record(operatorTenantId)
   const second = await record(otherTenantId)
@@ -78,6 +78,27 @@ test('events go to their tenants’ endpoints, signed, within milliseconds', asy
   const idsAt = (server: typeof ofNode) => server.requests.map(({ body }) => JSON.parse(body).id as string)
   assert.deepEqual([idsAt(ofNode), idsAt(ofTenant)], [[first], [second]])
   assert.match(ofNode.requests[0]?.headers['rafiki-signature'] as string, /^t=\d{13}, v1=[0-9a-f]{64}$/)
+})
+
+test('A3: a URL that a tenant has set for itself is reached at public addresses only, and what answers there is not shown', async () => {
+  const internal = await serve(() => ({ status: 500, body: 'an internal secret' }))
+  const setUrl = (byOperator: boolean) => sql`
+    insert into tenant_settings (tenant_id, key, value, by_operator) values (${otherTenantId}, 'WEBHOOK_URL', ${internal.url}, ${byOperator})
+    on conflict (tenant_id, key) do update set by_operator = excluded.by_operator`
+  await db.execute(setUrl(false))
+  await start('http://127.0.0.1:9/', { LOCAL_CACHE_DURATION_MS: '0' })
+  await record(otherTenantId)
+  const [attempt] = await waitFor(async () => {
+    const made = await db.many((row) => row, sql`select error, answer from webhook_attempts`)
+    return made.length > 0 && made
+  })
+  assert.match(attempt?.error, /only https URLs/)
+  assert.equal(attempt?.answer, null)
+  assert.equal(internal.requests.length, 0)
+  // The operator's word is trusted.
+  await db.execute(setUrl(true))
+  await record(otherTenantId)
+  await waitFor(() => internal.requests.length === 1)
 })
 
 test('the default worker keeps many deliveries in flight', async () => {

@@ -1,6 +1,6 @@
 import { createNodeContext } from '../../shared/node-context/index.ts'
 import type { StartDeployable } from '../../shared/platform/index.ts'
-import { webhookRecipient } from '../../shared/tenants/index.ts'
+import { WEBHOOK_TIMEOUT_MS_MAX, webhookRecipient } from '../../shared/tenants/index.ts'
 import { ATTEMPTS_KEPT_DAYS, forgetAttempts } from '../../shared/webhooks/index.ts'
 import { loadWebhooksConfig } from './config.ts'
 import { periodic } from './periodic.ts'
@@ -18,8 +18,12 @@ export const startWebhooks: StartDeployable = async (env) => {
   const node = await createNodeContext(config, {
     name: 'webhooks',
     environment: env,
-    // Tenants of one provider have one host, and must not wait for one another there either.
-    connectionsPerHost: config.workers * DELIVERIES_PER_WORKER_MAX,
+    outbound: {
+      // Tenants of one provider have one host, and must not wait for one another there either.
+      connectionsPerHost: config.workers * DELIVERIES_PER_WORKER_MAX,
+      // Tenants have timeouts of their own.
+      timeoutMsMax: WEBHOOK_TIMEOUT_MS_MAX,
+    },
   })
   const liquidity = periodic(node, {
     name: 'liquidity',

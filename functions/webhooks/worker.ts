@@ -17,6 +17,7 @@ const LEASE_SECONDS = 10
 
 export interface WebhookWorkerContext extends ConsumeContext {
   trustedHttp: HttpClient
+  guardedHttp: HttpClient
   secretBox: Pick<SecretBox, 'open'>
   recipients: FindRecipient
   /** Before each attempt. */
@@ -32,7 +33,7 @@ export const consumeWebhooks = (
     queue: 'webhooks',
     handler: (job) => {
       ctx.onDelivery?.()
-      return deliverWebhook({ ...ctx, http: ctx.trustedHttp }, job)
+      return deliverWebhook(ctx, job)
     },
     load: loadDelivery,
     concurrency: options.workers * DELIVERIES_PER_WORKER_MAX,

@@ -19,7 +19,6 @@ import {
   type Logger,
   messageOf,
   migrate,
-  present,
   type SealedColumn,
   systemClock,
   warnOfEnvironment,
@@ -47,8 +46,13 @@ export interface NodeContextOptions {
   name: string
   /** For warnings about variables that nobody reads. */
   environment?: Environment
-  /** Requests to one trusted host at the same time. Default: the client's. */
-  connectionsPerHost?: number
+  /** Of the clients for requests that are sent. Default: theirs. */
+  outbound?: {
+    /** At the same time. */
+    connectionsPerHost: number
+    /** Of one request to a stranger's URL. */
+    timeoutMsMax: number
+  }
 }
 
 /** Brings both databases up to date; several processes may do so at once. Throws PendingMigrations with ENABLE_MANUAL_MIGRATIONS. */
@@ -101,7 +105,7 @@ type Opened = <T extends { close(): Promise<void> }>(resource: T) => T
 
 async function openNode(
   config: NodeConfig,
-  { name, connectionsPerHost }: NodeContextOptions,
+  { name, outbound }: NodeContextOptions,
   log: Logger,
   opened: Opened,
 ): Promise<Omit<NodeContext, 'close'>> {
@@ -119,9 +123,9 @@ async function openNode(
     createPostgresLedger({ connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl, log }),
   )
   const listener = opened(createListener({ connectionString: config.databaseUrl, log }))
-  const trustedHttp = opened(createTrustedHttp(present({ connectionsPerHost })))
+  const trustedHttp = opened(createTrustedHttp(outbound))
   const guardedHttp = opened(
-    createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp }),
+    createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp, ...outbound }),
   )
   const secretBox = createConfiguredSecretBox(config)
   const cache = createCache({ clock, lifeMs: config.cacheMs })

@@ -19,9 +19,11 @@ export interface GuardedHttpOptions {
   resolve?: (hostname: string) => Promise<HostAddress[]>
   /** Default 16. */
   connectionsPerHost?: number
+  /** Of one request, whatever it asks for. Default 10 s. */
+  timeoutMsMax?: number
 }
 
-const TIMEOUT_MS_MAX = 10_000
+const TIMEOUT_MS_MAX_DEFAULT = 10_000
 const CONNECT_TIMEOUT_MS = 5_000
 const RESPONSE_SIZE_MAX = 64 * 1024
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
@@ -84,11 +86,12 @@ const locationOf = (response: HttpResponse, base: URL): string | undefined => {
 
 /**
  * For URLs that others name: clients, receivers, wallet addresses, tenants. https to checked public addresses, no proxies, no
- * redirects unless asked for on an unsigned GET, 64 KiB and 10 s at most. Bodies are taken as sent, never inflated. Refused
+ * redirects unless asked for on an unsigned GET, 64 KiB and `timeoutMsMax` at most. Bodies are taken as sent, never inflated. Refused
  * targets are {@link Fault} `egress_denied`.
  */
 export function createGuardedHttp(options: GuardedHttpOptions): HttpClient {
   const policy = createEgressPolicy(options)
+  const { timeoutMsMax = TIMEOUT_MS_MAX_DEFAULT } = options
   const agent = new Agent({
     connect: guardedConnector(policy, options.resolve ?? resolveAll),
     connections: options.connectionsPerHost ?? 16,
@@ -103,7 +106,7 @@ export function createGuardedHttp(options: GuardedHttpOptions): HttpClient {
       hopsMax === 0 || (input.method === 'GET' && !isSigned(input.headers)),
       'only unsigned GETs follow redirects',
     )
-    const deadline = performance.now() + Math.min(input.timeoutMs, TIMEOUT_MS_MAX)
+    const deadline = performance.now() + Math.min(input.timeoutMs, timeoutMsMax)
     let url = policy.toFetch(input.url)
     for (let hops = 0; ; hops++) {
       const timeoutMs = Math.ceil(deadline - performance.now())

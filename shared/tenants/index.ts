@@ -37,6 +37,7 @@ export {
   type TenantSettingKey,
   type TenantSettings,
   tenantSettingKeys,
+  WEBHOOK_TIMEOUT_MS_MAX,
 } from './model.ts'
 export { forgetChangedTenants, TENANTS_CHANNEL } from './notice.ts'
 export { isInScope, scopeSql, type TenantScope } from './scope.ts'

@@ -33,6 +33,14 @@ export interface TenantSetting {
   value: string
 }
 
+/** A setting with whose word it is. */
+export interface StoredSetting extends TenantSetting {
+  byOperator: boolean
+}
+
+/** Settings that the node sends requests to. */
+type UrlSetting = 'WEBHOOK_URL' | 'EXCHANGE_RATES_URL'
+
 /** What applies to a tenant: its own settings, else the node's (tenancy.md §3). */
 export interface TenantSettings {
   /** Absent: only payments within one currency. */
@@ -47,6 +55,8 @@ export interface TenantSettings {
   walletAddressUrl?: string
   /** Absent: its payments offer no payment method. */
   ilpAddress?: string
+  /** URLs that the tenant itself has set: they are reached under the rules for strangers' URLs. */
+  untrustedUrls: readonly UrlSetting[]
 }
 
 /** The node's own values, from the environment. */
@@ -81,10 +91,13 @@ export function eventRecipients(
     : [tenantId]
 }
 
+/** What a tenant may set. */
+export const WEBHOOK_TIMEOUT_MS_MAX = 600_000
+
 const validators: Record<TenantSettingKey, (value: string) => unknown> = {
   EXCHANGE_RATES_URL: configuration.httpUrl,
   WEBHOOK_URL: configuration.httpUrl,
-  WEBHOOK_TIMEOUT: configuration.integer({ min: 1, max: 600_000 }),
+  WEBHOOK_TIMEOUT: configuration.integer({ min: 1, max: WEBHOOK_TIMEOUT_MS_MAX }),
   WEBHOOK_MAX_RETRY: configuration.integer({ min: 0, max: 1_000_000 }),
   WEBHOOK_EXTRA_EVENTS: parseExtraEvents,
   WALLET_ADDRESS_URL: configuration.url('https'),
@@ -128,10 +141,14 @@ export function checkSetting(setting: TenantSetting): void {
 /** Pure: stored settings over the node's defaults. Only the operator inherits the node's ILP address and wallet address prefix. */
 export function resolveSettings(
   tenantId: string,
-  stored: ReadonlyMap<TenantSettingKey, string>,
+  settings: readonly StoredSetting[],
   defaults: TenantDefaults,
 ): TenantSettings {
   const isOperator = tenantId === defaults.operatorTenantId
+  const stored = new Map(settings.map(({ key, value }) => [key, value]))
+  const isUntrusted = (key: UrlSetting, nodeUrl: string | undefined) =>
+    !isOperator &&
+    settings.some((setting) => setting.key === key && !setting.byOperator && setting.value !== nodeUrl)
   const exchangeRatesUrl = stored.get('EXCHANGE_RATES_URL') ?? defaults.exchangeRatesUrl
   const attempts = stored.get('WEBHOOK_MAX_RETRY')
   const attemptsMax = attempts === undefined ? defaults.webhookAttemptsMax : Number(attempts)
@@ -140,7 +157,11 @@ export function resolveSettings(
   const walletAddressUrl =
     stored.get('WALLET_ADDRESS_URL') ?? (isOperator ? defaults.openPaymentsUrl : undefined)
   const ilpAddress = stored.get('ILP_ADDRESS') ?? (isOperator ? defaults.ilpAddress : undefined)
+  const untrustedUrls: UrlSetting[] = []
+  if (isUntrusted('WEBHOOK_URL', defaults.webhookUrl)) untrustedUrls.push('WEBHOOK_URL')
+  if (isUntrusted('EXCHANGE_RATES_URL', defaults.exchangeRatesUrl)) untrustedUrls.push('EXCHANGE_RATES_URL')
   return {
+    untrustedUrls,
     webhookUrl: stored.get('WEBHOOK_URL') ?? defaults.webhookUrl,
     webhookTimeoutMs: timeout === undefined ? defaults.webhookTimeoutMs : Number(timeout),
     webhookExtraEvents:

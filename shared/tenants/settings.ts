@@ -7,13 +7,13 @@ import { selectSettings, selectWalletAddressPrefixes } from './store.ts'
 type Context = { db: Db; cache: Cache; settings: TenantDefaults }
 
 /** What is stored for the tenant, as the Admin API shows it. */
-export const listTenantSettings = (ctx: { db: Db }, tenantId: string): Promise<TenantSetting[]> =>
-  selectSettings(ctx.db, tenantId)
+export const listTenantSettings = async (ctx: { db: Db }, tenantId: string): Promise<TenantSetting[]> =>
+  (await selectSettings(ctx.db, tenantId)).map(({ key, value }) => ({ key, value }))
 
 /** What applies to the tenant: its own settings over the node's. Cached for LOCAL_CACHE_DURATION_MS. */
 export async function getTenantSettings(ctx: Context, tenantId: string): Promise<TenantSettings> {
   const stored = await ctx.cache.get(settingsCacheKey(tenantId), () => selectSettings(ctx.db, tenantId))
-  return resolveSettings(tenantId, new Map(stored.map(({ key, value }) => [key, value])), ctx.settings)
+  return resolveSettings(tenantId, stored, ctx.settings)
 }
 
 /** The prefix of the tenant's wallet addresses. Throws {@link TenantRefusal} `missing_wallet_address_prefix`. */

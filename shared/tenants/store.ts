@@ -11,7 +11,7 @@ import {
   violatedConstraint,
 } from '../platform/index.ts'
 import { TenantRefusal } from './errors.ts'
-import type { Tenant, TenantSetting, TenantSettingKey } from './model.ts'
+import type { StoredSetting, Tenant, TenantSetting, TenantSettingKey } from './model.ts'
 
 type Context = { db: Db; secretBox: SecretBox }
 
@@ -179,23 +179,31 @@ export const openTenant = (tx: Db, id: string): Promise<number> =>
 export const removeOpening = async (tx: Db, id: string): Promise<boolean> =>
   (await tx.execute(sql`delete from tenants where id = ${id} and is_opening`)) === 1
 
-const toSetting = (row: Row): TenantSetting => ({ key: row.key as TenantSettingKey, value: row.value })
+const toSetting = (row: Row): StoredSetting => ({
+  key: row.key as TenantSettingKey,
+  value: row.value,
+  byOperator: row.by_operator,
+})
 
-export const selectSettings = (db: Db, tenantId: string): Promise<TenantSetting[]> =>
-  db.many(toSetting, sql`select key, value from tenant_settings where tenant_id = ${tenantId} order by key`)
+export const selectSettings = (db: Db, tenantId: string): Promise<StoredSetting[]> =>
+  db.many(
+    toSetting,
+    sql`select key, value, by_operator from tenant_settings where tenant_id = ${tenantId} order by key`,
+  )
 
 export async function upsertSettings(
   db: Db,
   tenantId: string,
   settings: readonly TenantSetting[],
-  now: Date,
+  written: { at: Date; byOperator: boolean },
 ): Promise<void> {
   try {
     await db.execute(sql`
-      insert into tenant_settings (tenant_id, key, value, created_at, updated_at)
-      select ${tenantId}, s.key, s.value, ${now}, ${now}
+      insert into tenant_settings (tenant_id, key, value, by_operator, created_at, updated_at)
+      select ${tenantId}, s.key, s.value, ${written.byOperator}::boolean, ${written.at}, ${written.at}
       from unnest(${settings.map(({ key }) => key)}::text[], ${settings.map(({ value }) => value)}::text[]) as s (key, value)
-      on conflict (tenant_id, key) do update set value = excluded.value, updated_at = excluded.updated_at`)
+      on conflict (tenant_id, key) do update set value = excluded.value, updated_at = excluded.updated_at,
+        by_operator = excluded.by_operator or (tenant_settings.by_operator and tenant_settings.value = excluded.value)`)
   } catch (error) {
     if (violatedConstraint(error)?.startsWith('tenant_settings_wallet_address_'))
       throw new TenantRefusal('duplicate_wallet_address_prefix', {

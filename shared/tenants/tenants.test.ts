@@ -127,9 +127,38 @@ test('a deleted tenant is gone for access and remains in the list; the operator 
   await assert.rejects(updateTenant(ctx, id, { apiSecret: 'x' }), refusal('unknown_tenant'))
 })
 
+test('A3: URLs that tenants set for themselves are not trusted; the operator’s and the node’s are', async () => {
+  const ctx = contextOn()
+  const internal = 'http://wallet.internal/webhooks'
+  const urls = (value: string, rates = value) => [
+    { key: 'WEBHOOK_URL' as const, value },
+    { key: 'EXCHANGE_RATES_URL' as const, value: rates },
+  ]
+  const { id } = await createTenant(ctx, { apiSecret: 's', settings: urls(internal) })
+  const untrusted = async () => {
+    const { untrustedUrls } = await getTenantSettings(ctx, id)
+    const { isGuarded } = await webhookRecipient(ctx, id)
+    assert.equal(isGuarded ?? false, untrustedUrls.includes('WEBHOOK_URL'))
+    return untrustedUrls
+  }
+  assert.deepEqual(await untrusted(), [])
+  await setTenantSettings(ctx, id, urls(internal))
+  assert.deepEqual(await untrusted(), [], 'the operator has said the same')
+  await setTenantSettings(ctx, id, urls('http://169.254.169.254/latest'))
+  assert.deepEqual(await untrusted(), ['WEBHOOK_URL', 'EXCHANGE_RATES_URL'])
+  await setTenantSettings(ctx, id, urls(internal))
+  assert.deepEqual(await untrusted(), ['WEBHOOK_URL', 'EXCHANGE_RATES_URL'], 'what was is forgotten')
+  await setTenantSettings(ctx, id, urls(settings.webhookUrl, 'http://rates.example'))
+  assert.deepEqual(await untrusted(), [])
+  assert.deepEqual(
+    (await listTenantSettings(ctx, id)).filter(({ key }) => key === 'WEBHOOK_URL'),
+    [{ key: 'WEBHOOK_URL', value: settings.webhookUrl }],
+  )
+})
+
 test('settings fall back to the node, the prefix and the ILP address only for the operator', () => {
-  const none = new Map<never, string>()
-  assert.deepEqual(resolveSettings(operatorTenantId, none, settings), {
+  assert.deepEqual(resolveSettings(operatorTenantId, [], settings), {
+    untrustedUrls: [],
     exchangeRatesUrl: 'http://rates.example',
     webhookUrl: 'http://wallet.example/webhooks',
     webhookTimeoutMs: 2000,
@@ -137,14 +166,16 @@ test('settings fall back to the node, the prefix and the ILP address only for th
     walletAddressUrl: 'https://op.example',
     ilpAddress: 'test.node',
   })
-  assert.deepEqual(resolveSettings(deriveId('other'), none, settings), {
+  assert.deepEqual(resolveSettings(deriveId('other'), [], settings), {
+    untrustedUrls: [],
     exchangeRatesUrl: 'http://rates.example',
     webhookUrl: 'http://wallet.example/webhooks',
     webhookTimeoutMs: 2000,
     webhookExtraEvents: [],
   })
   assert.equal(
-    resolveSettings(operatorTenantId, new Map([['WEBHOOK_MAX_RETRY', '0']]), settings).webhookAttemptsMax,
+    resolveSettings(operatorTenantId, [{ key: 'WEBHOOK_MAX_RETRY', value: '0', byOperator: false }], settings)
+      .webhookAttemptsMax,
     0,
   )
 })

@@ -105,8 +105,8 @@ function prepareTenant(ctx: Pick<TenantWriteContext, 'clock' | 'settings'>, inpu
 }
 
 /**
- * Inserts a tenant and its settings together; a bad setting refuses both. Without an ILP_ADDRESS among them the tenant gets
- * `<node>.<tenant id>`. Nothing else is stored by default, so later changes of the node's values reach it. The authorization
+ * Inserts a tenant and its settings together; a bad setting refuses both. Both are the operator's word.
+ * Without an ILP_ADDRESS among them the tenant gets `<node>.<tenant id>`. Nothing else is stored by default, so later changes of the node's values reach it. The authorization
  * server hears of it with the next change at the latest; `createMirroredTenant` waits for it.
  */
 export async function createTenant(ctx: TenantWriteContext, input: CreateTenantInput): Promise<Tenant> {
@@ -116,7 +116,7 @@ export async function createTenant(ctx: TenantWriteContext, input: CreateTenantI
       { ...ctx, db },
       { ...input, id, createdAt: ctx.clock.now(), isOpening: false },
     )
-    await upsertSettings(db, id, settings, ctx.clock.now())
+    await upsertSettings(db, id, settings, { at: ctx.clock.now(), byOperator: true })
     await announceTenant(db, id)
     return inserted
   })
@@ -130,7 +130,7 @@ export async function beginTenant(ctx: TenantWriteContext, input: CreateTenantIn
   await ctx.db.tx(async (db) => {
     await enqueueJob(db, { queue: 'tenant-mirror', key: id })
     await insertTenant({ ...ctx, db }, { ...input, id, createdAt: ctx.clock.now(), isOpening: true })
-    await upsertSettings(db, id, settings, ctx.clock.now())
+    await upsertSettings(db, id, settings, { at: ctx.clock.now(), byOperator: true })
   })
   return id
 }
@@ -188,7 +188,7 @@ export async function deleteTenant(ctx: TenantWriteContext, id: string): Promise
 }
 
 /**
- * Writes settings of one tenant, and returns them as stored. Throws {@link TenantRefusal} `invalid_setting` or
+ * Writes settings as the tenant itself wants them, and returns them as stored. Throws {@link TenantRefusal} `invalid_setting` or
  * `duplicate_wallet_address_prefix`.
  */
 export async function setTenantSettings(
@@ -198,7 +198,7 @@ export async function setTenantSettings(
 ): Promise<TenantSetting[]> {
   const checked = checkSettings(settings)
   await ctx.db.tx(async (tx) => {
-    await upsertSettings(tx, tenantId, checked, ctx.clock.now())
+    await upsertSettings(tx, tenantId, checked, { at: ctx.clock.now(), byOperator: false })
     await announceTenant(tx, tenantId)
   })
   forgetTenantHere(ctx.cache, tenantId)

@@ -46,6 +46,7 @@ export async function webhookRecipient(
     ...(await secretsOf(ctx, tenantId, settings)),
     url: settings.webhookUrl,
     timeoutMs: settings.webhookTimeoutMs,
+    ...(settings.untrustedUrls.includes('WEBHOOK_URL') && { isGuarded: true as const }),
   }
 }
 

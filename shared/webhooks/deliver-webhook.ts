@@ -28,8 +28,10 @@ export type FindRecipient = (tenantId: string, endpoint: WebhookEndpoint) => Pro
 interface Context {
   db: Db
   clock: Clock
-  /** For trusted URLs: the operator and the tenants name their own endpoints. */
-  http: HttpClient
+  /** For URLs of the environment and the operator. */
+  trustedHttp: HttpClient
+  /** For URLs that tenants set for themselves. */
+  guardedHttp: HttpClient
   log: Logger
   secretBox: Pick<SecretBox, 'open'>
   recipients: FindRecipient
@@ -155,8 +157,9 @@ async function post(
   const body = { id: event.id, type: event.type, data: openData(ctx, event) }
   const text = JSON.stringify(body)
   const signatures = signEvent(recipient, ctx.clock.nowMs(), body)
+  const http = recipient.isGuarded ? ctx.guardedHttp : ctx.trustedHttp
   for (const [index, signature] of signatures.entries()) {
-    const response = await ctx.http.request({
+    const response = await http.request({
       method: 'POST',
       url: recipient.url,
       headers: { 'content-type': 'application/json', ...signature },

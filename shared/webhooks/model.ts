@@ -119,6 +119,8 @@ export interface DeliveryReport {
 /** Where and how a recipient gets its webhooks. */
 export interface WebhookRecipient {
   url: string
+  /** The URL is a tenant's own word, and reached under the rules for strangers' URLs. */
+  isGuarded?: true
   /** Absent: unsigned. */
   secret?: string
   /** Still good while secrets change. */

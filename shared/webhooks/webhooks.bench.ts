@@ -36,7 +36,15 @@ async function measure(answerMs: number, events: number): Promise<void> {
   const startedAt = performance.now()
   const secretBox = createSecretBox('a secret')
   const recipients = async () => recipient
-  const ctx = { db, clock: systemClock, http, log: silentLogger, secretBox, recipients }
+  const ctx = {
+    db,
+    clock: systemClock,
+    trustedHttp: http,
+    guardedHttp: http,
+    log: silentLogger,
+    secretBox,
+    recipients,
+  }
   const consumer = consumeJobs(
     { db, listener, clock: systemClock, log: silentLogger },
     {

@@ -104,7 +104,15 @@ function work(
 ) {
   const pool = createDb({ connectionString: database.connectionString })
   const listener = createListener({ connectionString: database.connectionString, log: silentLogger })
-  const ctx = { db: pool, clock, http, log: silentLogger, secretBox, recipients }
+  const ctx = {
+    db: pool,
+    clock,
+    trustedHttp: http,
+    guardedHttp: http,
+    log: silentLogger,
+    secretBox,
+    recipients,
+  }
   const consumer = consumeJobs(
     { db: pool, listener, clock, log: silentLogger },
     {
@@ -403,7 +411,7 @@ test('a worker that lost its lease records no attempt', async () => {
   )
   await db.execute(sql`update jobs set lease_token = lease_token + 1`)
   const recipients = async () => recipient(server.url)
-  const ctx = { db, clock, http, log: silentLogger, secretBox, recipients }
+  const ctx = { db, clock, trustedHttp: http, guardedHttp: http, log: silentLogger, secretBox, recipients }
   await assert.rejects(deliverWebhook(ctx, job), LeaseLost)
   assert.equal((await deliveries())[0]?.attempts, 0)
   // Delivered or gone: nothing is sent.
