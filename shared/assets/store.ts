@@ -54,9 +54,8 @@ export const selectAssets = (db: Db, scope: TenantScope, page: Page): Promise<Pa
     {
       map: toAsset,
       columns,
-      from: rawSql('assets a'),
       alias: 'a',
-      table: 'assets',
+      tables: ['assets'],
       where: [scopeSql(scope, tenantColumn), rawSql('a.deleted_at is null')],
       cursorWhere: [scopeSql(scope, tenantColumn)],
     },
@@ -169,9 +168,8 @@ export const selectFees = (db: Db, assetId: string, page: Page): Promise<Paged<F
     {
       map: toFee,
       columns: feeColumns,
-      from: rawSql('fees f'),
       alias: 'f',
-      table: 'fees',
+      tables: ['fees'],
       where: [sql`f.asset_id = ${assetId}`],
       cursorWhere: [sql`f.asset_id = ${assetId}`],
     },

@@ -36,6 +36,7 @@ export {
   incomingPaymentAccount,
   incomingPaymentStates,
   incomingPaymentUrl,
+  initiators,
   type ReceivingPayment,
   toWebhookData,
 } from './model.ts'

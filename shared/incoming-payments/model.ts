@@ -7,7 +7,8 @@ import { IncomingPaymentRefusal } from './errors.ts'
 
 export const incomingPaymentStates = ['PENDING', 'PROCESSING', 'COMPLETED', 'EXPIRED'] as const
 export type IncomingPaymentState = (typeof incomingPaymentStates)[number]
-export type Initiator = 'CARD' | 'OPEN_PAYMENTS' | 'ADMIN'
+export const initiators = ['CARD', 'OPEN_PAYMENTS', 'ADMIN'] as const
+export type Initiator = (typeof initiators)[number]
 
 /** A promise to receive, and what has arrived on it. */
 export interface IncomingPayment {

@@ -1,5 +1,6 @@
-import { type Db, isUuid, listPage, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
+import { type Db, listPage, present, type Row, rawSql } from '../platform/index.ts'
 import { type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
+import { inWalletAddresses } from '../wallet-addresses/index.ts'
 
 export type PaymentType = 'INCOMING' | 'OUTGOING'
 
@@ -21,13 +22,16 @@ export interface AnyPaymentFilter {
   walletAddressId?: string[]
 }
 
-/** Both halves keep their indexes: (tenant_id, created_at, id) serves the page of each, and the planner merges them. */
-const payments = `(
-  select 'INCOMING' as type, i.id, i.tenant_id, i.wallet_address_id, i.state, i.client, i.metadata, i.created_at
-  from incoming_payments i where i.deleted_at is null
-  union all
-  select 'OUTGOING', o.id, o.tenant_id, o.wallet_address_id, o.state, o.client, o.metadata, o.created_at
-  from outgoing_payments o)`
+const tables: Record<PaymentType, string> = {
+  INCOMING: `(
+    select 'INCOMING' as type, i.id, i.tenant_id, i.wallet_address_id, i.state, i.client, i.metadata, i.created_at
+    from incoming_payments i where i.deleted_at is null)`,
+  OUTGOING: `(
+    select 'OUTGOING' as type, o.id, o.tenant_id, o.wallet_address_id, o.state, o.client, o.metadata, o.created_at
+    from outgoing_payments o)`,
+}
+const paymentTypes = ['INCOMING', 'OUTGOING'] as const
+const tablesOf = (types: readonly PaymentType[]) => types.map((type) => tables[type])
 
 const toPayment = (row: Row): AnyPayment => ({
   id: row.id,
@@ -50,10 +54,8 @@ export function listAnyPayments(
   page: Page,
 ): Promise<Paged<AnyPayment>> {
   const inScope = scopeSql(scope, rawSql('p.tenant_id'))
-  const where: Sql[] = [inScope]
-  if (filter.type) where.push(sql`p.type = any(${filter.type}::text[])`)
-  if (filter.walletAddressId)
-    where.push(sql`p.wallet_address_id = any(${filter.walletAddressId.filter(isUuid)}::uuid[])`)
+  const types = paymentTypes.filter((type) => filter.type?.includes(type) ?? true)
+  const isAny = types.length > 0
   return listPage(
     ctx.db,
     {
@@ -61,11 +63,12 @@ export function listAnyPayments(
       columns: rawSql(
         'p.type, p.id, p.tenant_id, p.wallet_address_id, p.state, p.client, p.metadata, p.created_at',
       ),
-      from: rawSql(`${payments} p`),
+      tables: tablesOf(isAny ? types : paymentTypes),
       alias: 'p',
-      table: payments,
-      where,
+      where: isAny ? [inScope] : [rawSql('false')],
+      ...(filter.walletAddressId && { anyOf: inWalletAddresses(filter.walletAddressId) }),
       cursorWhere: [inScope],
+      cursorTables: tablesOf(paymentTypes),
     },
     page,
   )

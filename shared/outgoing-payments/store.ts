@@ -20,8 +20,8 @@ import {
   outcomeOf,
 } from '../queue/index.ts'
 import { type Quote, quoteColumns, toQuote } from '../quotes/index.ts'
-import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
-import { walletAddressColumns } from '../wallet-addresses/index.ts'
+import { type AnyOf, listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
+import { inWalletAddresses, walletAddressColumns } from '../wallet-addresses/index.ts'
 import { insertEvent, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
 import type { Grant, GrantSpent, SpendingInterval } from './grant-spending.ts'
@@ -56,10 +56,10 @@ export type OutgoingPaymentRow = Omit<OutgoingPayment, 'sentAmount'> & {
 const columns = sql`p.id, p.client, p.grant_id, p.state, p.error_code, p.error, p.metadata, p.state_attempts, p.transfer_attempts,
   p.funding_started_at, p.delivered_amount, p.sent_amount, p.packets_sent, p.packets_fulfilled, p.packets_rejected, p.initiated_by,
   p.created_at, p.updated_at, p.card_details, p.data_to_transmit_sealed, p.grant_interval_start is not null as is_counted, ${quoteColumns}, ${walletAddressColumns}`
-const from = rawSql(
-  `outgoing_payments p join quotes q on q.id = p.id join wallet_addresses w on w.id = p.wallet_address_id
-  join assets a on a.id = w.asset_id`,
+const joins = rawSql(
+  `join quotes q on q.id = p.id join wallet_addresses w on w.id = p.wallet_address_id join assets a on a.id = w.asset_id`,
 )
+const from = sql`outgoing_payments p ${joins}`
 const tenantColumn = rawSql('p.tenant_id')
 
 const toRow = (row: Row): OutgoingPaymentRow => {
@@ -122,6 +122,8 @@ export const selectPayment = async (
       )
     : undefined
 
+const inStates = (values: readonly string[]): AnyOf => ({ column: 'state', type: 'text', values })
+
 export const selectPayments = (
   db: Db,
   scope: TenantScope,
@@ -129,15 +131,29 @@ export const selectPayments = (
   page: Page,
 ): Promise<Paged<OutgoingPaymentRow>> => {
   const where: Sql[] = [scopeSql(scope, tenantColumn)]
-  if (filter.receiver) where.push(sql`q.receiver = any(${filter.receiver}::text[])`)
-  if (filter.walletAddressId)
-    where.push(sql`p.wallet_address_id = any(${filter.walletAddressId.filter(isUuid)}::uuid[])`)
-  if (filter.state) where.push(sql`p.state = any(${filter.state}::text[])`)
+  // Asked first, and as a list of ids: there are few for a receiver, however many payments there are.
+  if (filter.receiver)
+    where.push(
+      sql`p.id = any(array(select q.id from quotes q where q.receiver = any(${filter.receiver}::text[])))`,
+    )
+  // One of them decides the order of reading; a wallet address has the fewer payments.
+  if (filter.walletAddressId && filter.state) where.push(sql`p.state = any(${filter.state}::text[])`)
+  const anyOf = filter.walletAddressId
+    ? inWalletAddresses(filter.walletAddressId)
+    : filter.state && inStates(filter.state)
   if (filter.client !== undefined) where.push(sql`p.client = ${filter.client}`)
-  const cursorWhere = [scopeSql(scope, tenantColumn)]
   return listPage(
     db,
-    { map: toRow, columns, from, alias: 'p', table: 'outgoing_payments', where, cursorWhere },
+    {
+      map: toRow,
+      columns,
+      tables: ['outgoing_payments'],
+      alias: 'p',
+      joins,
+      where,
+      ...(anyOf && { anyOf }),
+      cursorWhere: [scopeSql(scope, tenantColumn)],
+    },
     page,
   )
 }

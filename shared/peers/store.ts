@@ -21,7 +21,8 @@ const columns = rawSql(
   p.outgoing_endpoint, p.outgoing_token_sealed, p.peering_url, p.routes, p.created_at,
   a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger`,
 )
-const joined = rawSql('peers p join assets a on a.id = p.asset_id')
+const joins = rawSql('join assets a on a.id = p.asset_id')
+const joined = sql`peers p ${joins}`
 const tenantColumn = rawSql('p.tenant_id')
 export const tokenPlace = (peerId: string) => `peer:${peerId}:outgoing-token`
 
@@ -72,9 +73,9 @@ export const selectPeers = (ctx: Context, scope: TenantScope, page: Page): Promi
     {
       map: toPeer(ctx.secretBox),
       columns,
-      from: joined,
+      joins,
       alias: 'p',
-      table: 'peers',
+      tables: ['peers'],
       where: [scopeSql(scope, tenantColumn)],
       cursorWhere: [scopeSql(scope, tenantColumn)],
     },

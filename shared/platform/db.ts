@@ -231,7 +231,8 @@ export function createDb(options: DbOptions): DbPool {
 
   const queryOf = (query: Sql): pg.QueryConfig => {
     const text = sqlText(query)
-    const name = options.prepared === false ? undefined : statementName(text)
+    const isNamed = options.prepared !== false && !query.isPlannedAnew
+    const name = isNamed ? statementName(text) : undefined
     return { text, values: query.values as unknown[], ...(name && { name }) }
   }
 

@@ -42,6 +42,7 @@ export { createListener, type Listener } from './listener.ts'
 export { createLogger, type Logger, type LogLevel, silentLogger } from './log.ts'
 export { MigrationMismatch, migrate, PendingMigrations } from './migrations.ts'
 export {
+  type AnyOf,
   InvalidPage,
   type ListQuery,
   listPage,

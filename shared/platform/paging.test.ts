@@ -40,9 +40,8 @@ const list = (page: Page) =>
     {
       map: (row) => row.id as string,
       columns: rawSql('t.id'),
-      from: rawSql('things t'),
       alias: 't',
-      table: 'things',
+      tables: ['things'],
       where: [sql`t.kind = ${'shown'}`],
     },
     page,
@@ -134,9 +133,8 @@ test("a cursor's row must satisfy the cursor's own condition, and need not be li
       {
         map: (row) => row.id as string,
         columns: rawSql('t.id'),
-        from: rawSql('things t'),
         alias: 't',
-        table: 'things',
+        tables: ['things'],
         where: [sql`t.kind = ${'shown'}`],
         cursorWhere: [sql`t.kind = ${kind}`],
       },

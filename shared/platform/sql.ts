@@ -2,6 +2,8 @@
 export interface Sql {
   readonly strings: readonly string[]
   readonly values: readonly unknown[]
+  /** See {@link plannedAnew}. */
+  readonly isPlannedAnew?: true
 }
 
 const isSql = (value: unknown): value is Sql =>
@@ -32,6 +34,12 @@ export function sql(strings: TemplateStringsArray, ...values: unknown[]): Sql {
 
 /** SQL text taken as it is. For constants of the program only: column lists, `asc` or `desc`. Never for input. */
 export const rawSql = (text: string): Sql => ({ kind: sqlKind, strings: [text], values: [] }) as Sql
+
+/**
+ * A whole query that is planned for its values each time. Most wallet addresses and tenants have few rows and some have nearly all: a
+ * plan that is made once, for anybody, reads and sorts everything of the few.
+ */
+export const plannedAnew = (query: Sql): Sql => ({ ...query, isPlannedAnew: true })
 
 /** Joins pieces, by default with `and`; an empty list gives `true`. */
 export function joinSql(pieces: readonly Sql[], separator = ' and '): Sql {

@@ -3,7 +3,12 @@ import { type Rate, rate } from '../money/index.ts'
 import type { RateLimits } from '../payment-methods/index.ts'
 import { type Db, isUuid, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
-import { toWalletAddress, type WalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
+import {
+  inWalletAddresses,
+  toWalletAddress,
+  type WalletAddress,
+  walletAddressColumns,
+} from '../wallet-addresses/index.ts'
 import type { Quote } from './model.ts'
 
 /** Columns of a quote under the alias `q`; rooms above join them into their own rows, with the wallet address's. */
@@ -13,9 +18,10 @@ export const quoteColumns = rawSql(
   q.max_packet_amount, q.min_rate_numerator, q.min_rate_denominator, q.low_rate_numerator, q.low_rate_denominator,
   q.high_rate_numerator, q.high_rate_denominator, q.created_at as quote_created_at, q.expires_at as quote_expires_at`,
 )
-const from = rawSql(
-  'quotes q join wallet_addresses w on w.id = q.wallet_address_id join assets a on a.id = q.asset_id',
+const joins = rawSql(
+  'join wallet_addresses w on w.id = q.wallet_address_id join assets a on a.id = q.asset_id',
 )
+const from = sql`quotes q ${joins}`
 const tenantColumn = rawSql('q.tenant_id')
 
 const toRate = (row: Row, name: string): Rate => rate(row[`${name}_numerator`], row[`${name}_denominator`])
@@ -76,14 +82,20 @@ export const selectQuotes = (
   page: Page,
 ): Promise<Paged<Quote>> => {
   const where: Sql[] = [scopeSql(scope, tenantColumn)]
-  if (filter.walletAddressId)
-    where.push(sql`q.wallet_address_id = any(${filter.walletAddressId.filter(isUuid)}::uuid[])`)
   if (filter.client !== undefined) where.push(sql`q.client = ${filter.client}`)
   const columns = sql`${quoteColumns}, ${walletAddressColumns}`
-  const cursorWhere = [scopeSql(scope, tenantColumn)]
   return listPage(
     db,
-    { map: (row) => toQuote(row), columns, from, alias: 'q', table: 'quotes', where, cursorWhere },
+    {
+      map: (row) => toQuote(row),
+      columns,
+      tables: ['quotes'],
+      alias: 'q',
+      joins,
+      where,
+      ...(filter.walletAddressId && { anyOf: inWalletAddresses(filter.walletAddressId) }),
+      cursorWhere: [scopeSql(scope, tenantColumn)],
+    },
     page,
   )
 }

@@ -6,6 +6,7 @@
  */
 
 export {
+  type AnyOf,
   InvalidPage,
   type ListQuery,
   listPage,

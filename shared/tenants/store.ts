@@ -50,9 +50,8 @@ export const selectTenants = (ctx: Context, page: Page): Promise<Paged<Tenant>> 
     {
       map: toTenant(ctx.secretBox),
       columns,
-      from: rawSql('tenants t'),
       alias: 't',
-      table: 'tenants',
+      tables: ['tenants'],
       where: [rawSql('not t.is_opening')],
       cursorWhere: [rawSql('not t.is_opening')],
     },

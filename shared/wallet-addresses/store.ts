@@ -1,6 +1,15 @@
 import { lockAsset } from '../assets/index.ts'
-import { type Db, present, type Row, rawSql, type Sql, sql, violatedConstraint } from '../platform/index.ts'
-import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
+import {
+  type Db,
+  isUuid,
+  present,
+  type Row,
+  rawSql,
+  type Sql,
+  sql,
+  violatedConstraint,
+} from '../platform/index.ts'
+import { type AnyOf, listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { WalletAddressRefusal } from './errors.ts'
 import type { AdditionalProperty, Jwk, WalletAddress, WalletAddressKey } from './model.ts'
 
@@ -13,7 +22,8 @@ export const walletAddressColumns = rawSql(
     (select json_agg(json_build_object('key', p.key, 'value', p.value, 'visibleInOpenPayments', p.visible_in_open_payments) order by p.key)
       from wallet_address_properties p where p.wallet_address_id = w.id) end as wallet_address_properties`,
 )
-const from = rawSql('wallet_addresses w join assets a on a.id = w.asset_id')
+const joins = rawSql('join assets a on a.id = w.asset_id')
+const from = sql`wallet_addresses w ${joins}`
 const tenantColumn = rawSql('w.tenant_id')
 
 /** Maps {@link walletAddressColumns}. */
@@ -36,6 +46,13 @@ export const toWalletAddress = (row: Row): WalletAddress => ({
   }),
 })
 
+/** Rows of these wallet addresses; what is no id is nobody's. */
+export const inWalletAddresses = (ids: readonly string[]): AnyOf => ({
+  column: 'wallet_address_id',
+  type: 'uuid',
+  values: ids.filter(isUuid),
+})
+
 const selectOne = (db: Db, where: Sql) =>
   db.maybe(toWalletAddress, sql`select ${walletAddressColumns} from ${from} where ${where}`)
 
@@ -55,9 +72,9 @@ export const selectWalletAddresses = (
     {
       map: toWalletAddress,
       columns: walletAddressColumns,
-      from,
+      joins,
       alias: 'w',
-      table: 'wallet_addresses',
+      tables: ['wallet_addresses'],
       where: [scopeSql(scope, tenantColumn)],
       cursorWhere: [scopeSql(scope, tenantColumn)],
     },
@@ -207,9 +224,8 @@ export const selectKeys = (db: Db, walletAddressId: string, page: Page): Promise
     {
       map: toKey,
       columns: keyColumns,
-      from: rawSql('wallet_address_keys k'),
       alias: 'k',
-      table: 'wallet_address_keys',
+      tables: ['wallet_address_keys'],
       where: [sql`k.wallet_address_id = ${walletAddressId}`],
       cursorWhere: [sql`k.wallet_address_id = ${walletAddressId}`],
     },

@@ -1,7 +1,6 @@
 import {
   type Db,
   deriveId,
-  joinSql,
   listPage,
   type Page,
   type Paged,
@@ -171,7 +170,6 @@ export interface EventFilter {
 export function listEvents(db: Db, filter: EventFilter): Promise<Paged<WebhookEvent>> {
   const where: Sql[] = []
   if (filter.tenantId !== undefined) where.push(sql`e.tenant_id = ${filter.tenantId}`)
-  if (filter.types?.in) where.push(sql`e.type = any(${filter.types.in}::text[])`)
   if (filter.types?.notIn) where.push(sql`e.type <> all(${filter.types.notIn}::text[])`)
   if (filter.delivery) where.push(hasDelivery(filter.delivery))
   return listPage(
@@ -179,20 +177,20 @@ export function listEvents(db: Db, filter: EventFilter): Promise<Paged<WebhookEv
     {
       map: toEvent,
       columns,
-      from: rawSql('webhook_events e'),
       alias: 'e',
-      table: 'webhook_events',
-      where: [joinSql(where)],
+      tables: ['webhook_events'],
+      where,
+      ...(filter.types?.in && { anyOf: { column: 'type', type: 'text', values: filter.types.in } }),
       ...(filter.tenantId !== undefined && { cursorWhere: [sql`e.tenant_id = ${filter.tenantId}`] }),
     },
     filter.page,
   )
 }
 
-/** Dead ones are found along their own index. */
+/** Dead ones are found along their own index, pending ones by the jobs that they all have. */
 const hasDelivery = ({ state, recipientTenantId }: NonNullable<EventFilter['delivery']>): Sql => sql`
-  exists (select from webhook_deliveries d where d.event_id = e.id and d.state = ${state}
-    ${state === 'dead' ? rawSql('and d.dead_at is not null') : rawSql('')}
+  exists (select from webhook_deliveries d ${rawSql(state === 'pending' ? `join jobs j on j.queue = 'webhooks' and j.key = d.id` : '')}
+    where d.event_id = e.id and d.state = ${state} ${rawSql(state === 'dead' ? 'and d.dead_at is not null' : '')}
     ${recipientTenantId === undefined ? rawSql('') : sql`and d.recipient_tenant_id = ${recipientTenantId} and d.endpoint = 'wallet'`})`
 
 /**

@@ -15,6 +15,7 @@ import {
   type IncomingPayment,
   type Initiator,
   incomingPaymentUrl,
+  initiators,
   listIncomingPayments,
   updateIncomingPayment,
 } from '../../../shared/incoming-payments/index.ts'
@@ -59,8 +60,6 @@ interface CreateInput {
   senderWalletAddress?: string | null
   idempotencyKey?: string | null
 }
-
-const initiators: readonly Initiator[] = ['CARD', 'OPEN_PAYMENTS', 'ADMIN']
 
 function parseInitiator(value: string): Initiator {
   const initiator = initiators.find((known) => known === value)

@@ -80,9 +80,8 @@ export const listGrants = (
     {
       map: toGrant,
       columns,
-      from: sql`grants g`,
       alias: 'g',
-      table: 'grants',
+      tables: ['grants'],
       cursorWhere: inScope(scope),
       where: [...inScope(scope), ...matching(filter)],
     },
