@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { cpuMs } from '../cpu.ts'
+import { cpuMs } from '../../shared/testing/index.ts'
 import type { LoadGenerator } from './load-generator.ts'
 
 /** One kind of request, as often as it is sent. */

@@ -18,7 +18,8 @@ export interface PreparePacket extends IlpPrepare {
 
 /**
  * Reads a Prepare without copying. Stricter than the codec where leniency would let one packet have two readings: lengths in
- * shortest form, no bytes after the packet, times that exist, addresses of plain ASCII. Throws {@link InvalidPacket}.
+ * shortest form, no bytes after the packet, times that exist, addresses of plain ASCII. What follows the data inside the packet goes
+ * on as it is, because later versions may add fields there. Throws {@link InvalidPacket}.
  */
 export function parsePrepare(bytes: Buffer): PreparePacket {
   const contents = readEnvelope(bytes, packetType.prepare)

@@ -5,12 +5,12 @@
  * `--seconds=<per row>`, `--in-flight=<numbers>`, `--history=<transfers>` (measures 256 again on top of them), `--path=clean|ordered`.
  */
 import { randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { startTemporaryPostgres } from '../embedded-postgres/index.ts'
 import { createLogger } from '../platform/index.ts'
+import { cpuMs } from '../testing/index.ts'
 import {
   accountCode,
   auditLedger,
@@ -29,7 +29,6 @@ const USD = 1
 const EUR = 2
 const WARM_UP_MS = 700
 const TRANSFERS_PER_PACKET = 4
-const MICROSECONDS_PER_TICK = 10_000
 
 interface Book {
   payers: LedgerId[]
@@ -119,26 +118,8 @@ async function exchangePacket(ledger: Ledger, book: Book, number: number): Promi
   if (!posted.every(isSuccess)) throw new Error(`not posted: ${posted.join(', ')}`)
 }
 
-/** CPU time of the server: the postmaster with the children that ended, and each child that lives. Only Linux tells. */
-function serverMicroseconds(postmaster: number): number {
-  if (!existsSync('/proc/self/stat')) return Number.NaN
-  let ticks = 0
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue
-    let stat: string
-    try {
-      stat = readFileSync(`/proc/${name}/stat`, 'utf8')
-    } catch {
-      continue // it ended meanwhile
-    }
-    // After the name in brackets: state, parent, … user and system time of its own and of its ended children.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const own = Number(fields[11]) + Number(fields[12])
-    if (Number(name) === postmaster) ticks += own + Number(fields[13]) + Number(fields[14])
-    else if (Number(fields[1]) === postmaster) ticks += own
-  }
-  return ticks * MICROSECONDS_PER_TICK
-}
+/** Only Linux tells. */
+const serverMicroseconds = (postmaster: number): number => (cpuMs(postmaster) ?? Number.NaN) * 1000
 
 const nodeMicroseconds = (): number => {
   const { user, system } = process.cpuUsage()

@@ -6,6 +6,7 @@
 export { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres/index.ts'
 export { type Canary, startCanary } from './canary.ts'
 export { type TestClock, testClock } from './clock.ts'
+export { cpuMs } from './cpu-time.ts'
 export { createTestDatabase, type TestDatabase, type TestDatabaseKind } from './database.ts'
 export { type Forgery, forgeSignature } from './forge-signature.ts'
 export {
