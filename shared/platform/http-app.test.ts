@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { test } from 'node:test'
-import { createHttpApp } from './http-app.ts'
+import { createHttpApp, listenOn } from './http-app.ts'
 import { silentLogger } from './log.ts'
 
 const forwarded = {
@@ -45,4 +46,56 @@ test('a path that cannot be decoded is a bad request, in words that do not say w
   await app.close()
   assert.deepEqual(answer.json(), { error: { code: '400', description: 'Bad Request' } })
   assert.equal(answer.statusCode, 400)
+})
+
+/** The answer to bytes, until the other side closes. */
+const answerTo = (port: number, bytes: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    let text = ''
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
+    socket.setTimeout(5_000, () => socket.destroy(new Error(`no end: ${text}`)))
+    socket.on('data', (chunk) => {
+      text += chunk.toString()
+    })
+    socket.on('error', reject)
+    socket.on('close', () => resolve(text))
+  })
+
+test('what proxies may read in two ways is refused', async (t) => {
+  const app = await createHttpApp({ log: silentLogger })
+  app.post('/', async () => 'taken')
+  app.get('/hidden', async () => 'found')
+  const port = await listenOn(app, 0, '127.0.0.1')
+  t.after(() => app.close())
+  const hidden = 'GET /hidden HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n'
+  const post = (headers: string) => `POST / HTTP/1.1\r\nConnection: close\r\n${headers}\r\n`
+  const cases = {
+    'length and chunks': `${post('Host: a.example\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n')}0\r\n\r\n${hidden}`,
+    'two lengths': `${post('Host: a.example\r\nContent-Length: 0\r\nContent-Length: 5\r\n')}${hidden}`,
+    'a length with a sign': `${post('Host: a.example\r\nContent-Length: +5\r\n')}${hidden}`,
+    'chunks that are not the last encoding': `${post('Host: a.example\r\nTransfer-Encoding: chunked, identity\r\n')}${hidden}`,
+    'a blank before the colon': post('Host : a.example\r\n'),
+    'a folded header': post('Host: a.example\r\nX: a\r\n b\r\n'),
+    'ends of lines without CR': `POST / HTTP/1.1\nHost: a.example\n\n`,
+    'no host': post(''),
+    'two hosts': post('Host: a.example\r\nhost: b.example\r\n'),
+    'no HTTP': '\u0016\u0003\u0001\r\n\r\n',
+  }
+  for (const [name, bytes] of Object.entries(cases)) {
+    const answer = await answerTo(port, bytes)
+    assert.match(answer, /^HTTP\/1\.1 400 /, name)
+    assert.doesNotMatch(answer, /taken|found/, name)
+    // Node itself answers for want of a host, without a body.
+    if (name !== 'no host')
+      assert.ok(answer.endsWith('{"error":{"code":"400","description":"Bad Request"}}'), `${name}: ${answer}`)
+  }
+  const flood = `GET / HTTP/1.1\r\nHost: a.example\r\nX: ${'a'.repeat(20_000)}\r\n\r\n`
+  assert.match(
+    await answerTo(port, flood),
+    /^HTTP\/1\.1 431 [^]*"description":"Request Header Fields Too Large"/,
+  )
+  assert.match(
+    await answerTo(port, post('Host: a.example\r\nContent-Length: 0\r\n')),
+    /^HTTP\/1\.1 200 [^]*taken/,
+  )
 })

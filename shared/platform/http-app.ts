@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { messageOf } from './errors.ts'
 import { parseJsonBody } from './json-body.ts'
@@ -44,6 +45,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     requestTimeout: 60_000,
     // `refuseWhileClosing` answers instead.
     return503OnClosing: false,
+    clientErrorHandler: refuseNoRequest,
     // A path that cannot be decoded reaches no route and no error handler; what made this server is nobody's business.
     frameworkErrors: (_error, _request, reply) => {
       const answer = reply as FastifyReply
@@ -53,6 +55,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     },
   })
   if (options.cors) allowAnyOrigin(app)
+  refuseTwoHosts(app)
   refuseWhileClosing(app)
 
   app.removeContentTypeParser('application/json')
@@ -118,6 +121,40 @@ function allowAnyOrigin(app: FastifyInstance): void {
         'content-length': '0',
       })
       .send()
+  })
+}
+
+const NO_REQUEST: Record<string, [status: string, description: string]> = {
+  HPE_HEADER_OVERFLOW: ['431', 'Request Header Fields Too Large'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408', 'Request Timeout'],
+}
+
+/** What is no request of HTTP reaches no hook either, and is answered in the same words, which do not say what made this server. */
+function refuseNoRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const [code, description] = NO_REQUEST[error.code ?? ''] ?? ['400', 'Bad Request']
+  const body = JSON.stringify({ error: { code, description } })
+  if (socket.writable)
+    socket.write(
+      `HTTP/1.1 ${code} ${description}\r\nContent-Type: application/json; charset=utf-8\r\n` +
+        `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    )
+  socket.destroy(error)
+}
+
+/**
+ * Of two Host headers we would take the first and a proxy before us perhaps the second: then what was signed, routed and looked up
+ * is not the same (RFC 9112 §3.2: 400).
+ */
+function refuseTwoHosts(app: FastifyInstance): void {
+  app.addHook('onRequest', ({ raw: { rawHeaders } }, reply, done) => {
+    let hosts = 0
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      const name = rawHeaders[index]
+      if (name?.length === 4 && name.toLowerCase() === 'host') hosts++
+    }
+    if (hosts <= 1) return done()
+    reply.status(400).send({ error: { code: '400', description: 'Bad Request' } })
   })
 }
 

@@ -372,6 +372,16 @@ export const resourceServerThreats: ThreatTable = {
           test: { file: attacks, name: 'errors say what is wrong and nothing of how things are made' },
         },
         {
+          name: 'nor where no request could be read',
+          file: 'shared/platform/http-app.ts',
+          text: 'clientErrorHandler: refuseNoRequest,',
+          without: '',
+          test: {
+            file: 'shared/platform/http-app.test.ts',
+            name: 'what proxies may read in two ways is refused',
+          },
+        },
+        {
           name: 'without a token only the amount and the authorization server are shown',
           file: `${room}/incoming-payments.ts`,
           text: 'ok(toPublicIncomingPayment(ctx.urls, resource))',
@@ -391,6 +401,16 @@ export const resourceServerThreats: ThreatTable = {
           test: {
             file: attacks,
             name: 'what was signed for another server is worth nothing here, whatever the request calls this one',
+          },
+        },
+        {
+          name: 'there is one of them',
+          file: 'shared/platform/http-app.ts',
+          text: 'if (hosts <= 1) return done()',
+          without: 'if (hosts <= 2) return done()',
+          test: {
+            file: 'shared/platform/http-app.test.ts',
+            name: 'what proxies may read in two ways is refused',
           },
         },
       ],
