@@ -334,7 +334,7 @@ describe('headers made to be expensive', () => {
   for (const [name, change] of cases)
     test(`${name}: refused in less than 50 ms`, () => {
       const attempt = () => {
-        const startedAt = performance.now()
+        const before = process.threadCpuUsage()
         assert.throws(
           () =>
             checkRequest(
@@ -343,9 +343,10 @@ describe('headers made to be expensive', () => {
             ),
           SignatureRefusal,
         )
-        return performance.now() - startedAt
+        const { user, system } = process.threadCpuUsage(before)
+        return (user + system) / 1000
       }
-      // The best of a few: other work on the machine is not what is measured.
+      // The processor's time, and the best of a few: other work on the machine is not what is measured.
       assert.ok(Math.min(attempt(), attempt(), attempt()) < 50)
     })
 })

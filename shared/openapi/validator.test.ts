@@ -307,21 +307,21 @@ test('integers of the query arrive as numbers', () => {
 
 test('a receiver made to stall a regular expression is refused at once', () => {
   const evil = `http://a${'/incoming-payments/a'.repeat(45_000)}\n`
-  const started = performance.now()
+  const before = process.threadCpuUsage()
   assert.throws(
     () => resource.validateRequest(createQuote, { headers: json, body: quote({ receiver: evil }) }),
     /must NOT have more than 8192 characters/,
   )
-  assert.ok(performance.now() - started < 250)
+  assert.ok(process.threadCpuUsage(before).user < 250_000)
 })
 
 test('a huge list of actions costs linear time', () => {
   const actions = Array.from({ length: 60_000 }, (_, index) => `action-${index}`)
-  const started = performance.now()
+  const before = process.threadCpuUsage()
   assert.throws(() =>
     auth.validateRequest(requestGrant, { headers: json, body: grant([{ type: 'quote', actions }]) }),
   )
-  assert.ok(performance.now() - started < 500)
+  assert.ok(process.threadCpuUsage(before).user < 500_000)
 })
 
 describe('against the validator of the field', () => {
