@@ -1,3 +1,5 @@
+import { normalisePath } from '../../shared/wallet-addresses/index.ts'
+
 /** What a GET on the catch-all route is about. */
 export interface WalletAddressTarget {
   /** As wallet addresses are stored: https, lower case, no trailing slash. */
@@ -7,33 +9,21 @@ export interface WalletAddressTarget {
 
 const KEYS = '/jwks.json'
 
-/** Characters that would end the path of a URL, or turn it into another path. */
-const NOT_OF_A_PATH = /[?#\\\p{Cc}]/u
 const HOST = /^[a-z0-9._[\]:-]+$/i
-/** No stored address is longer, and what trims slashes below takes its time with thousands of them. */
-const PATH_LENGTH_MAX = 2048
 
 /**
  * The wallet address that `host` and the raw request target name: https whatever the transport, the path decoded and lower-cased,
  * the query dropped (contracts/open-payments/routes.md §2). `undefined` when no wallet address can have that URL.
  */
 export function walletAddressTarget(host: string, rawTarget: string): WalletAddressTarget | undefined {
-  let path: string
-  try {
-    path = decodeURIComponent(rawTarget.split('?', 1)[0] ?? '').toLowerCase()
-  } catch {
-    return undefined
-  }
-  if (path.length > PATH_LENGTH_MAX || !path.startsWith('/')) return undefined
-  if (!HOST.test(host) || NOT_OF_A_PATH.test(path)) return undefined
-  path = path.replace(/\/+$/, '')
+  let path = normalisePath(rawTarget.split('?', 1)[0] ?? '')
+  if (path === undefined || !HOST.test(host)) return undefined
   // `/jwks.json` alone is a wallet address of that name. Clients append to what they were given, so slashes may double.
   const isKeys = path.endsWith(KEYS) && path.replace(/\/+/g, '/') !== KEYS
   if (isKeys) path = path.slice(0, -KEYS.length).replace(/\/+$/, '')
-  if (path === '' || path.split('/').some((segment) => segment === '.' || segment === '..')) return undefined
-  const url = `https://${host.toLowerCase()}${path}`
-  if (!URL.canParse(url)) return undefined
-  return { url: new URL(url).href.toLowerCase(), document: isKeys ? 'keys' : 'wallet-address' }
+  const url = `https://${host}${path}`
+  if (path === '' || !URL.canParse(url)) return undefined
+  return { url: `${new URL(url).origin}${path}`, document: isKeys ? 'keys' : 'wallet-address' }
 }
 
 /**

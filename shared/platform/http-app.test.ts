@@ -92,10 +92,10 @@ test('what proxies may read in two ways is refused', async (t) => {
   const flood = `GET / HTTP/1.1\r\nHost: a.example\r\nX: ${'a'.repeat(20_000)}\r\n\r\n`
   assert.match(
     await answerTo(port, flood),
-    /^HTTP\/1\.1 431 [^]*"description":"Request Header Fields Too Large"/,
+    /^HTTP\/1\.1 431 .*"description":"Request Header Fields Too Large"/s,
   )
   assert.match(
     await answerTo(port, post('Host: a.example\r\nContent-Length: 0\r\n')),
-    /^HTTP\/1\.1 200 [^]*taken/,
+    /^HTTP\/1\.1 200 .*taken/s,
   )
 })

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cache, Clock, Db } from '../platform/index.ts'
 import { eventRecipients, findTenantByWalletAddressUrl, type TenantDefaults } from '../tenants/index.ts'
 import { recordEvent } from '../webhooks/index.ts'
-import { normaliseAddress, type WalletAddress } from './model.ts'
+import { normaliseAddress } from './address.ts'
+import type { WalletAddress } from './model.ts'
 import { findWalletAddressByUrl } from './wallet-addresses.ts'
 
 type Context = {

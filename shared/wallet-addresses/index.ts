@@ -4,6 +4,7 @@
  * itself; its asset belongs to the same tenant; active keys of one address have different `kid`s; money that packets brought to the
  * address itself is announced once, or not yet.
  */
+export { normaliseAddress, normalisePath } from './address.ts'
 export { findOrAwaitWalletAddress } from './await-wallet-address.ts'
 export {
   announceWalletAddressCredits,
@@ -21,7 +22,6 @@ export {
   type AdditionalProperty,
   isActive,
   type Jwk,
-  normaliseAddress,
   type WalletAddress,
   type WalletAddressKey,
 } from './model.ts'

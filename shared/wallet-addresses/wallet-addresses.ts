@@ -9,14 +9,9 @@ import {
   type TenantDefaults,
   type TenantScope,
 } from '../tenants/index.ts'
+import { addressBelow, normaliseAddress } from './address.ts'
 import { WalletAddressRefusal } from './errors.ts'
-import {
-  type AdditionalProperty,
-  addressBelow,
-  normaliseAddress,
-  propertiesOf,
-  type WalletAddress,
-} from './model.ts'
+import { type AdditionalProperty, propertiesOf, type WalletAddress } from './model.ts'
 import {
   insertWalletAddress,
   patchWalletAddress,

@@ -1,6 +1,7 @@
 import type { ThreatTable } from '../guard.ts'
 
 const room = 'functions/open-payments'
+const addresses = 'shared/wallet-addresses/address.test.ts'
 const attacks = `${room}/attacks.test.ts`
 const everyRoute = `${room}/every-route.test.ts`
 const grant = `${room}/grant.test.ts`
@@ -304,12 +305,48 @@ export const resourceServerThreats: ThreatTable = {
       ],
     },
     {
+      name: 'Path tricks (B47)',
+      guards: [
+        {
+          name: 'a path is decoded before it is compared',
+          file: 'shared/wallet-addresses/address.ts',
+          text: 'decodeURIComponent(path).toLowerCase()',
+          without: 'path.toLowerCase()',
+          test: { file: addresses, name: 'addresses below the prefix are stored in one form' },
+        },
+        {
+          name: 'and never twice',
+          file: 'shared/wallet-addresses/address.ts',
+          text: '%\\p{Cc}]/u',
+          without: '\\p{Cc}]/u',
+          test: { file: addresses, name: 'addresses outside the prefix' },
+        },
+        {
+          name: 'dots do not lead elsewhere, encoded or not',
+          file: 'shared/wallet-addresses/address.ts',
+          text: "segment === '.' || segment === '..'",
+          without: "segment === '.'",
+          test: {
+            file: `${room}/wallet-address-url.test.ts`,
+            name: 'what would be another path after parsing is no wallet address',
+          },
+        },
+        {
+          name: 'what is reserved is reserved however it is written',
+          file: 'shared/wallet-addresses/address.ts',
+          text: 'refuseReserved(new URL(normalised)',
+          without: 'refuseReserved(new URL(address)',
+          test: { file: addresses, name: 'addresses outside the prefix' },
+        },
+      ],
+    },
+    {
       name: 'Exhaustion',
       guards: [
         {
           name: 'paths are bounded before they are trimmed',
-          file: `${room}/wallet-address-url.ts`,
-          text: 'path.length > PATH_LENGTH_MAX || ',
+          file: 'shared/wallet-addresses/address.ts',
+          text: 'text.length > LENGTH_MAX || ',
           without: '',
           test: {
             file: `${room}/wallet-address-url.test.ts`,
