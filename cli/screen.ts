@@ -27,6 +27,8 @@ function explain(error: unknown): string {
   const { code, port } = error as { code?: unknown; port?: unknown }
   if (error instanceof FolderInUse)
     return `${error.message}: it is in use by another npm start or npm run audit. Stop that one first (Ctrl-C)`
+  if (code === 'migration_mismatch')
+    return `${messageOf(error)}. Data of another version: delete .data to start afresh, or go back to the version that made it`
   if (code === 'EADDRINUSE')
     return `${messageOf(error)}. The banks keep their ports, which are part of their URLs: free port ${String(port)}, or delete .data to start afresh on others`
   return messageOf(error)

@@ -6,11 +6,19 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { createDb, sql } from '../shared/platform/index.ts'
+import { createDb, rawSql, type Sql, sql } from '../shared/platform/index.ts'
 import { readConnections } from './connections.ts'
 import { projectFolder } from './options.ts'
 
 const START_MS_MAX = 90_000
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + START_MS_MAX
+  while (!(await holds())) {
+    assert.ok(Date.now() < end, what)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
 
 /** `npm start` with a data folder of its own, as its user sees it: what it prints, and how it ends. */
 describe('npm start', () => {
@@ -38,13 +46,11 @@ describe('npm start', () => {
     return {
       ended,
       kill: (signal: NodeJS.Signals) => child.kill(signal),
-      async prints(text: string) {
-        const until = Date.now() + START_MS_MAX
-        while (!out.includes(text)) {
-          assert.ok(child.exitCode === null && Date.now() < until, `printed "${text}": ${out}${errors}`)
-          await new Promise((resolve) => setTimeout(resolve, 2))
-        }
-      },
+      prints: (text: string) =>
+        until(`printed "${text}"`, () => {
+          assert.equal(child.exitCode, null, `${out}${errors}`)
+          return out.includes(text)
+        }),
     }
   }
 
@@ -90,29 +96,35 @@ describe('npm start', () => {
 
   it('that was killed in the middle of a payment: the next one finishes that too, before it audits', async () => {
     const killed = start()
-    await killed.prints('createQuote')
-    const db = createDb({
-      connectionString: (await readConnections(folder)).a?.resources ?? '',
-      poolSizeMax: 1,
+    await killed.prints('Alice at bank A')
+    const { a } = await readConnections(folder)
+    const db = createDb({ connectionString: a?.resources ?? '', poolSizeMax: 1 })
+    const count = (query: Sql) => db.one((row) => Number(row.count), query)
+    // What was sent cannot be recorded, so the payment stays under way.
+    await db.execute(
+      rawSql(
+        `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$`,
+      ),
+    )
+    await db.execute(
+      rawSql(`create trigger refuse before update on outgoing_payments
+        for each row when (new.state = 'COMPLETED') execute function refuse()`),
+    )
+    await until('sending', async () => {
+      const sending = sql`select count(*) from outgoing_payments where state = 'SENDING'`
+      return (await count(sending)) === 1
     })
-    const underWay = () =>
-      db.maybe(
-        (row) => row.id as string,
-        sql`select id from outgoing_payments where state = 'SENDING' limit 1`,
-      )
-    const othersConnected = () =>
-      db.one(
-        (row) => Number(row.count),
-        sql`select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
-      )
-    while (!(await underWay())) await killed.prints('createQuote')
     killed.kill('SIGKILL')
     const { signal } = await killed.ended
     assert.equal(signal, 'SIGKILL')
     assert.equal(postgresRuns(), true, 'PostgreSQL outlives it')
     // The server still carries out what it had been told.
-    while ((await othersConnected()) > 0) await new Promise((resolve) => setTimeout(resolve, 20))
-    assert.ok(await underWay(), 'the payment was not finished')
+    await until('alone', async () => {
+      const others = sql`select count(*) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()`
+      return (await count(others)) === 0
+    })
+    await db.execute(rawSql('drop function refuse cascade'))
     // As if everything that was under way had been claimed just then.
     await db.execute(sql`update jobs set run_at = now() + interval '20 seconds'`)
     await db.execute(sql`update outgoing_payments set updated_at = now() + interval '10 seconds'`)
