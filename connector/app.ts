@@ -4,6 +4,7 @@ import type { Clock, HttpClient, Listener, Logger } from '../shared/platform/ind
 import { createCredentialReader } from '../shared/stream-credentials/index.ts'
 import { type Counters, createCounters } from './counters.ts'
 import { createPacketServer, createPeerTransport, listen } from './http/index.ts'
+import type { Limits } from './limits/index.ts'
 import {
   createDeliveries,
   createPipeline,
@@ -38,6 +39,8 @@ export interface ConnectorContext {
   records: SendRecords
   /** For receipts. */
   streamTotals: StreamTotals
+  /** What peers may send. */
+  createLimits: (counters: Counters) => Limits
   /** Throws when a dependency is away. */
   ready: () => Promise<void>
 }
@@ -76,6 +79,7 @@ export async function buildConnectorApp(
 ): Promise<Connector> {
   const { clock, log, ledger } = ctx
   const counters = createCounters()
+  const limits = ctx.createLimits(counters)
   const directory = await createPeerDirectory({ ...ctx, channel: ctx.peersChannel })
   const rates = createRates({ clock, log, source: ctx.ratesSource, lifetimeMs: settings.ratesLifetimeMs })
   const transport = createPeerTransport({
@@ -94,6 +98,7 @@ export async function buildConnectorApp(
     rates,
     progress,
     streamTotals: ctx.streamTotals,
+    limits,
     ...(ctx.partialDecisions && { partialDecisions: ctx.partialDecisions }),
     deliveries: createDeliveries({ payees: ctx.payees, ledger, clock }),
     reader: createCredentialReader(settings),
@@ -119,6 +124,7 @@ export async function buildConnectorApp(
     await progress.close(RECORD_MS)
     await directory.close()
     await transport.close()
+    await limits.close()
     await ctx.streamTotals.close()
   }
   try {

@@ -14,6 +14,8 @@ export const counterNames = [
   'packets_repeated',
   'packets_delivered',
   'duplicate_packets',
+  /** Packets whose limit this connector decided by its own part, because Redis was away. */
+  'unshared_limits',
   /** Times that the progress of an incoming payment could not be recorded at once. */
   'progress_retries',
 ] as const

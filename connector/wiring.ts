@@ -25,8 +25,9 @@ import {
 } from '../shared/wallet-addresses/index.ts'
 import { buildConnectorApp, type ConnectorContext, type ConnectorSettings } from './app.ts'
 import { type ConnectorConfig, loadConnectorConfig } from './config.ts'
+import { createOwnLimits, createRedisBuckets, createSharedLimits } from './limits/index.ts'
 import type { Payee } from './pipeline/index.ts'
-import { createMemoryTotals, createRedisTotals, type StreamTotals } from './receipts/stream-totals.ts'
+import { createMemoryTotals, createRedisTotals } from './receipts/stream-totals.ts'
 import type { LedgerAsset, Peer } from './routing/index.ts'
 
 /** Starts the ILP connector: packets from peers on CONNECTOR_PORT, the functions' RPC on CONNECTOR_RPC_PORT. */
@@ -35,7 +36,7 @@ export const startConnector: StartDeployable = async (env) => {
   const node = await createNodeContext(config, { name: 'connector', environment: env })
   try {
     const connector = await buildConnectorApp(
-      { ...connectorContext(node, config), streamTotals: await openStreamTotals(node, config) },
+      { ...connectorContext(node, config), ...(await openShared(node, config)) },
       connectorSettings(config),
     )
     const repaired = repairIncomingPayments(node)
@@ -71,7 +72,7 @@ export const connectorSettings = (config: ConnectorConfig): ConnectorSettings =>
 export function connectorContext(
   node: NodeContext,
   config: ConnectorConfig,
-): Omit<ConnectorContext, 'streamTotals'> {
+): Omit<ConnectorContext, keyof Shared> {
   const settingsOf = rememberSettings(node)
   const connectorId = uuidv7()
   return {
@@ -122,12 +123,20 @@ export function connectorContext(
   }
 }
 
-/** REDIS_URL shares the totals between connectors; `none` keeps them here, for a single one. */
-async function openStreamTotals(node: NodeContext, config: ConnectorConfig): Promise<StreamTotals> {
+type Shared = Pick<ConnectorContext, 'streamTotals' | 'createLimits'>
+
+/** REDIS_URL shares totals and limits between connectors; `none` keeps them here, for a single one. */
+export async function openShared(node: NodeContext, config: ConnectorConfig): Promise<Shared> {
+  const { clock, log } = node
   const { redisUrl: url, redisCaFile: caFile, redisKeyFile: keyFile, redisCertFile: certFile } = config
-  if (url === 'none') return createMemoryTotals(node.clock)
-  const redis = await connectRedis({ url, ...present({ caFile, keyFile, certFile }), log: node.log })
-  return createRedisTotals(redis, node.log)
+  if (url === 'none')
+    return { streamTotals: createMemoryTotals(clock), createLimits: () => createOwnLimits(clock) }
+  const redis = await connectRedis({ url, ...present({ caFile, keyFile, certFile }), log })
+  const buckets = createRedisBuckets(redis, config.operatorTenantId)
+  return {
+    streamTotals: createRedisTotals(redis, log),
+    createLimits: (counters) => createSharedLimits({ buckets, member: uuidv7(), clock, log, counters }),
+  }
 }
 
 const toLedgerAsset = (asset: RoutedPeer['asset']): LedgerAsset => ({
@@ -157,6 +166,7 @@ const toPeer = (peer: RoutedPeer): Peer => ({
   incomingTokenHashes: peer.incomingTokenHashes,
   ...(peer.maxPacketAmount !== undefined && { maxPacketAmount: peer.maxPacketAmount }),
   ...(peer.packetsPerMinute !== undefined && { packetsPerMinute: peer.packetsPerMinute }),
+  ...(peer.amountLimit && { amountLimit: peer.amountLimit }),
 })
 
 /** Packets go on with a tenant's last known settings while the database is away. */

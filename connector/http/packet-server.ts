@@ -75,6 +75,7 @@ const accountOf = (peer: Peer, packetsPerMinute: number): IncomingAccount => ({
   peerAddress: peer.staticIlpAddress,
   packetsPerMinute: peer.packetsPerMinute ?? packetsPerMinute,
   ...(peer.maxPacketAmount !== undefined && { maxPacketAmount: peer.maxPacketAmount }),
+  ...(peer.amountLimit && { amountLimit: peer.amountLimit }),
 })
 
 /** Scheme and token, one space between them. */

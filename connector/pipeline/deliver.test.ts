@@ -169,7 +169,7 @@ test('while the state has not followed, later packets are declined authentically
   faults = {}
   // The record is tried again without any packet.
   await waitFor(async () => (await state(receiver))[0] === 'COMPLETED')
-  assert.equal(codeOf((await send(receiver, 10n)).reply), 'F02')
+  await waitFor(async () => codeOf((await send(receiver, 10n)).reply) === 'F02')
 })
 
 test('the state is recorded when it changes, not with every packet', async () => {

@@ -13,6 +13,14 @@ export interface IncomingAccount {
   maxPacketAmount?: bigint
   /** Absent: not limited. */
   packetsPerMinute?: number
+  /** Absent: not limited. */
+  amountLimit?: AmountLimit
+}
+
+/** So much may come in within so many seconds. */
+export interface AmountLimit {
+  amount: bigint
+  seconds: number
 }
 
 export interface IncomingPacket {

@@ -9,14 +9,17 @@ import { findRoute } from './find-route.ts'
 import { type HoldContext, holdMoney } from './hold-money.ts'
 import { joinDuplicates } from './join-duplicates.ts'
 import { limitAmount } from './limit-amount.ts'
-import { limitRate } from './limit-rate.ts'
+import { type LimitContext, limitTraffic } from './limit-traffic.ts'
 import type { IncomingAccount, Reply } from './model.ts'
 import { createRejects } from './rejects.ts'
 import { type PeerTransport, sendToPeer } from './send-to-peer.ts'
 import { shortenExpiry } from './shorten-expiry.ts'
 import { validateFulfilment } from './validate-fulfilment.ts'
 
-export type PipelineOptions = Omit<HoldContext & DeliverContext & ConversionContext, 'rejects' | 'convert'> &
+export type PipelineOptions = Omit<
+  HoldContext & DeliverContext & ConversionContext & LimitContext,
+  'rejects' | 'convert'
+> &
   ChooseContext & {
     directory: Pick<PeerDirectory, 'findRoute'>
     transport: PeerTransport
@@ -35,8 +38,9 @@ export interface Pipeline {
  * The packet's way through the node, in the order in which it must happen:
  *
  * 1. `answerFaults` is outermost: whatever breaks below becomes an answer.
- * 2. `limitAmount` and `limitRate` cost nothing and protect all the rest; a packet that is too large does not use up the rate.
- * 3. `joinDuplicates` before anything that moves money, so that a repeat cannot move it at the same time.
+ * 2. `joinDuplicates` before anything that moves money, so that a repeat cannot move it at the same time; and before the limits, so
+ *    that a repeat gets the answer of the packet that it is.
+ * 3. `limitAmount` and `limitTraffic` cost little and protect all the rest; a packet that is too large does not use up the rate.
  * 4. `answerPeer` takes what is meant for this node itself, and `chooseDestination` its receivers', because no peer may answer for
  *    them.
  * 5. Forwarded: `findRoute` and `shortenExpiry` refuse for free; `convertAmount` may wait for rates, so the expiry is fixed before
@@ -57,9 +61,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const local = deliver({ ...ctx, convert })
   const handle = answerFaults(
     ctx,
-    limitAmount(
+    joinDuplicates(
       ctx,
-      limitRate(ctx, joinDuplicates(ctx, answerPeer(ctx, chooseDestination(ctx, local, forward)))),
+      limitAmount(ctx, limitTraffic(ctx, answerPeer(ctx, chooseDestination(ctx, local, forward)))),
     ),
   )
 

@@ -14,6 +14,7 @@ export const rejectMessages = {
   wrongState: 'destination account is in an incorrect state',
   internal: 'unexpected internal error',
   throttled: 'too many requests, throttling.',
+  tooMuchMoney: 'exceeded money bandwidth, throttling.',
   expired: 'packet expired.',
   wrongFulfilment: 'fulfillment did not match expected value.',
   insufficientBalance: 'InsufficientBalance',

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fault, silentLogger } from '../../shared/platform/index.ts'
-import { testClock, waitFor } from '../../shared/testing/index.ts'
+import { waitFor } from '../../shared/testing/index.ts'
 import { createCounters } from '../counters.ts'
 import { isFulfill, isReject, parsePrepare, serializePrepare } from '../packet/index.ts'
 import { fulfilWithData, testPrepare } from '../testing/test-hop.ts'
 import { answerFaults } from './answer-faults.ts'
 import { AnswerUnknown } from './errors.ts'
 import { joinDuplicates } from './join-duplicates.ts'
-import { limitRate } from './limit-rate.ts'
-import type { IncomingAccount, IncomingPacket, Reply, Service } from './model.ts'
+import type { IncomingAccount, IncomingPacket, Reply } from './model.ts'
 import { createProgressRecorder, type Progress } from './record-progress.ts'
 import { createRejects } from './rejects.ts'
 
@@ -23,30 +22,6 @@ const account: IncomingAccount = {
 const packet = (fields: Partial<IncomingAccount> = {}, prepare = testPrepare('test.x')): IncomingPacket => ({
   account: { ...account, ...fields },
   prepare: parsePrepare(serializePrepare(prepare)),
-})
-const fulfil: Service<IncomingPacket> = async ({ prepare }) => fulfilWithData(prepare) as Reply
-
-test('a bucket refills evenly, up to one minute’s worth', async () => {
-  const clock = testClock()
-  const limited = limitRate({ clock, rejects }, fulfil)
-  const accepted = async (count: number) => {
-    let fulfilled = 0
-    for (let index = 0; index < count; index++)
-      if (isFulfill(await limited(packet({ packetsPerMinute: 60 })))) fulfilled++
-    return fulfilled
-  }
-  assert.equal(await accepted(100), 60)
-  clock.advance(999)
-  assert.equal(await accepted(2), 0)
-  clock.advance(1)
-  assert.equal(await accepted(2), 1)
-  clock.advance(3_600_000)
-  assert.equal(await accepted(100), 60)
-  // A clock that steps back gives nothing and takes nothing.
-  clock.advance(-10_000)
-  assert.equal(await accepted(1), 0)
-  assert.equal(isFulfill(await limited(packet({ id: 'another', packetsPerMinute: 60 }))), true)
-  assert.equal(isFulfill(await limited(packet())), true)
 })
 
 test('a step that breaks is answered with T00; an answer that is not known is none', async () => {

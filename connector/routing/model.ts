@@ -19,6 +19,8 @@ export interface Peer {
   maxPacketAmount?: bigint
   /** Of packets that come from it. Absent: PEER_PACKETS_PER_MINUTE. */
   packetsPerMinute?: number
+  /** Of packets that come from it, in its asset, within so many seconds. Absent: not limited. */
+  amountLimit?: { amount: bigint; seconds: number }
   /** Where its packets go, and the token it wants to see. */
   endpoint: string
   /** The endpoint is the peer's own word (peering by URL): whoever it belongs to, packets go through the guarded client. */

@@ -23,10 +23,9 @@ import { createTrustedHttp, uuidv7 } from '../../shared/platform/index.ts'
 import { createWalletAddress } from '../../shared/wallet-addresses/index.ts'
 import { buildConnectorApp, type Connector, type ConnectorContext } from '../app.ts'
 import { type ConnectorConfig, loadConnectorConfig } from '../config.ts'
-import { createMemoryTotals } from '../receipts/stream-totals.ts'
 import type { LedgerAsset } from '../routing/index.ts'
 import type { SendTotals } from '../rpc/index.ts'
-import { connectorContext, connectorSettings } from '../wiring.ts'
+import { connectorContext, connectorSettings, openShared } from '../wiring.ts'
 
 export interface TestNodeOptions {
   connectionString: string
@@ -60,6 +59,7 @@ export interface TestNode {
       liquidity?: bigint
       maxPacketAmount?: bigint
       packetsPerMinute?: number
+      amountLimit?: { amount: bigint; seconds: number }
       routes?: string[]
     },
   ): Promise<Peer & { token: string }>
@@ -100,6 +100,7 @@ export const testEnvironment = (options: TestNodeOptions): Record<string, string
   STREAM_SECRET: Buffer.alloc(32, 7).toString('base64'),
   CONNECTOR_PORT: '0',
   CONNECTOR_RPC_PORT: '0',
+  REDIS_URL: 'none',
   ...options.env,
 })
 
@@ -107,7 +108,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
   const config = loadConnectorConfig(testEnvironment(options))
   const node = await createNodeContext(config, { name: 'test-connector' })
   const sent = new Map<string, SendTotals>()
-  const real = { ...connectorContext(node, config), streamTotals: createMemoryTotals(node.clock) }
+  const real = { ...connectorContext(node, config), ...(await openShared(node, config)) }
   const wired: ConnectorContext = options.recordInRows ? real : { ...real, records: recordsIn(sent) }
   const ctx = { ...wired, ...options.change?.(wired, node) }
   const connector = await buildConnectorApp(ctx, connectorSettings(config))
@@ -142,6 +143,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
         ...(peer.liquidity !== undefined && { initialLiquidity: peer.liquidity }),
         ...(peer.maxPacketAmount !== undefined && { maxPacketAmount: peer.maxPacketAmount }),
         ...(peer.packetsPerMinute !== undefined && { packetsPerMinute: peer.packetsPerMinute }),
+        ...(peer.amountLimit && { amountLimit: peer.amountLimit }),
         ...(peer.routes && { routes: peer.routes }),
       })
       await untilRouted(connector, asset, peer.address)

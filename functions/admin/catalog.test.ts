@@ -202,6 +202,18 @@ describe('assets, peers and wallet addresses over the Admin API', () => {
         [cleared.name, cleared.maxPacketAmount, cleared.liquidityThreshold],
         [null, null, null],
       )
+      const limits = { packetsPerMinute: 90, amountLimit: { amount: '18446744073709551615', seconds: 60 } }
+      for (const fields of [limits, {}]) {
+        const limited = await update(fields)
+        assert.deepEqual(
+          { packetsPerMinute: limited.packetsPerMinute, amountLimit: limited.amountLimit },
+          limits,
+        )
+      }
+      const unlimited = await update({ packetsPerMinute: null, amountLimit: null })
+      assert.deepEqual([unlimited.packetsPerMinute, unlimited.amountLimit], [null, null])
+      for (const wrong of [{ packetsPerMinute: 0 }, { amountLimit: { amount: '0', seconds: 60 } }])
+        assert.equal(await refusal(owner, 'updatePeer', { id: peer.id, ...wrong }), 'BAD_USER_INPUT')
       assert.deepEqual((await update({ routes: ['g.other'] })).routes, [peer.staticIlpAddress, 'g.other'])
       assert.deepEqual((await update({ routes: [] })).routes, [peer.staticIlpAddress])
 

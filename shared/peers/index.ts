@@ -4,7 +4,7 @@
  * every change is announced on `upesi_peers` in its own transaction.
  */
 export { PeerRefusal, type PeerRefusalCode } from './errors.ts'
-export { hashToken, PEERS_CHANNEL, type Peer, type RoutedPeer } from './model.ts'
+export { type AmountLimit, hashToken, PEERS_CHANNEL, type Peer, type RoutedPeer } from './model.ts'
 export { createOrUpdatePeerByUrl, type PeerByUrlInput, type PeeringIdentity } from './peer-by-url.ts'
 export {
   type CreatePeerInput,

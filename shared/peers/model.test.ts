@@ -51,6 +51,8 @@ test('tokens fit into a header; hashes are of the whole token', () => {
 })
 
 test('limits are amounts', () => {
+  checkLimits({ packetsPerMinute: 2 ** 31 - 1, amountLimit: { amount: 2n ** 64n - 1n, seconds: 86_400 } })
+  checkLimits({ maxPacketAmount: null, packetsPerMinute: null, amountLimit: null })
   checkLimits({ maxPacketAmount: 1n, liquidityThreshold: 0n, initialLiquidity: 2n ** 64n - 1n })
   for (const bad of [
     { maxPacketAmount: 0n },
@@ -58,6 +60,13 @@ test('limits are amounts', () => {
     { liquidityThreshold: -1n },
     { initialLiquidity: 0n },
     { initialLiquidity: 2n ** 64n },
+    { packetsPerMinute: 0 },
+    { packetsPerMinute: 1.5 },
+    { packetsPerMinute: 2 ** 31 },
+    { amountLimit: { amount: 0n, seconds: 1 } },
+    { amountLimit: { amount: 2n ** 64n, seconds: 1 } },
+    { amountLimit: { amount: 1n, seconds: 0 } },
+    { amountLimit: { amount: 1n, seconds: 86_401 } },
   ])
     assert.throws(() => checkLimits(bad), refusal('invalid_peer'))
 })

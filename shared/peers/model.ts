@@ -5,6 +5,12 @@ import { AMOUNT_MAX } from '../money/index.ts'
 import { configuration, deriveId } from '../platform/index.ts'
 import { PeerRefusal } from './errors.ts'
 
+/** So much within so many seconds. */
+export interface AmountLimit {
+  amount: bigint
+  seconds: number
+}
+
 /** A node that packets are exchanged with, in one asset. */
 export interface Peer {
   id: string
@@ -15,6 +21,8 @@ export interface Peer {
   maxPacketAmount?: bigint
   /** Overrides PEER_PACKETS_PER_MINUTE. */
   packetsPerMinute?: number
+  /** What it may send within an interval. Absent: not limited. */
+  amountLimit?: AmountLimit
   liquidityThreshold?: bigint
   outgoing: { endpoint: string; authToken: string }
   /** The URL that it was made through: its endpoint is the other node's word, not this node's choice. */
@@ -93,23 +101,32 @@ export function checkToken(token: string): void {
     throw new PeerRefusal('invalid_token', { message: 'a token must be visible ASCII without spaces' })
 }
 
+const DAY_SECONDS = 86_400
+const INTEGER_MAX = 2 ** 31 - 1
+
+const isAmount = (value: bigint | null | undefined, min: bigint): boolean =>
+  value == null || (value >= min && value <= AMOUNT_MAX)
+const isInteger = (value: number | null | undefined, max: number): boolean =>
+  value == null || (Number.isInteger(value) && value >= 1 && value <= max)
+
 /** Throws {@link PeerRefusal} `invalid_peer`. */
 export function checkLimits(peer: {
   maxPacketAmount?: bigint | null
+  packetsPerMinute?: number | null
+  amountLimit?: AmountLimit | null
   liquidityThreshold?: bigint | null
   initialLiquidity?: bigint
 }): void {
-  const bad = (message: string) => new PeerRefusal('invalid_peer', { message })
-  if (peer.maxPacketAmount != null && (peer.maxPacketAmount <= 0n || peer.maxPacketAmount > AMOUNT_MAX))
-    throw bad('maxPacketAmount must be from 1 to 18446744073709551615')
-  if (
-    peer.liquidityThreshold != null &&
-    (peer.liquidityThreshold < 0n || peer.liquidityThreshold > AMOUNT_MAX)
+  const check = (isFine: boolean, message: string) => {
+    if (!isFine) throw new PeerRefusal('invalid_peer', { message })
+  }
+  const { maxPacketAmount, packetsPerMinute, amountLimit, liquidityThreshold, initialLiquidity } = peer
+  check(isAmount(maxPacketAmount, 1n), 'maxPacketAmount must be from 1 to 18446744073709551615')
+  check(isInteger(packetsPerMinute, INTEGER_MAX), 'packetsPerMinute must be from 1 to 2147483647')
+  check(
+    isAmount(amountLimit?.amount, 1n) && isInteger(amountLimit?.seconds, DAY_SECONDS),
+    'amountLimit must be an amount from 1 to 18446744073709551615 and 1 to 86400 seconds',
   )
-    throw bad('liquidityThreshold must be from 0 to 18446744073709551615')
-  if (
-    peer.initialLiquidity !== undefined &&
-    (peer.initialLiquidity <= 0n || peer.initialLiquidity > AMOUNT_MAX)
-  )
-    throw bad('initialLiquidity must be from 1 to 18446744073709551615')
+  check(isAmount(liquidityThreshold, 0n), 'liquidityThreshold must be from 0 to 18446744073709551615')
+  check(isAmount(initialLiquidity, 1n), 'initialLiquidity must be from 1 to 18446744073709551615')
 }

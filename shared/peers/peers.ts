@@ -13,6 +13,7 @@ import { type Cache, type Clock, type Db, Fault, isUuid, type SecretBox, uuidv7 
 import type { Page, Paged, TenantScope } from '../tenants/index.ts'
 import { PeerRefusal } from './errors.ts'
 import {
+  type AmountLimit,
   checkEndpoint,
   checkIlpAddress,
   checkLimits,
@@ -85,6 +86,7 @@ export interface CreatePeerInput {
   name?: string
   maxPacketAmount?: bigint
   packetsPerMinute?: number
+  amountLimit?: AmountLimit
   liquidityThreshold?: bigint
   outgoing: { endpoint: string; authToken: string }
   incoming?: { authTokens: readonly string[] }
@@ -181,7 +183,10 @@ export interface UpdatePeerInput {
   name?: string | null
   /** Null: any amount. */
   maxPacketAmount?: bigint | null
-  packetsPerMinute?: number
+  /** Null: PEER_PACKETS_PER_MINUTE. */
+  packetsPerMinute?: number | null
+  /** Null: any amount. */
+  amountLimit?: AmountLimit | null
   /** Null: no threshold. */
   liquidityThreshold?: bigint | null
   outgoing?: { endpoint: string; authToken: string }

@@ -12,12 +12,13 @@ import {
 } from '../platform/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { PeerRefusal } from './errors.ts'
-import { hashToken, PEERS_CHANNEL, type Peer, type RoutedPeer } from './model.ts'
+import { type AmountLimit, hashToken, PEERS_CHANNEL, type Peer, type RoutedPeer } from './model.ts'
 
 type Context = { db: Db; secretBox: SecretBox }
 
 const columns = rawSql(
-  `p.id, p.tenant_id, p.static_ilp_address, p.name, p.max_packet_amount, p.packets_per_minute, p.liquidity_threshold,
+  `p.id, p.tenant_id, p.static_ilp_address, p.name, p.max_packet_amount, p.packets_per_minute,
+  p.amount_limit, p.amount_limit_seconds, p.liquidity_threshold,
   p.outgoing_endpoint, p.outgoing_token_sealed, p.peering_url, p.routes, p.created_at,
   a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger`,
 )
@@ -39,6 +40,9 @@ const toPeer =
     },
     routes: row.routes,
     createdAt: row.created_at,
+    ...(row.amount_limit !== null && {
+      amountLimit: { amount: row.amount_limit, seconds: row.amount_limit_seconds },
+    }),
     ...present({
       name: row.name as string | null,
       maxPacketAmount: row.max_packet_amount as bigint | null,
@@ -138,6 +142,7 @@ export interface PeerRow {
   name?: string
   maxPacketAmount?: bigint
   packetsPerMinute?: number
+  amountLimit?: AmountLimit
   liquidityThreshold?: bigint
   initialLiquidity?: bigint
   outgoing: { endpoint: string; authToken: string }
@@ -180,10 +185,10 @@ export async function insertPeer(
     return await ctx.db.tx(async (db) => {
       await lockAsset(db, peer.assetId)
       await db.execute(sql`
-        insert into peers (id, tenant_id, asset_id, static_ilp_address, name, max_packet_amount, packets_per_minute, liquidity_threshold,
-          initial_liquidity, outgoing_endpoint, outgoing_token_sealed, peering_url, routes, created_at, updated_at)
+        insert into peers (id, tenant_id, asset_id, static_ilp_address, name, max_packet_amount, packets_per_minute, amount_limit,
+          amount_limit_seconds, liquidity_threshold, initial_liquidity, outgoing_endpoint, outgoing_token_sealed, peering_url, routes, created_at, updated_at)
         values (${peer.id}, ${peer.tenantId}, ${peer.assetId}, ${peer.staticIlpAddress}, ${peer.name}, ${peer.maxPacketAmount},
-          ${peer.packetsPerMinute}, ${peer.liquidityThreshold}, ${peer.initialLiquidity}, ${peer.outgoing.endpoint},
+          ${peer.packetsPerMinute}, ${peer.amountLimit?.amount}, ${peer.amountLimit?.seconds}, ${peer.liquidityThreshold}, ${peer.initialLiquidity}, ${peer.outgoing.endpoint},
           ${ctx.secretBox.seal(peer.outgoing.authToken, tokenPlace(peer.id))}, ${peer.peeringUrl}, ${peer.routes}, ${peer.createdAt}, ${peer.createdAt})`)
       if (incomingTokens.length > 0) await replaceTokens(db, peer.id, incomingTokens, peer.createdAt)
       await db.execute(notify(peer.id))
@@ -201,7 +206,8 @@ export interface PeerPatch {
   staticIlpAddress?: string
   name?: string | null
   maxPacketAmount?: bigint | null
-  packetsPerMinute?: number
+  packetsPerMinute?: number | null
+  amountLimit?: AmountLimit | null
   liquidityThreshold?: bigint | null
   outgoing?: { endpoint: string; authToken: string }
   /** Together with `outgoing`: who named that. */
@@ -223,6 +229,11 @@ export async function patchPeer(
   if (patch.name !== undefined) changes.push(sql`name = ${patch.name}`)
   if (patch.maxPacketAmount !== undefined) changes.push(sql`max_packet_amount = ${patch.maxPacketAmount}`)
   if (patch.packetsPerMinute !== undefined) changes.push(sql`packets_per_minute = ${patch.packetsPerMinute}`)
+  if (patch.amountLimit !== undefined)
+    changes.push(
+      sql`amount_limit = ${patch.amountLimit?.amount}`,
+      sql`amount_limit_seconds = ${patch.amountLimit?.seconds}`,
+    )
   if (patch.liquidityThreshold !== undefined)
     changes.push(sql`liquidity_threshold = ${patch.liquidityThreshold}`)
   if (patch.routes !== undefined) changes.push(sql`routes = ${patch.routes}`)

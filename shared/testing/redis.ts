@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { connect } from 'node:net'
 import { choosePort } from '../loopback-ports/index.ts'
 import { waitFor } from './wait-for.ts'
@@ -14,6 +14,12 @@ export interface TestRedisTls {
 
 export interface TestRedis {
   url: string
+  /** Ends it at once, as a crash does; it can be started again at the same place, with nothing kept. */
+  kill(): Promise<void>
+  start(): Promise<void>
+  /** It stays and does not answer, until it is resumed. */
+  pause(): void
+  resume(): void
   stop(): Promise<void>
 }
 
@@ -30,22 +36,37 @@ export async function startTestRedis(tls?: TestRedisTls): Promise<TestRedis | un
     return undefined
   }
   const port = await choosePort()
-  const child = spawn(
-    'redis-server',
-    [...portOptions(port, tls), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
-    { stdio: 'ignore', cwd: '/' },
-  )
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  let child: ChildProcess | undefined
+  const end = async (signal: NodeJS.Signals) => {
+    const ending = child
+    child = undefined
+    if (!ending || ending.exitCode !== null) return
+    const ended = new Promise<void>((resolve) => ending.once('exit', () => resolve()))
+    ending.kill(signal)
+    await ended
+  }
+  const start = async () => {
+    child = spawn(
+      'redis-server',
+      [...portOptions(port, tls), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+      { stdio: 'ignore', cwd: '/' },
+    )
+    await waitFor(() => accepts(port))
+  }
   // A test that dies must not leave a server.
-  const kill = () => child.kill('SIGKILL')
+  const kill = () => child?.kill('SIGKILL')
   process.once('exit', kill)
-  await waitFor(() => accepts(port))
+  await start()
   return {
     url: `${tls ? 'rediss' : 'redis'}://127.0.0.1:${port}`,
+    start,
+    kill: () => end('SIGKILL'),
+    pause: () => child?.kill('SIGSTOP'),
+    resume: () => child?.kill('SIGCONT'),
     async stop() {
       process.off('exit', kill)
-      child.kill('SIGTERM')
-      await ended
+      child?.kill('SIGCONT')
+      await end('SIGTERM')
     },
   }
 }

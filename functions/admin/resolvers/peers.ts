@@ -1,5 +1,6 @@
 import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
 import {
+  type AmountLimit,
   createOrUpdatePeerByUrl,
   createPeer,
   deletePeer,
@@ -25,6 +26,10 @@ const toPeer = (peer: Peer) => ({
   staticIlpAddress: peer.staticIlpAddress,
   name: peer.name,
   maxPacketAmount: peer.maxPacketAmount?.toString(),
+  packetsPerMinute: peer.packetsPerMinute,
+  ...(peer.amountLimit && {
+    amountLimit: { amount: peer.amountLimit.amount.toString(), seconds: peer.amountLimit.seconds },
+  }),
   liquidityThreshold: peer.liquidityThreshold?.toString(),
   routes: peer.routes,
   endpoint: peer.outgoing.endpoint,
@@ -40,6 +45,8 @@ interface HttpInput {
 interface PeerInput {
   name?: string | null
   maxPacketAmount?: bigint | null
+  packetsPerMinute?: number | null
+  amountLimit?: AmountLimit | null
   liquidityThreshold?: bigint | null
   routes?: string[] | null
   idempotencyKey?: string | null
@@ -48,6 +55,8 @@ interface PeerInput {
 const toFields = (input: PeerInput) => ({
   ...(input.name != null && { name: input.name }),
   ...(input.maxPacketAmount != null && { maxPacketAmount: input.maxPacketAmount }),
+  ...(input.packetsPerMinute != null && { packetsPerMinute: input.packetsPerMinute }),
+  ...(input.amountLimit && { amountLimit: input.amountLimit }),
   ...(input.liquidityThreshold != null && { liquidityThreshold: input.liquidityThreshold }),
   ...(input.routes != null && { routes: input.routes }),
 })
@@ -56,6 +65,8 @@ const toFields = (input: PeerInput) => ({
 const toPatch = (input: PeerInput) => ({
   ...(input.name !== undefined && { name: input.name }),
   ...(input.maxPacketAmount !== undefined && { maxPacketAmount: input.maxPacketAmount }),
+  ...(input.packetsPerMinute !== undefined && { packetsPerMinute: input.packetsPerMinute }),
+  ...(input.amountLimit !== undefined && { amountLimit: input.amountLimit }),
   ...(input.liquidityThreshold !== undefined && { liquidityThreshold: input.liquidityThreshold }),
   ...(input.routes != null && { routes: input.routes }),
 })

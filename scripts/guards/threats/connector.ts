@@ -2,6 +2,9 @@ import type { ThreatTable } from '../guard.ts'
 
 const routes = 'connector/routing/route-table.ts'
 const answerPeer = 'connector/pipeline/answer-peer.ts'
+const limitTraffic = 'connector/pipeline/limit-traffic.ts'
+const peerLimits = 'connector/peer-limits.test.ts'
+const sharedLimits = 'connector/limits/shared-limits.test.ts'
 const peerProtocols = 'connector/peer-protocols.test.ts'
 
 /** Packets from peers, on one connector and on several. */
@@ -52,6 +55,75 @@ export const connectorThreats: ThreatTable = {
           text: 'if (prepare.amount !== 0n)',
           without: 'if (false)',
           test: { file: peerProtocols, name: 'a question that is late' },
+        },
+      ],
+    },
+    {
+      name: 'More packets or money than a peer may send (attack 27, A16)',
+      guards: [
+        {
+          name: 'packets per minute',
+          file: limitTraffic,
+          text: 'if (taken instanceof Promise ? await taken : taken) return',
+          without: 'if (taken || true) return',
+          test: { file: peerLimits, name: 'more packets than the limit are T05' },
+        },
+        {
+          name: 'money per interval',
+          file: limitTraffic,
+          text: 'if (taken) return await spend(taken, packet, next)',
+          without: 'return await (taken ? spend(taken, packet, next) : next(packet))',
+          test: { file: peerLimits, name: 'more money than the limit is T04' },
+        },
+        {
+          name: 'what is rejected is given back',
+          file: limitTraffic,
+          text: 'if (isReject(reply)) taken.giveBack()',
+          without: 'void isReject',
+          test: { file: peerLimits, name: 'what is rejected is given back' },
+        },
+        {
+          name: 'once for all connectors',
+          file: 'connector/limits/shared-bucket.ts',
+          text: '  tokens = tokens - granted\n',
+          without: '',
+          test: { file: sharedLimits, name: 'three connectors let pass 1000 together, not each' },
+        },
+        {
+          name: 'a repeat of what was paid is not told the opposite',
+          file: 'connector/pipeline/refuse-new.ts',
+          text: 'return known ? await next(packet) : reject',
+          without: 'return known && !next ? await next(packet) : reject',
+          test: {
+            file: peerLimits,
+            name: 'a repeat of a packet that was paid is never told that it was not',
+          },
+        },
+      ],
+    },
+    {
+      name: 'Redis away, slow or empty (F34, F35)',
+      guards: [
+        {
+          name: 'limits: each connector keeps to its part',
+          file: 'connector/limits/shared-limits.ts',
+          text: 'Math.floor(limit.capacity / members)',
+          without: 'Math.floor(limit.capacity)',
+          test: { file: sharedLimits, name: 'F35: Redis killed in the middle' },
+        },
+        {
+          name: 'limits: nobody waits for an answer that does not come',
+          file: 'connector/limits/shared-limits.ts',
+          text: `away(\`no answer within \${WAIT_MS} ms\`)`,
+          without: 'void WAIT_MS',
+          test: { file: sharedLimits, name: 'F35: Redis silent in the middle' },
+        },
+        {
+          name: 'limits: a failure is no refusal',
+          file: 'connector/limits/shared-limits.ts',
+          text: 'return isAway ? takeOwn(key, share, quantity)',
+          without: 'return isAway ? undefined',
+          test: { file: sharedLimits, name: 'F35: Redis killed in the middle' },
         },
       ],
     },

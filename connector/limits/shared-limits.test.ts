@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connectRedis, type Redis, silentLogger, systemClock, uuidv7 } from '../../shared/platform/index.ts'
+import { startTestRedis, type TestRedis, waitFor } from '../../shared/testing/index.ts'
+import { createCounters } from '../counters.ts'
+import type { Limit, Limits } from './model.ts'
+import { createRedisBuckets, type SharedBuckets } from './shared-bucket.ts'
+import { createSharedLimits } from './shared-limits.ts'
+
+/** Nothing to speak of comes back during a test. */
+const slow = (capacity: number): Limit => ({ capacity, periodMs: 3_600_000 })
+
+interface Member {
+  limits: Limits
+  counters: ReturnType<typeof createCounters>
+}
+const memberOf = (buckets: SharedBuckets): Member => {
+  const counters = createCounters()
+  const context = { buckets, member: uuidv7(), clock: systemClock, log: silentLogger, counters }
+  return { limits: createSharedLimits(context), counters }
+}
+
+/** So many packets in turn over all members, `parallel` at a time; how many pass. */
+async function passing(members: readonly Member[], key: string, limit: Limit, count: number, quantity = 1) {
+  let passed = 0
+  const packet = async (index: number) => {
+    if (await members[index % members.length]!.limits.take(key, limit, quantity)) passed++
+  }
+  for (let done = 0; done < count; done += 50)
+    await Promise.all(Array.from({ length: Math.min(50, count - done) }, (_, index) => packet(done + index)))
+  return passed
+}
+
+describe('limits over a real Redis', () => {
+  let redis: TestRedis | undefined
+  let clients: Redis[] = []
+  let members: Member[] = []
+  before(async () => {
+    redis = await startTestRedis()
+    if (!redis) return
+    const { url } = redis
+    clients = await Promise.all([1, 2, 3].map(() => connectRedis({ url, log: silentLogger })))
+    for (const client of clients) await waitFor(() => client.status === 'ready')
+    members = clients.map((client) => memberOf(createRedisBuckets(client, 'node')))
+    // Until all three have been counted by all.
+    await sleep(2_200)
+  })
+  after(async () => {
+    await Promise.all(members.map(({ limits }) => limits.close()))
+    for (const client of clients) client.disconnect()
+    await redis?.stop()
+  })
+  const unshared = () => members.reduce((sum, { counters }) => sum + counters.read().unshared_limits, 0)
+
+  for (const capacity of [1, 7, 99, 100, 1_000, 5_000])
+    test(`three connectors let pass ${capacity} together, not each`, async (t) => {
+      if (!redis) return t.skip('redis-server is not installed')
+      const passed = await passing(members, `all-${capacity}`, slow(capacity), capacity * 2 + 50)
+      // Each may hold a lease that it has not spent.
+      assert.ok(passed <= capacity, `${passed}`)
+      assert.ok(passed >= capacity - 3 * Math.floor(capacity / 100), `${passed}`)
+      assert.equal(unshared(), 0)
+    })
+
+  test('one connector alone gets all of it', async (t) => {
+    if (!redis) return t.skip('redis-server is not installed')
+    assert.equal(await passing(members.slice(0, 1), 'alone', slow(1_000), 1_500), 1_000)
+  })
+
+  test('it refills, as Redis counts the time', async (t) => {
+    if (!redis) return t.skip('redis-server is not installed')
+    const limit = { capacity: 20, periodMs: 1_000 }
+    assert.ok((await passing(members, 'refill', limit, 60)) >= 20)
+    await sleep(1_100)
+    const passed = await passing(members, 'refill', limit, 60)
+    assert.ok(passed >= 20 && passed <= 30, `${passed}`)
+  })
+
+  test('amounts: what is given back is there for the others too', async (t) => {
+    if (!redis) return t.skip('redis-server is not installed')
+    const limit = slow(1_000_000)
+    const [first, second] = members
+    const taken = await first!.limits.take('money', limit, 1_000_000)
+    assert.ok(taken)
+    assert.equal(await second!.limits.take('money', limit, 1), undefined)
+    taken.giveBack()
+    // A lease or two stay with the first.
+    await waitFor(async () => (await second!.limits.take('money', limit, 970_000)) !== undefined)
+    assert.equal(await second!.limits.take('money', limit, 30_000), undefined)
+  })
+
+  test('a flush gives the limit once more, and no more than that', async (t) => {
+    if (!redis) return t.skip('redis-server is not installed')
+    let passed = await passing(members, 'flush', slow(200), 300)
+    await clients[0]!.flushall()
+    passed += await passing(members, 'flush', slow(200), 300)
+    await sleep(150)
+    passed += await passing(members, 'flush', slow(200), 300)
+    assert.ok(passed <= 400 && passed >= 390, `${passed}`)
+    assert.equal(unshared(), 0)
+  })
+
+  for (const [how, leave, comeBack] of [
+    ['killed', (server: TestRedis) => server.kill(), (server: TestRedis) => server.start()],
+    ['silent', async (server: TestRedis) => server.pause(), async (server: TestRedis) => server.resume()],
+  ] as const)
+    test(`F35: Redis ${how} in the middle: no packet waits or fails, each keeps to its part, and all share again afterwards`, async (t) => {
+      if (!redis) return t.skip('redis-server is not installed')
+      const key = `away-${how}`
+      const before = unshared()
+      assert.equal(await passing(members, key, slow(300), 90), 90)
+      await leave(redis)
+      let longestMs = 0
+      let passed = 0
+      for (let round = 0; round < 60; round++)
+        for (const { limits } of members) {
+          const startedMs = performance.now()
+          for (let packet = 0; packet < 5; packet++) if (await limits.take(key, slow(300), 1)) passed++
+          longestMs = Math.max(longestMs, performance.now() - startedMs)
+        }
+      assert.ok(longestMs < 400, `${longestMs} ms`)
+      // A hundred each in all, of which thirty were used before, and leases that were there.
+      assert.ok(passed >= 190 && passed <= 222, `${passed}`)
+      assert.ok(unshared() - before >= 3 * 60 * 5 - 30)
+      await comeBack(redis)
+      await waitFor(async () => {
+        const counted = unshared()
+        await passing(members, `${key}-again`, slow(10_000), 30)
+        return unshared() === counted
+      }, 15_000)
+      assert.equal(await passing(members, `${key}-after`, slow(80), 200), 80)
+    })
+})
+
+test('Redis that was never there: the whole limit, as for one connector', async () => {
+  const redis = await connectRedis({ url: 'redis://127.0.0.1:9', log: silentLogger })
+  const member = memberOf(createRedisBuckets(redis, 'node'))
+  const startedMs = performance.now()
+  assert.equal(await passing([member], 'never', slow(100), 300), 100)
+  assert.ok(performance.now() - startedMs < 2_000)
+  await member.limits.close()
+  redis.disconnect()
+})
+
+test('many packets ask Redis rarely, and packets above the limit hardly at all', async () => {
+  let calls = 0
+  const buckets: SharedBuckets = {
+    async take(_key, limit, { need, want }) {
+      calls++
+      await sleep(1)
+      const left = limit.capacity - taken
+      const granted = left >= need ? Math.min(left, want) : 0
+      taken += granted
+      return { granted, waitMs: 60_000 }
+    },
+    giveBack: async () => undefined,
+    countMembers: async () => 1,
+    leave: async () => undefined,
+  }
+  let taken = 0
+  const member = memberOf(buckets)
+  assert.equal(await passing([member], 'rarely', slow(10_000), 20_000), 10_000)
+  assert.ok(calls < 300, `${calls}`)
+  await member.limits.close()
+})
