@@ -56,12 +56,12 @@ after(async () => {
 })
 
 /** The worker as it is deployed, with one worker, which is the default. */
-async function start(): Promise<void> {
+async function start(timeoutMs = TIMEOUT_MS): Promise<void> {
   const { connectionString } = database
   toClose.push(
     await startWebhooks(
       testEnvironment(connectionString, provider.url, {
-        WEBHOOK_TIMEOUT: String(TIMEOUT_MS),
+        WEBHOOK_TIMEOUT: String(timeoutMs),
         // Half of them are the tenants' own words.
         EGRESS_ALLOW: '127.0.0.0/8',
         EGRESS_ALLOW_HTTP: 'true',
@@ -131,4 +131,19 @@ test('F12: a backlog of thousands, promptly answered, does not delay another ten
   const ms = await msFor(quick[0], 5)
   assert.ok(arrived(busyId) < 3_000, 'the backlog is still there')
   assert.ok(ms < PROMPT_MS, `${ms} ms`)
+})
+
+test('F12: an endpoint that stays silent comes down to one delivery at a time, and is back at once when it answers', async () => {
+  let silent = true
+  isHanging = () => silent
+  const [slowId] = crowd as [string]
+  await record([slowId], 100)
+  await start(200)
+  await waitFor(() => arrived(slowId) >= 8)
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  // Eight at first, and then ten timeouts: eight each time if nothing were learnt.
+  assert.ok(arrived(slowId) < 40, `${arrived(slowId)} requests`)
+  silent = false
+  const before = arrived(slowId)
+  await waitFor(() => arrived(slowId) >= 100 && arrived(slowId) > before)
 })

@@ -131,6 +131,24 @@ test('the default worker keeps many deliveries in flight', async () => {
   assert.equal(most, 32)
 })
 
+test('trap 14: a tenant may wait longer for its wallet than the node does', async () => {
+  const server = await serve(() => new Promise((resolve) => setTimeout(() => resolve({}), 700)))
+  await db.execute(
+    sql`insert into tenant_settings (tenant_id, key, value) values (${otherTenantId}, 'WEBHOOK_TIMEOUT', '60000')`,
+  )
+  await start(server.url, { WEBHOOK_TIMEOUT: '300' })
+  const [patient, hasty] = [await record(otherTenantId), await record(operatorTenantId)]
+  const found = await waitFor(async () => {
+    const rows = await db.many(
+      (row) => [row.event_id as string, [row.state, row.last_error] as [string, string | null]] as const,
+      sql`select event_id, state, last_error from webhook_deliveries where attempts = 1`,
+    )
+    return rows.length === 2 && new Map(rows)
+  })
+  assert.deepEqual(found.get(patient), ['delivered', null])
+  assert.match(found.get(hasty)?.[1] ?? '', /within 300 ms/)
+})
+
 test('WEBHOOK_MAX_RETRY is honoured', async () => {
   const server = await serve(() => ({ status: 500 }))
   await start(server.url, { WEBHOOK_MAX_RETRY: '1' })

@@ -307,7 +307,7 @@ test('completion is refused to strangers, and after the expiry that nobody has r
   await assert.rejects(completeIncomingPayment(node, mine, payment.id), refused('wrong_state'))
 })
 
-test('an expired payment with money is announced after the grace, with everything that came', async () => {
+test('trap 15: an expired payment with money is announced after the grace, with everything that came', async () => {
   const payment = await create({ expiresAt: node.clock.fromNow(1_000) })
   await credit(payment, 30n)
   await record(payment, 30n)

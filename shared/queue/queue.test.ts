@@ -309,6 +309,31 @@ test('work of a worker that died runs elsewhere when the lease ends', async () =
   assert.equal(seen[0]?.leaseToken, 2n)
 })
 
+test('F32: workers whose clocks disagree by minutes take what is due, and keep what the other works on from themselves', async () => {
+  let runs = 0
+  const handler = async () => {
+    runs++
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    return done
+  }
+  const skewed = (ms: number) => ({
+    ...systemClock,
+    now: () => new Date(Date.now() + ms),
+    nowMs: () => Date.now() + ms,
+    fromNow: (after: number) => new Date(Date.now() + ms + after),
+  })
+  for (const ms of [-300_000, 300_000]) startWorker({ handler, idleMs: 20 }, { clock: skewed(ms) })
+  startWorker({ handler, idleMs: 20 })
+  await enqueueMany(20)
+  await waitFor(async () => (await jobsLeft()) === 0 || undefined)
+  assert.equal(runs, 20)
+  // One alone, whose clock is behind.
+  for (const part of toClose.splice(0).reverse()) await part.close()
+  startWorker({ handler, idleMs: 20 }, { clock: skewed(-300_000) })
+  await enqueueMany(1)
+  await waitFor(() => runs === 21 || undefined)
+})
+
 test('a retry comes at its time by the clock and counts as a first attempt again', async () => {
   const clock = testClock()
   const seen: Job[] = []

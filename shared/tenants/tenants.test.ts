@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { createCache, createDb, createSecretBox, type DbPool, deriveId, sql } from '../platform/index.ts'
+import {
+  createCache,
+  createDb,
+  createSecretBox,
+  type DbPool,
+  deriveId,
+  parseHmacSignature,
+  signHmac,
+  sql,
+  verifyHmacDigest,
+} from '../platform/index.ts'
 import { createTestDatabase, type TestDatabase, testClock } from '../testing/index.ts'
 import { TenantRefusal } from './errors.ts'
 import { eventRecipients, resolveSettings, type TenantDefaults } from './model.ts'
@@ -21,7 +31,7 @@ import {
   setTenantSettings,
   updateTenant,
 } from './tenants.ts'
-import { webhookRecipient } from './webhooks.ts'
+import { setWebhookSecret, webhookRecipient } from './webhooks.ts'
 
 const operatorTenantId = deriveId('operator')
 const settings: TenantDefaults = {
@@ -154,6 +164,36 @@ test('A3: URLs that tenants set for themselves are not trusted; the operator’s
     (await listTenantSettings(ctx, id)).filter(({ key }) => key === 'WEBHOOK_URL'),
     [{ key: 'WEBHOOK_URL', value: settings.webhookUrl }],
   )
+})
+
+test('A7: each tenant’s webhooks are signed with its own secret, and for a while with the one before', async () => {
+  const ctx = contextOn()
+  const ownUrl = (name: string) => [{ key: 'WEBHOOK_URL' as const, value: `https://${name}.example` }]
+  const [one, two, three] = [
+    await createTenant(ctx, { apiSecret: 's', settings: ownUrl('one') }),
+    await createTenant(ctx, { apiSecret: 's', settings: ownUrl('two') }),
+    await createTenant(ctx, { apiSecret: 's' }),
+  ]
+  const secretOf = (name: string) => `the webhook secret of ${name}`
+  for (const [name, { id }] of Object.entries({ one, two, three }))
+    await setWebhookSecret(ctx, id, { secret: secretOf(name), overlapSeconds: 60 })
+  const secrets = async ({ id }: { id: string }) => {
+    const { secret, previousSecret } = await webhookRecipient(ctx, id)
+    return [secret, previousSecret]
+  }
+  assert.deepEqual(await secrets(one), [secretOf('one'), 'hush'])
+  assert.deepEqual(await secrets(two), [secretOf('two'), 'hush'])
+  assert.deepEqual(await secrets(three), ['hush', undefined], 'its webhooks go to the operator')
+  assert.deepEqual(await secrets({ id: operatorTenantId }), ['hush', undefined])
+  await setWebhookSecret(ctx, one.id, { secret: secretOf('one, the second'), overlapSeconds: 60 })
+  assert.deepEqual(await secrets(one), [secretOf('one, the second'), secretOf('one')])
+  clock.advance(61_000)
+  assert.deepEqual(await secrets(one), [secretOf('one, the second'), undefined])
+  const event = { timestampMs: 1, body: { id: 'x' }, version: 1 }
+  const signature = parseHmacSignature(signHmac({ ...event, secret: secretOf('two') }))
+  assert.ok(signature && verifyHmacDigest(signature, { secret: secretOf('two'), body: event.body }))
+  for (const secret of [...(await secrets(one)), 'hush'])
+    assert.ok(secret === undefined || !verifyHmacDigest(signature, { secret, body: event.body }))
 })
 
 test('settings fall back to the node, the prefix and the ILP address only for the operator', () => {

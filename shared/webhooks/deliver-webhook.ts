@@ -12,6 +12,7 @@ import {
   type AttemptResult,
   isDelivered,
   nextAttemptMs,
+  orderWaitMs,
   printable,
   type WebhookAttempt,
   type WebhookDelivery,
@@ -37,7 +38,6 @@ interface Context {
   recipients: FindRecipient
 }
 
-const ORDER_WAIT_MS = 20
 const ERROR_LENGTH_MAX = 500
 /** What receivers answer to a signature that they do not know. */
 const SIGNATURE_REFUSED = new Set([400, 401, 403])
@@ -52,7 +52,7 @@ const done: JobOutcome = { status: 'done' }
 export async function deliverWebhook(ctx: Context, job: Job): Promise<JobOutcome> {
   const delivery = await findDelivery(ctx.db, job)
   if (!delivery || delivery.state !== 'pending') return done
-  if (delivery.isAhead) return { status: 'retry', at: ctx.clock.fromNow(ORDER_WAIT_MS) }
+  if (delivery.isAhead) return { status: 'retry', at: ctx.clock.fromNow(orderWaitMs(delivery.eventAgeMs)) }
   const startedAt = performance.now()
   const { recipient, result, ...said } = await attempt(ctx, delivery)
   const latencyMs = Math.round(performance.now() - startedAt)

@@ -88,6 +88,7 @@ export interface WebhookDelivery {
   event: Pick<WebhookEvent, 'id' | 'type' | 'data' | 'sealedDataFromSender'>
   /** An earlier event about the same payment has not been tried yet at this recipient. */
   isAhead: boolean
+  eventAgeMs: number
 }
 
 /** One try at a delivery, as it is kept. */
@@ -148,6 +149,12 @@ export function printable(body: Buffer): string | undefined {
     .trim()
   return text === '' ? undefined : text
 }
+
+const ORDER_WAIT_MS = { min: 20, max: 1_000 }
+
+/** How long an event steps back that came before its turn: the longer it has waited, the rarer it asks. */
+export const orderWaitMs = (eventAgeMs: number): number =>
+  Math.min(Math.max(eventAgeMs / 10, ORDER_WAIT_MS.min), ORDER_WAIT_MS.max)
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND

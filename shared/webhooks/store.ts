@@ -194,10 +194,10 @@ const hasDelivery = ({ state, recipientTenantId }: NonNullable<EventFilter['deli
     ${recipientTenantId === undefined ? rawSql('') : sql`and d.recipient_tenant_id = ${recipientTenantId} and d.endpoint = 'wallet'`})`
 
 /**
- * How long an event waits for the first attempt of an earlier one about the same payment. Bounded, because that one may be
- * unable to move.
+ * How long an event waits for the first attempt of an earlier one about the same payment, which has its job and so comes to it, also
+ * after workers were away. Bounded, because nothing may wait for ever.
  */
-const ORDER_SECONDS_MAX = 60
+const ORDER_SECONDS_MAX = 3_600
 
 const earlierAbout = (payment: 'outgoing_payment_id' | 'incoming_payment_id'): Sql => sql`
           select x.id from webhook_events x
@@ -209,11 +209,13 @@ export const loadDelivery: LoadWithClaim = sql`
     select d.id as delivery_id, d.state as delivery_state, d.recipient_tenant_id, d.endpoint, d.attempts as delivery_attempts,
       d.attempts_before, e.id as event_id, e.type as event_type, e.data as event_data,
       e.data_from_sender_sealed as event_sealed,
+      extract(epoch from now() - e.created_at)::float8 * 1000 as event_age_ms,
       d.attempts = 0 and exists (
         select from (${earlierAbout('outgoing_payment_id')} union all ${earlierAbout('incoming_payment_id')}) earlier
         -- The offset keeps the order: from the payment's few events to their deliveries, not through all that the endpoint ever had.
         cross join lateral (
           select from webhook_deliveries untried
+          cross join lateral (select from jobs where queue = 'webhooks' and key = untried.id offset 0) coming
           where untried.event_id = earlier.id and untried.recipient_tenant_id = d.recipient_tenant_id
             and untried.endpoint = d.endpoint and untried.state = 'pending' and untried.attempts = 0
           offset 0
@@ -236,6 +238,7 @@ const toDelivery = (row: Row): WebhookDelivery => ({
     ...present({ sealedDataFromSender: row.event_sealed as string | null }),
   },
   isAhead: row.is_ahead,
+  eventAgeMs: row.event_age_ms,
 })
 
 /** A delivery with what to send: from the claim where that loaded it, otherwise read now. */

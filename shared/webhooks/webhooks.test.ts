@@ -26,7 +26,7 @@ import {
   waitFor,
 } from '../testing/index.ts'
 import { deliverWebhook } from './deliver-webhook.ts'
-import { nextAttemptMs, type WebhookRecipient } from './model.ts'
+import { nextAttemptMs, orderWaitMs, type WebhookRecipient } from './model.ts'
 import { findEvent, findPaymentEvent, listEvents, loadDelivery, recordEvent } from './store.ts'
 
 const tenantId = deriveId('tenant', 1)
@@ -355,6 +355,36 @@ test('first attempts about one payment keep their order', async () => {
     'incoming_payment.created',
     'incoming_payment.completed',
   ])
+})
+
+test('the order is kept though workers were away for minutes, and not for what has no job', async () => {
+  const order: string[] = []
+  const server = await serve(async ({ body }) => {
+    const { type } = JSON.parse(body) as { type: string }
+    if (type === 'incoming_payment.created') await new Promise((resolve) => setTimeout(resolve, 100))
+    order.push(type)
+  })
+  const event = { tenantId, incomingPaymentId, data: {} }
+  await recordEvent(db, { ...event, type: 'incoming_payment.created' })
+  await recordEvent(db, { ...event, type: 'incoming_payment.completed' })
+  await db.execute(sql`update webhook_events set created_at = created_at - interval '20 minutes'`)
+  work(async () => recipient(server.url))
+  await waitFor(() => {
+    clock.advance(100)
+    return order.length === 2
+  })
+  assert.deepEqual(order, ['incoming_payment.created', 'incoming_payment.completed'])
+  const lost = await recordEvent(db, { ...event, type: 'incoming_payment.created' })
+  await waitFor(async () => (await deliveries(lost))[0]?.state === 'delivered')
+  await db.execute(
+    sql`update webhook_deliveries set state = 'pending', attempts = 0 where event_id = ${lost}`,
+  )
+  const next = await recordEvent(db, { ...event, type: 'incoming_payment.completed' })
+  await waitFor(async () => (await deliveries(next))[0]?.state === 'delivered')
+})
+
+test('who came before its turn asks more rarely the longer it waits', () => {
+  assert.deepEqual([0, 100, 500, 5_000, 60_000].map(orderWaitMs), [20, 20, 50, 500, 1_000])
 })
 
 test('every recipient gets the event under the same id, once', async () => {

@@ -8,9 +8,12 @@ import { interactionThreats } from './interactions.ts'
 import { keyThreats } from './keys.ts'
 import { limitThreats } from './limits.ts'
 import { nodeTenantThreats } from './node-tenants.ts'
+import { partialPaymentThreats } from './partial-payments.ts'
 import { resourceServerThreats } from './resource-server.ts'
 import { signatureThreats } from './signatures.ts'
 import { tenantThreats } from './tenants.ts'
+import { upgradeThreats } from './upgrades.ts'
+import { webhookThreats } from './webhooks.ts'
 
 /** Every guard that must not disappear unnoticed. */
 export const threatTables: readonly ThreatTable[] = [
@@ -26,4 +29,7 @@ export const threatTables: readonly ThreatTable[] = [
   graphqlThreats,
   keyThreats,
   connectorThreats,
+  webhookThreats,
+  partialPaymentThreats,
+  upgradeThreats,
 ]
