@@ -111,8 +111,8 @@ export const partialPaymentThreats: ThreatTable = {
         {
           name: 'a tenant decides about its own',
           file: room,
-          text: "${scopeSql(scope, rawSql('p.tenant_id'))}",
-          without: "${scopeSql('all' in {} ? scope : 'all', rawSql('p.tenant_id'))}",
+          text: `\${scopeSql(scope, rawSql('p.tenant_id'))}`,
+          without: `\${scopeSql('all' in {} ? scope : 'all', rawSql('p.tenant_id'))}`,
           test: {
             file: 'functions/admin/tenants-apart.test.ts',
             name: 'what another tenant has is as unknown',

@@ -32,7 +32,7 @@ export const upgradeThreats: ThreatTable = {
         {
           name: 'who waits for a lock lets others pass',
           file: runner,
-          text: 'await client.query(`set local lock_timeout = ${LOCK_MS}`)',
+          text: `await client.query(\`set local lock_timeout = \${LOCK_MS}\`)`,
           without: '',
           test: { file: migrations, name: 'F30: a change that has to wait for a table' },
         },
@@ -53,7 +53,7 @@ export const upgradeThreats: ThreatTable = {
         {
           name: 'and what is of no use goes first',
           file: indexes,
-          text: 'if (found) await client.query(`drop index concurrently ${found.index}`)',
+          text: `if (found) await client.query(\`drop index concurrently \${found.index}\`)`,
           without: '',
           test: { file: migrations, name: 'F30: an index whose making was cut off' },
         },
@@ -115,16 +115,15 @@ export const upgradeThreats: ThreatTable = {
         {
           name: 'work is due by either clock',
           file: 'shared/queue/store.ts',
-          text: 'const dueBy = sql`greatest(${now}::timestamptz, now())`',
-          without: 'const dueBy = sql`${now}::timestamptz`',
+          text: `const dueBy = sql\`greatest(\${now}::timestamptz, now())\``,
+          without: `const dueBy = sql\`\${now}::timestamptz\``,
           test: { file: 'shared/queue/queue.test.ts', name: 'F32: workers whose clocks disagree' },
         },
         {
           name: 'leases are by the database’s clock',
           file: 'shared/queue/store.ts',
-          text: '          lease_until = now() + make_interval(secs => ${input.leaseSeconds}::float8)\n      where j.queue',
-          without:
-            '          lease_until = ${now}::timestamptz + make_interval(secs => ${input.leaseSeconds}::float8)\n      where j.queue',
+          text: `          lease_until = now() + make_interval(secs => \${input.leaseSeconds}::float8)\n      where j.queue`,
+          without: `          lease_until = \${now}::timestamptz + make_interval(secs => \${input.leaseSeconds}::float8)\n      where j.queue`,
           test: { file: 'shared/queue/queue.test.ts', name: 'F32: workers whose clocks disagree' },
         },
       ],

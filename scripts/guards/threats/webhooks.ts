@@ -48,8 +48,8 @@ export const webhookThreats: ThreatTable = {
         {
           name: 'what was given up is found',
           file: store,
-          text: "dead_at = ${state === 'dead' ? now : null}",
-          without: "dead_at = ${state === 'dead' ? null : null}",
+          text: `dead_at = \${state === 'dead' ? now : null}`,
+          without: `dead_at = \${state === 'dead' ? null : null}`,
           test: { file: shown, name: 'dead ones are found, and sent again all at once' },
         },
         {
@@ -62,8 +62,8 @@ export const webhookThreats: ThreatTable = {
         {
           name: 'failed attempts are kept',
           file: store,
-          text: 'if (!made || isDelivered) return sql`updated as (${updated})`',
-          without: 'if (!made || updated) return sql`updated as (${updated})`',
+          text: `if (!made || isDelivered) return sql\`updated as (\${updated})\``,
+          without: `if (!made || updated) return sql\`updated as (\${updated})\``,
           test: { file: shown, name: 'an event tells where it went and what was tried' },
         },
       ],
@@ -88,8 +88,8 @@ export const webhookThreats: ThreatTable = {
         {
           name: 'own places are free whatever is in common',
           file: queue,
-          text: 'next.place > coalesce(known.own, ${free.idle.own}::int) as is_common',
-          without: 'next.place > coalesce(known.own, ${free.idle.own}::int) * 0 as is_common',
+          text: `next.place > coalesce(known.own, \${free.idle.own}::int) as is_common`,
+          without: `next.place > coalesce(known.own, \${free.idle.own}::int) * 0 as is_common`,
           test: {
             file: isolation,
             name: 'forty endpoints that were prompt and hang from one moment to the next',
@@ -98,8 +98,8 @@ export const webhookThreats: ThreatTable = {
         {
           name: 'what is in common is limited',
           file: queue,
-          text: '<= ${free.common}::int as has_place',
-          without: '<= ${free.common + 10_000}::int as has_place',
+          text: `<= \${free.common}::int as has_place`,
+          without: `<= \${free.common + 10_000}::int as has_place`,
           test: {
             file: isolation,
             name: 'forty endpoints that were prompt and hang from one moment to the next',
@@ -108,8 +108,8 @@ export const webhookThreats: ThreatTable = {
         {
           name: 'a tenant has a limited share',
           file: queue,
-          text: 'limit least(${limit}::int, coalesce(known.places, ${free.idle.places}::int))',
-          without: 'limit greatest(${limit}::int, coalesce(known.places, ${free.idle.places}::int))',
+          text: `limit least(\${limit}::int, coalesce(known.places, \${free.idle.places}::int))`,
+          without: `limit greatest(\${limit}::int, coalesce(known.places, \${free.idle.places}::int))`,
           test: { file: 'shared/queue/queue.test.ts', name: 'a tenant with a backlog holds only its share' },
         },
         {
@@ -224,15 +224,15 @@ export const webhookThreats: ThreatTable = {
         {
           name: 'a delivery is ended by whoever holds its lease',
           file: queue,
-          text: 'and lease_token = ${job.leaseToken} for update\n  ), finished',
+          text: `and lease_token = \${job.leaseToken} for update\n  ), finished`,
           without: 'for update\n  ), finished',
           test: { file: room, name: 'a worker that lost its lease records no attempt' },
         },
         {
           name: 'an attempt is noted by whoever holds its lease',
           file: queue,
-          text: 'select 1 from jobs where queue = ${job.queue} and key = ${job.key} and lease_token = ${job.leaseToken} for update',
-          without: 'select 1 from jobs where queue = ${job.queue} and key = ${job.key} for update',
+          text: `select 1 from jobs where queue = \${job.queue} and key = \${job.key} and lease_token = \${job.leaseToken} for update`,
+          without: `select 1 from jobs where queue = \${job.queue} and key = \${job.key} for update`,
           test: { file: 'shared/queue/queue.test.ts', name: 'a worker that lost its lease cannot record' },
         },
       ],
