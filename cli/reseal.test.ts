@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { sealedAuthColumns } from '../functions/auth/sealed-columns.ts'
 import {
   createTenant as createAuthTenant,
-  findApiSecret,
+  findApiSecrets,
   listTenantsOfIdp,
 } from '../functions/auth/tenants/index.ts'
 import { createAsset } from '../shared/assets/index.ts'
@@ -28,6 +28,7 @@ import {
   resealColumns,
   silentLogger,
   sql,
+  systemClock,
   uuidv7,
 } from '../shared/platform/index.ts'
 import { createTenant, getTenant, updateTenant } from '../shared/tenants/index.ts'
@@ -243,7 +244,7 @@ describe('the authorization server', () => {
     for (const ctx of [old, renewed, box(key(2))])
       for (const id of Object.values(ids)) {
         assert.deepEqual(await listTenantsOfIdp(ctx, id), [id])
-        assert.equal(await findApiSecret(ctx, id), `api ${id}`)
+        assert.deepEqual(await findApiSecrets({ ...ctx, clock: systemClock }, id), [`api ${id}`])
       }
     await ensureSecretKeys(authDb, createSecretBox(key(2)), sealedAuthColumns)
     await assert.rejects(ensureSecretKeys(authDb, createSecretBox(key(1)), sealedAuthColumns), ConfigError)
@@ -258,9 +259,18 @@ describe('a node without an encryption secret', () => {
     const from = { ADMIN_API_SECRET: 'next admin secret', ADMIN_API_SECRET_PREVIOUS: ADMIN }
     const { isComplete, lines } = await reseal({ ...from, DB_ENCRYPTION_SECRET_PREVIOUS: key(2) }, 'auth')
     assert.ok(isComplete, lines.join('\n'))
-    assert.equal(await findApiSecret({ ...ctx, secretBox: createSecretBox('next admin secret') }, id), 'kept')
+    assert.deepEqual(
+      await findApiSecrets(
+        { ...ctx, clock: systemClock, secretBox: createSecretBox('next admin secret') },
+        id,
+      ),
+      ['kept'],
+    )
     assert.ok((await reseal({ ...NEW, ADMIN_API_SECRET: 'next admin secret' }, 'auth')).isComplete)
-    assert.equal(await findApiSecret({ ...ctx, secretBox: createSecretBox(key(2)) }, id), 'kept')
+    assert.deepEqual(
+      await findApiSecrets({ ...ctx, clock: systemClock, secretBox: createSecretBox(key(2)) }, id),
+      ['kept'],
+    )
   })
   test('of a release before: a wrong secret is noticed although texts name no key', async () => {
     const texts = {

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import { buildGraphqlApp, buildServedSchema, type SignatureTerms } from '../../shared/graphql-server/index.ts'
 import { type Logger, present, sql } from '../../shared/platform/index.ts'
-import { findTenant, findTenantByApiKey } from '../../shared/tenants/index.ts'
+import { apiSecretsOf, findTenant, findTenantByApiKey } from '../../shared/tenants/index.ts'
 import type { AdminContext } from './context.ts'
 import { createAdminErrors } from './errors.ts'
 import { adminResolvers } from './resolvers/index.ts'
@@ -42,9 +42,9 @@ export const buildAdminApp = (node: AdminContext, options: AdminAppOptions): Pro
         apiSecret: node.settings.adminApiSecret,
         ...present({ previousApiSecret: node.settings.adminApiPreviousSecret }),
       },
-      findApiSecret: async (id) => {
+      findApiSecrets: async (id) => {
         const tenant = await findTenant(node, id)
-        return tenant?.deletedAt ? undefined : tenant?.apiSecret
+        return tenant ? apiSecretsOf(tenant, node.clock.now()) : []
       },
       claim: createSignatureClaims(node),
     },

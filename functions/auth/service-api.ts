@@ -13,7 +13,14 @@ import {
 } from '../../shared/platform/index.ts'
 import type { AuthContext } from './context.ts'
 import { answerErrorAsText } from './error-answer.ts'
-import { createTenant, deleteTenant, forgetTenant, type TenantChange, updateTenant } from './tenants/index.ts'
+import {
+  createTenant,
+  deleteTenant,
+  forgetTenant,
+  type PreviousApiSecret,
+  type TenantChange,
+  updateTenant,
+} from './tenants/index.ts'
 
 /** HMAC over method, path and body, each good once: no call can be sent again, or somewhere else. */
 async function isFromNode(ctx: AuthContext, request: FastifyRequest): Promise<boolean> {
@@ -32,15 +39,26 @@ const isTextOrNothing = (value: unknown) => value === undefined || value === nul
 /** Where a browser can be sent. */
 const isPage = (url: string) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
 
+/** Null: there is none. */
+function parsePrevious(value: unknown): PreviousApiSecret | null | undefined {
+  if (value === null) return null
+  if (!isObject(value) || !isText(value.secret) || !isText(value.until)) return undefined
+  const until = new Date(value.until)
+  return Number.isNaN(until.getTime()) ? undefined : { secret: value.secret, until }
+}
+
 /** Members of a tenant that the node may send; `undefined` when one is not what it should be. */
 function parseTenantChange(body: unknown): TenantChange | undefined {
   if (!isObject(body)) return undefined
-  const { apiSecret, idpConsentUrl, idpSecret } = body
+  const { apiSecret, previousApiSecret, idpConsentUrl, idpSecret } = body
   if (apiSecret !== undefined && !isText(apiSecret)) return undefined
+  const previous = parsePrevious(previousApiSecret)
+  if (previous === undefined && previousApiSecret !== undefined) return undefined
   if (!isTextOrNothing(idpConsentUrl) || !isTextOrNothing(idpSecret)) return undefined
   if (isText(idpConsentUrl) && !isPage(idpConsentUrl)) return undefined
   return {
     ...(apiSecret !== undefined && { apiSecret }),
+    ...(previous !== undefined && { previousApiSecret: previous }),
     ...(idpConsentUrl !== undefined && { idpConsentUrl: idpConsentUrl as string | null }),
     ...(idpSecret !== undefined && { idpSecret: idpSecret as string | null }),
   }

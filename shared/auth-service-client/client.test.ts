@@ -24,7 +24,7 @@ async function withServer<T>(
   }
 }
 
-const tenant = { id, apiSecret: 's', idpConsentUrl: null, idpSecret: 'i' }
+const tenant = { id, apiSecret: 's', previousApiSecret: null, idpConsentUrl: null, idpSecret: 'i' }
 
 test('calls are what the contract says, signed over method, path and body, with the time of what they say', async () => {
   for (const prefix of ['', '/inside/'])

@@ -5,6 +5,8 @@ import { AUTH_SERVICE_SIGNATURE_VERSION } from './secret.ts'
 export interface MirroredTenant {
   id: string
   apiSecret: string
+  /** Good besides, until then (ISO 8601). */
+  previousApiSecret: { secret: string; until: string } | null
   idpConsentUrl: string | null
   idpSecret: string | null
 }

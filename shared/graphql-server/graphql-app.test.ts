@@ -73,9 +73,9 @@ const buildApp = (more: Partial<GraphqlAppOptions<Context>> = {}) => {
       operator,
       version: 1,
       ttlSeconds: 30,
-      findApiSecret: async (id) => {
+      findApiSecrets: async (id) => {
         await delay(Math.random() * 3)
-        return secrets.get(id)
+        return [secrets.get(id) ?? []].flat()
       },
       claim: async ({ digest }) => claimed.size < claimed.add(digest.toString('hex')).size,
     },
@@ -174,7 +174,7 @@ describe('a GraphQL listener', () => {
         operator,
         version: 1,
         ttlSeconds: 30,
-        findApiSecret: async (id) => secrets.get(id),
+        findApiSecrets: async (id) => [secrets.get(id) ?? []].flat(),
         claim: async () => {
           throw new Fault('database_unavailable', { retryable: true })
         },

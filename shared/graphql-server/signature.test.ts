@@ -32,7 +32,7 @@ describe('signatures of GraphQL requests', () => {
     operator: { tenantId: operatorTenantId, apiSecret: adminApiSecret },
     version: 1,
     ttlSeconds: 30,
-    findApiSecret: async (id) => secrets.get(id),
+    findApiSecrets: async (id) => [secrets.get(id) ?? []].flat(),
     claim: async () => assert.fail('authentication claims nothing'),
   })
   const ask = (

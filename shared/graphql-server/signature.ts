@@ -17,8 +17,8 @@ export interface SignatureTerms {
   version: number
   /** ADMIN_API_SIGNATURE_TTL_SECONDS, both ways. */
   ttlSeconds: number
-  /** By an id in lower case. `undefined`: no such tenant, or a deleted one. */
-  findApiSecret(tenantId: string): Promise<string | undefined>
+  /** By an id in lower case; two while one changes. None: no such tenant, or a deleted one. */
+  findApiSecrets(tenantId: string): Promise<readonly string[]>
   /** Uses a signature up: true for exactly one of any number of concurrent claims, across processes. */
   claim(signature: UsedSignature): Promise<boolean>
 }
@@ -44,11 +44,11 @@ export async function authenticate(
   const ttlMs = terms.ttlSeconds * 1000
   if (Math.abs(terms.clock.nowMs() - signature.timestampMs) > ttlMs) return undefined
   const tenantId = request.tenantId.toLowerCase()
-  const apiSecret = await terms.findApiSecret(tenantId)
-  if (apiSecret === undefined) return undefined
+  const apiSecrets = await terms.findApiSecrets(tenantId)
+  if (apiSecrets.length === 0) return undefined
   const operatorSecrets = operatorSecretsOf(terms, tenantId)
   const isSignedWith = (secret: string) => verifyHmacDigest(signature, { secret, body: request.body })
-  const proven = [...operatorSecrets, apiSecret].find(isSignedWith)
+  const proven = [...operatorSecrets, ...apiSecrets].find(isSignedWith)
   if (proven === undefined) return undefined
   return {
     tenantId,

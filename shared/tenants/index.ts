@@ -31,6 +31,7 @@ export {
   untilMirrored,
 } from './mirror.ts'
 export {
+  apiSecretsOf,
   eventRecipients,
   type Tenant,
   type TenantDefaults,

@@ -135,6 +135,7 @@ describe('a tenant is in both places, or in neither', () => {
     })
     assert.deepEqual(auth.rows.get(tenant.id), {
       apiSecret: 's',
+      previousApiSecret: null,
       idpConsentUrl: 'https://idp.example/',
       idpSecret: 'idp',
     })
@@ -192,7 +193,10 @@ describe('a tenant is in both places, or in neither', () => {
     const abandoned = createMirroredTenant(ctx(), { id, apiSecret: 's' }, { openingMsMax: 5_000 })
     await waitFor(async () => (await rowsOf(id)) > 0)
     // The first worker told the authorization server, and died before it wrote that down.
-    await auth.client.putTenant({ id, apiSecret: 's', idpConsentUrl: null, idpSecret: null }, new Date())
+    await auth.client.putTenant(
+      { id, apiSecret: 's', previousApiSecret: null, idpConsentUrl: null, idpSecret: null },
+      new Date(),
+    )
     assert.equal(await findTenant(ctx(), id), undefined)
     consumer = work()
     await waitFor(() => findTenant(ctx(), id))
@@ -202,7 +206,13 @@ describe('a tenant is in both places, or in neither', () => {
 
   it('is refused for an id that was deleted there, and leaves nothing', async () => {
     const id = uuidv7()
-    auth.rows.set(id, { apiSecret: 'old', idpConsentUrl: null, idpSecret: null, deletedAt: new Date() })
+    auth.rows.set(id, {
+      apiSecret: 'old',
+      previousApiSecret: null,
+      idpConsentUrl: null,
+      idpSecret: null,
+      deletedAt: new Date(),
+    })
     await assert.rejects(createMirroredTenant(ctx(), { id, apiSecret: 's' }), refusal('duplicate_tenant'))
     assert.equal(await rowsOf(id), 0)
   })
@@ -248,7 +258,12 @@ describe('a tenant is in both places, or in neither', () => {
     })
     await updateTenant(ctx(), id, { idpConsentUrl: null, apiSecret: 't' })
     assert.ok(await settled(id))
-    assert.deepEqual(auth.rows.get(id), { apiSecret: 't', idpConsentUrl: null, idpSecret: 'idp' })
+    assert.deepEqual(auth.rows.get(id), {
+      apiSecret: 't',
+      previousApiSecret: null,
+      idpConsentUrl: null,
+      idpSecret: 'idp',
+    })
     await updateTenant(ctx(), id, { idpSecret: null })
     assert.ok(await settled(id))
     assert.equal(auth.rows.get(id)?.idpSecret, null)
@@ -304,7 +319,12 @@ describe('a tenant is in both places, or in neither', () => {
   })
 
   it('the operator follows only in what was written here: its row there begins with that server’s environment', async () => {
-    const there = { apiSecret: 'the operator', idpConsentUrl: 'https://env.example/', idpSecret: 'env' }
+    const there = {
+      apiSecret: 'the operator',
+      previousApiSecret: null,
+      idpConsentUrl: 'https://env.example/',
+      idpSecret: 'env',
+    }
     auth.rows.set(operatorTenantId, there)
     await updateTenant(ctx(), operatorTenantId, { idpSecret: 'new' })
     assert.ok(await settled(operatorTenantId))
@@ -317,6 +337,22 @@ describe('a tenant is in both places, or in neither', () => {
       refusal('operator_tenant'),
     )
     await assert.rejects(deleteTenant(ctx(), operatorTenantId), refusal('operator_tenant'))
+  })
+
+  it('a secret that stays good for a while does so there too, and no longer', async () => {
+    const { id } = await createMirroredTenant(ctx(), { apiSecret: 'first' })
+    await updateTenant(ctx(), id, { apiSecret: 'second', apiSecretOverlapSeconds: 60 })
+    assert.ok(await settled(id))
+    const { until } = (await findTenant(ctx(), id))?.previousApiSecret ?? {}
+    assert.ok(until)
+    const previousApiSecret = { secret: 'first', until: until.toISOString() }
+    assert.deepEqual(auth.rows.get(id)?.previousApiSecret, previousApiSecret)
+    await updateTenant(ctx(), id, { idpSecret: 'other' })
+    assert.ok(await settled(id))
+    assert.deepEqual(auth.rows.get(id)?.previousApiSecret, previousApiSecret)
+    await updateTenant(ctx(), id, { apiSecret: 'second' })
+    assert.ok(await settled(id))
+    assert.equal(auth.rows.get(id)?.previousApiSecret, null)
   })
 
   it('a tenant cannot change its secret to the operator’s', async () => {

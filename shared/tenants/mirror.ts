@@ -51,8 +51,12 @@ export async function mirrorTenant(ctx: MirrorContext, job: Job): Promise<JobOut
 }
 
 async function putTenant(ctx: MirrorContext, job: Job, tenant: TenantMirror, asOf: Date): Promise<void> {
-  const { id, apiSecret, idpConsentUrl = null, idpSecret = null } = tenant
-  const isThere = await ctx.auth.putTenant({ id, apiSecret, idpConsentUrl, idpSecret }, asOf)
+  const { id, apiSecret, previousApiSecret: previous, idpConsentUrl = null, idpSecret = null } = tenant
+  const previousApiSecret = previous ? { secret: previous.secret, until: previous.until.toISOString() } : null
+  const isThere = await ctx.auth.putTenant(
+    { id, apiSecret, previousApiSecret, idpConsentUrl, idpSecret },
+    asOf,
+  )
   if (!tenant.isOpening) {
     if (!isThere)
       throw new Fault('tenant_deleted_at_auth', {

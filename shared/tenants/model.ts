@@ -3,11 +3,18 @@ import { configuration } from '../platform/index.ts'
 import { type ExtraEventType, parseExtraEvents } from '../webhooks/index.ts'
 import { TenantRefusal } from './errors.ts'
 
+export interface PreviousApiSecret {
+  secret: string
+  until: Date
+}
+
 /** An account servicing entity on this node. The operator is the one whose id is OPERATOR_TENANT_ID. */
 export interface Tenant {
   id: string
   /** Signs the Admin API. Sealed at rest. */
   apiSecret: string
+  /** The one before, good besides until then. */
+  previousApiSecret?: PreviousApiSecret
   publicName?: string
   email?: string
   idpConsentUrl?: string
@@ -105,6 +112,37 @@ const validators: Record<TenantSettingKey, (value: string) => unknown> = {
 }
 
 const digest = (text: string): Buffer => hash('sha256', text, 'buffer')
+
+/** A week: whoever needs longer changes nothing. */
+export const API_SECRET_OVERLAP_SECONDS_MAX = 604_800
+
+/** Throws {@link TenantRefusal} `invalid_tenant`. */
+export function checkApiSecretOverlap(seconds: number): void {
+  if (!Number.isSafeInteger(seconds) || seconds < 0 || seconds > API_SECRET_OVERLAP_SECONDS_MAX)
+    throw new TenantRefusal('invalid_tenant', {
+      message: `apiSecretOverlapSeconds must be from 0 to ${API_SECRET_OVERLAP_SECONDS_MAX}`,
+    })
+}
+
+/**
+ * What stays good beside a new secret. Nothing without an overlap: a secret is changed because it leaked, too, and then neither it nor
+ * the one before may live on. Otherwise the one that was, and no older one; the same secret set again begins nothing anew.
+ */
+export function previousApiSecretOf(
+  tenant: Pick<Tenant, 'apiSecret' | 'previousApiSecret'>,
+  change: { apiSecret: string; overlapSeconds: number; now: Date },
+): PreviousApiSecret | undefined {
+  if (change.overlapSeconds === 0) return undefined
+  if (change.apiSecret === tenant.apiSecret) return tenant.previousApiSecret
+  return { secret: tenant.apiSecret, until: new Date(change.now.getTime() + change.overlapSeconds * 1000) }
+}
+
+/** What the tenant's signatures are held against now. */
+export const apiSecretsOf = (
+  { apiSecret, previousApiSecret }: Pick<Tenant, 'apiSecret' | 'previousApiSecret'>,
+  now: Date,
+): string[] =>
+  previousApiSecret && previousApiSecret.until > now ? [apiSecret, previousApiSecret.secret] : [apiSecret]
 
 /** Throws {@link TenantRefusal} `invalid_tenant`. The operator is known by its secret: nobody else may have it. */
 export function checkApiSecret(apiSecret: string, adminApiSecret: string | undefined): void {

@@ -11,5 +11,6 @@ const sealedIn = (column: string, placeOf: (id: string) => string): SealedColumn
 
 export const sealedTenantColumns: readonly SealedColumn[] = [
   sealedIn('api_secret_sealed', apiSecretPlace),
+  sealedIn('previous_api_secret_sealed', apiSecretPlace),
   sealedIn('idp_secret_sealed', idpSecretPlace),
 ]

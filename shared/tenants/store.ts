@@ -11,12 +11,18 @@ import {
   violatedConstraint,
 } from '../platform/index.ts'
 import { TenantRefusal } from './errors.ts'
-import type { StoredSetting, Tenant, TenantSetting, TenantSettingKey } from './model.ts'
+import {
+  previousApiSecretOf,
+  type StoredSetting,
+  type Tenant,
+  type TenantSetting,
+  type TenantSettingKey,
+} from './model.ts'
 
 type Context = { db: Db; secretBox: SecretBox }
 
 const columns = rawSql(
-  't.id, t.email, t.public_name, t.api_secret_sealed, t.idp_consent_url, t.idp_secret_sealed, t.created_at, t.deleted_at',
+  't.id, t.email, t.public_name, t.api_secret_sealed, t.previous_api_secret_sealed, t.previous_api_secret_until, t.idp_consent_url, t.idp_secret_sealed, t.created_at, t.deleted_at',
 )
 
 // The place a secret belongs to is part of its seal: copied to another row, it does not open.
@@ -35,6 +41,12 @@ const toTenant =
       idpConsentUrl: row.idp_consent_url as string | null,
       idpSecret: row.idp_secret_sealed ? secretBox.open(row.idp_secret_sealed, idpSecretPlace(row.id)) : null,
       deletedAt: row.deleted_at as Date | null,
+    }),
+    ...(row.previous_api_secret_sealed !== null && {
+      previousApiSecret: {
+        secret: secretBox.open(row.previous_api_secret_sealed, apiSecretPlace(row.id)),
+        until: row.previous_api_secret_until as Date,
+      },
     }),
   })
 
@@ -97,7 +109,8 @@ export async function upsertOperator(
   await ctx.db.execute(sql`
     insert into tenants (id, api_secret_sealed, public_name, created_at, updated_at)
     values (${operator.id}, ${sealed}, null, ${operator.now}, ${operator.now})
-    on conflict (id) do update set api_secret_sealed = excluded.api_secret_sealed, updated_at = excluded.updated_at, deleted_at = null`)
+    on conflict (id) do update set api_secret_sealed = excluded.api_secret_sealed, previous_api_secret_sealed = null,
+      previous_api_secret_until = null, updated_at = excluded.updated_at, deleted_at = null`)
 }
 
 /** Absent members stay, null clears. */
@@ -107,16 +120,35 @@ export interface TenantPatch {
   idpConsentUrl?: string | null
   idpSecret?: string | null
   apiSecret?: string
+  /** For how long the one before stays good; absent: not at all. */
+  apiSecretOverlapSeconds?: number
 }
 
+const selectForUpdate = (ctx: Context, id: string): Promise<Tenant | undefined> =>
+  ctx.db.maybe(
+    toTenant(ctx.secretBox),
+    sql`select ${columns} from tenants t where t.id = ${id} and t.deleted_at is null and not t.is_opening for update`,
+  )
+
+/** In the caller's transaction. */
 export async function patchTenant(
   ctx: Context,
   id: string,
   patch: TenantPatch,
   now: Date,
 ): Promise<Tenant | undefined> {
-  const apiSecret =
-    patch.apiSecret === undefined ? null : ctx.secretBox.seal(patch.apiSecret, apiSecretPlace(id))
+  const tenant = await selectForUpdate(ctx, id)
+  if (!tenant) return undefined
+  const seal = (secret: string) => ctx.secretBox.seal(secret, apiSecretPlace(id))
+  const apiSecret = patch.apiSecret === undefined ? null : seal(patch.apiSecret)
+  const previous =
+    patch.apiSecret === undefined
+      ? tenant.previousApiSecret
+      : previousApiSecretOf(tenant, {
+          apiSecret: patch.apiSecret,
+          overlapSeconds: patch.apiSecretOverlapSeconds ?? 0,
+          now,
+        })
   const idpSecret = patch.idpSecret == null ? null : ctx.secretBox.seal(patch.idpSecret, idpSecretPlace(id))
   const stays = (value: unknown) => value === undefined
   return await ctx.db.maybe(
@@ -128,7 +160,9 @@ export async function patchTenant(
         idp_consent_url_written = t.idp_consent_url_written or ${!stays(patch.idpConsentUrl)},
         idp_secret_sealed = case when ${stays(patch.idpSecret)} then t.idp_secret_sealed else ${idpSecret} end,
         idp_secret_written = t.idp_secret_written or ${!stays(patch.idpSecret)},
-        api_secret_sealed = coalesce(${apiSecret}, t.api_secret_sealed), updated_at = ${now}
+        api_secret_sealed = coalesce(${apiSecret}, t.api_secret_sealed),
+        previous_api_secret_sealed = ${previous ? seal(previous.secret) : null}, previous_api_secret_until = ${previous?.until ?? null},
+        updated_at = ${now}
       where t.id = ${id} and t.deleted_at is null and not t.is_opening returning ${columns}`,
   )
 }

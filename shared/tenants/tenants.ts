@@ -13,6 +13,7 @@ import { enqueueJob } from '../queue/index.ts'
 import { TenantRefusal } from './errors.ts'
 import {
   checkApiSecret,
+  checkApiSecretOverlap,
   checkConsentUrl,
   checkSetting,
   type Tenant,
@@ -168,6 +169,9 @@ export async function updateTenant(ctx: TenantWriteContext, id: string, patch: T
       throw new TenantRefusal('operator_tenant', { message: "the operator's secret is ADMIN_API_SECRET" })
     checkApiSecret(patch.apiSecret, ctx.settings.adminApiSecret)
   }
+  checkApiSecretOverlap(patch.apiSecretOverlapSeconds ?? 0)
+  if (patch.apiSecretOverlapSeconds !== undefined && patch.apiSecret === undefined)
+    throw new TenantRefusal('invalid_tenant', { message: 'apiSecretOverlapSeconds goes with an apiSecret' })
   checkConsentUrl(patch.idpConsentUrl ?? undefined)
   const isMirrored = 'apiSecret' in patch || 'idpConsentUrl' in patch || 'idpSecret' in patch
   return await changeTenant(ctx, id, { isMirrored }, (db) =>

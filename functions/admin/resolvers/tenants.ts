@@ -87,6 +87,7 @@ interface CreateInput {
 interface UpdateInput extends Omit<CreateInput, 'id' | 'apiSecret' | 'settings'> {
   id: string
   apiSecret?: string | null
+  apiSecretOverlapSeconds?: number | null
 }
 
 const members = ['email', 'publicName', 'idpConsentUrl', 'idpSecret'] as const
@@ -103,6 +104,7 @@ const toPatch = (input: UpdateInput): TenantPatch => ({
     ),
   ),
   ...(input.apiSecret != null && { apiSecret: input.apiSecret }),
+  ...(input.apiSecretOverlapSeconds != null && { apiSecretOverlapSeconds: input.apiSecretOverlapSeconds }),
 })
 
 export const tenantResolvers: ResolverMap = {

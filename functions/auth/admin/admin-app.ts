@@ -7,7 +7,7 @@ import {
   type SignatureTerms,
 } from '../../../shared/graphql-server/index.ts'
 import type { AuthContext } from '../context.ts'
-import { findApiSecret } from '../tenants/index.ts'
+import { findApiSecrets } from '../tenants/index.ts'
 import { createAdminErrors } from './errors.ts'
 import { type RequestContext, resolvers } from './resolvers.ts'
 
@@ -38,7 +38,7 @@ export const buildAdminApp = (
     signature: {
       ...options.signature,
       clock: ctx.clock,
-      findApiSecret: (id) => findApiSecret(ctx, id),
+      findApiSecrets: (id) => findApiSecrets(ctx, id),
       claim: ({ digest, expiresAt }) =>
         ctx.signatures.nonces.claim(`admin-api:${digest.toString('hex')}`, expiresAt),
     },

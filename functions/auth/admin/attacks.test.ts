@@ -110,6 +110,28 @@ describe('signatures of the auth Admin API', () => {
     await refused(admin.sign(changed, body))
   })
 
+  it('a secret that was changed with an overlap is good until its time, and safe from replays', async () => {
+    const party = await admin.newTenant()
+    const changed = { ...party, apiSecret: 'changed with time' }
+    const id = await admin.newGrant(party, { reason: 'ISSUED' })
+    const change = (until: Date) =>
+      createTenant(admin, {
+        id: party.tenantId,
+        apiSecret: changed.apiSecret,
+        previousApiSecret: { secret: party.apiSecret, until },
+      })
+    await change(new Date(Date.now() + 60_000))
+    for (const one of [party, changed])
+      assert.equal((await admin.post(body, admin.sign(one, body))).status, 200)
+    const mutation = { query: revoking, variables: { id } }
+    const headers = admin.sign(party, mutation)
+    assert.equal((await admin.post(mutation, headers)).status, 200)
+    await refused(headers, mutation)
+    await change(new Date(Date.now() - 1))
+    await refused(admin.sign(party, body))
+    assert.equal((await admin.post(body, admin.sign(changed, body))).status, 200)
+  })
+
   it('of 100 parallel replays of a mutation exactly one is accepted, and none later', async () => {
     const id = await admin.newGrant(tenant, { reason: 'ISSUED' })
     const mutation = { query: revoking, variables: { id } }

@@ -1,4 +1,5 @@
 import {
+  type Clock,
   type Db,
   type Lookup,
   type SealedColumn,
@@ -11,16 +12,25 @@ export interface TenantContext {
   secretBox: SecretBox
 }
 
+/** Good besides the present one, until then. */
+export interface PreviousApiSecret {
+  secret: string
+  until: Date
+}
+
 export interface NewTenant {
   id: string
   apiSecret: string
+  previousApiSecret?: PreviousApiSecret | null
   idpConsentUrl?: string | null
   idpSecret?: string | null
 }
 
 /** Absent members stay as they are, null clears. */
 export interface TenantChange {
+  /** The one before ends with it, unless it comes along. */
   apiSecret?: string
+  previousApiSecret?: PreviousApiSecret | null
   idpConsentUrl?: string | null
   idpSecret?: string | null
 }
@@ -39,6 +49,7 @@ const seal = (ctx: TenantContext, field: SecretField, id: string, value?: string
 export const sealedTenantColumns: readonly SealedColumn[] = (
   [
     ['api_secret_sealed', 'api-secret'],
+    ['previous_api_secret_sealed', 'api-secret'],
     ['idp_secret_sealed', 'idp-secret'],
   ] as const
 ).map(([column, field]) => ({
@@ -77,22 +88,36 @@ const tenantById: Lookup<string, KnownTenant> = {
 export const findTenant = (ctx: Pick<TenantContext, 'db'>, id: string): Promise<KnownTenant | undefined> =>
   ctx.db.lookUp(tenantById, id)
 
-/** What a tenant signs its requests with. `undefined`: there is no such tenant (any more). */
-export const findApiSecret = (ctx: TenantContext, id: string): Promise<string | undefined> =>
-  ctx.db.maybe(
-    (row) => ctx.secretBox.open(row.api_secret_sealed, secretPurpose('api-secret', id)),
-    sql`select api_secret_sealed from tenants where id = ${id} and deleted_at is null`,
+/** What a tenant signs its requests with; two while it changes. None: there is no such tenant (any more). */
+export const findApiSecrets = async (
+  ctx: TenantContext & { clock: Clock },
+  id: string,
+): Promise<readonly string[]> => {
+  const open = (sealed: string) => ctx.secretBox.open(sealed, secretPurpose('api-secret', id))
+  const isGood = (until: Date | null) => until !== null && until > ctx.clock.now()
+  const secrets = await ctx.db.maybe(
+    (row) => [
+      open(row.api_secret_sealed),
+      ...(isGood(row.previous_api_secret_until) ? [open(row.previous_api_secret_sealed)] : []),
+    ],
+    sql`select api_secret_sealed, previous_api_secret_sealed, previous_api_secret_until
+      from tenants where id = ${id} and deleted_at is null`,
   )
+  return secrets ?? []
+}
 
 /** A repeat replaces: the node may call again when it did not hear the answer. False: the tenant was deleted, for good. */
 export async function createTenant(ctx: TenantContext, tenant: NewTenant): Promise<boolean> {
-  const { id, apiSecret, idpConsentUrl = null, idpSecret } = tenant
+  const { id, apiSecret, previousApiSecret, idpConsentUrl = null, idpSecret } = tenant
   const created = await ctx.db.execute(sql`
-    insert into tenants (id, api_secret_sealed, idp_consent_url, idp_secret_sealed, idp_secret_hash)
-    values (${id}, ${seal(ctx, 'api-secret', id, apiSecret)}, ${idpConsentUrl}, ${seal(ctx, 'idp-secret', id, idpSecret)},
+    insert into tenants (id, api_secret_sealed, previous_api_secret_sealed, previous_api_secret_until, idp_consent_url,
+      idp_secret_sealed, idp_secret_hash)
+    values (${id}, ${seal(ctx, 'api-secret', id, apiSecret)}, ${seal(ctx, 'api-secret', id, previousApiSecret?.secret)},
+      ${previousApiSecret?.until ?? null}, ${idpConsentUrl}, ${seal(ctx, 'idp-secret', id, idpSecret)},
       ${hashOrNull(ctx, idpSecret)})
     on conflict (id) do update set api_secret_sealed = excluded.api_secret_sealed,
-      idp_consent_url = excluded.idp_consent_url, idp_secret_sealed = excluded.idp_secret_sealed,
+      previous_api_secret_sealed = excluded.previous_api_secret_sealed,
+      previous_api_secret_until = excluded.previous_api_secret_until, idp_consent_url = excluded.idp_consent_url, idp_secret_sealed = excluded.idp_secret_sealed,
       idp_secret_hash = excluded.idp_secret_hash, updated_at = now()
     where tenants.deleted_at is null`)
   return created === 1
@@ -100,10 +125,14 @@ export async function createTenant(ctx: TenantContext, tenant: NewTenant): Promi
 
 /** False: there is no such tenant. */
 export async function updateTenant(ctx: TenantContext, id: string, change: TenantChange): Promise<boolean> {
-  const { apiSecret, idpConsentUrl, idpSecret } = change
+  const { apiSecret, previousApiSecret, idpConsentUrl, idpSecret } = change
+  const isKept = apiSecret === undefined && previousApiSecret === undefined
   const updated = await ctx.db.execute(sql`
     update tenants set
       api_secret_sealed = coalesce(${seal(ctx, 'api-secret', id, apiSecret)}, api_secret_sealed),
+      previous_api_secret_sealed = case when ${isKept} then previous_api_secret_sealed
+        else ${seal(ctx, 'api-secret', id, previousApiSecret?.secret)} end,
+      previous_api_secret_until = case when ${isKept} then previous_api_secret_until else ${previousApiSecret?.until ?? null} end,
       idp_consent_url = case when ${idpConsentUrl === undefined} then idp_consent_url else ${idpConsentUrl ?? null} end,
       idp_secret_sealed = case when ${idpSecret === undefined} then idp_secret_sealed else ${seal(ctx, 'idp-secret', id, idpSecret)} end,
       idp_secret_hash = case when ${idpSecret === undefined} then idp_secret_hash else ${hashOrNull(ctx, idpSecret)} end,
@@ -133,5 +162,6 @@ export async function ensureOperatorTenant(ctx: TenantContext, tenant: NewTenant
     insert into tenants (id, api_secret_sealed, idp_consent_url, idp_secret_sealed, idp_secret_hash)
     values (${id}, ${seal(ctx, 'api-secret', id, apiSecret)}, ${idpConsentUrl}, ${seal(ctx, 'idp-secret', id, idpSecret)},
       ${hashOrNull(ctx, idpSecret)})
-    on conflict (id) do update set api_secret_sealed = excluded.api_secret_sealed, updated_at = now()`)
+    on conflict (id) do update set api_secret_sealed = excluded.api_secret_sealed, previous_api_secret_sealed = null,
+      previous_api_secret_until = null, updated_at = now()`)
 }

@@ -49,9 +49,9 @@ export const graphqlThreats: ThreatTable = {
         {
           name: 'deleted tenants are none',
           file: 'functions/auth/tenants/tenants.ts',
-          text: 'select api_secret_sealed from tenants where',
+          text: 'from tenants where id',
           without:
-            'select api_secret_sealed from (select id, api_secret_sealed, null as deleted_at from tenants) t where',
+            'from (select id, api_secret_sealed, previous_api_secret_sealed, previous_api_secret_until, null as deleted_at from tenants) t where id',
           test: { file: attacks, name: 'a deleted tenant is none' },
         },
       ],

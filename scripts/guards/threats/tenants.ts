@@ -6,6 +6,7 @@ const keys = 'shared/tenants/api-keys.ts'
 const store = 'shared/tenants/store.ts'
 const model = 'shared/tenants/model.ts'
 const mirror = 'shared/tenants/mirror.ts'
+const secretTests = 'functions/admin/api-secrets.test.ts'
 const keyTests = 'functions/admin/api-keys.test.ts'
 const tenantTests = 'functions/admin/tenants.test.ts'
 const mirrorTests = 'shared/tenants/mirror.test.ts'
@@ -16,6 +17,62 @@ export const tenantThreats: ThreatTable = {
   about:
     'Tenants exist at the node and at the authorization server, and API keys speak for them without a signature.',
   threats: [
+    {
+      name: 'Secrets that were changed',
+      guards: [
+        {
+          name: 'end at once unless asked otherwise',
+          file: model,
+          text: 'if (change.overlapSeconds === 0) return undefined',
+          without: '',
+          test: { file: secretTests, name: 'is over when the same secret is set again without an overlap' },
+        },
+        {
+          name: 'end when their time is over',
+          file: model,
+          text: 'previousApiSecret && previousApiSecret.until > now',
+          without: 'previousApiSecret && now',
+          test: { file: secretTests, name: 'is over by itself' },
+        },
+        {
+          name: 'at the authorization server too',
+          file: 'functions/auth/tenants/tenants.ts',
+          text: 'until !== null && until > ctx.clock.now()',
+          without: 'until !== null',
+          test: {
+            file: 'functions/auth/admin/attacks.test.ts',
+            name: 'a secret that was changed with an overlap is good until its time, and safe from replays',
+          },
+        },
+        {
+          name: 'live on for a week at most',
+          file: model,
+          text: 'seconds > API_SECRET_OVERLAP_SECONDS_MAX',
+          without: 'false',
+          test: {
+            file: secretTests,
+            name: 'is bounded, goes with a secret, and is not the operator’s to make',
+          },
+        },
+        {
+          name: 'are the tenant’s to change',
+          file: resolvers,
+          text: 'if (input.apiSecret !== undefined && ctx.caller.isOperator)',
+          without: 'if (input.apiSecret === undefined && input.apiSecretOverlapSeconds === -1)',
+          test: {
+            file: secretTests,
+            name: 'is bounded, goes with a secret, and is not the operator’s to make',
+          },
+        },
+        {
+          name: 'are sealed',
+          file: store,
+          text: 'previous ? seal(previous.secret) : null',
+          without: 'previous ? previous.secret : null',
+          test: { file: secretTests, name: 'is sealed at rest, and told to the authorization server' },
+        },
+      ],
+    },
     {
       name: 'Administration of tenants',
       guards: [
