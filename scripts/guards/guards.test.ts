@@ -63,4 +63,10 @@ test('what a run printed is read as it was', () => {
     isBroken: false,
   })
   assert.equal(readTap('not ok 1 - /somewhere/x.test.ts', 'x.test.ts').isBroken, true)
+  // What is checked after the tests fails too.
+  assert.deepEqual(readTap('not ok 1 - fails\nnot ok 2 - /somewhere/x.test.ts', 'x.test.ts'), {
+    passed: 0,
+    failed: ['fails'],
+    isBroken: false,
+  })
 })
