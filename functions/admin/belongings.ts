@@ -78,6 +78,8 @@ const newPeerInput = (assetId: string, name: string) => ({
   name: `peer of ${name}`,
   staticIlpAddress: `test.${name}`,
   maxPacketAmount: '1000',
+  packetsPerMinute: 1_000,
+  amountLimit: { amount: '100000', seconds: 60 },
   liquidityThreshold: '1',
   http: {
     outgoing: { endpoint: `https://${name}.example`, authToken: newSecret() },
