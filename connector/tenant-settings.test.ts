@@ -48,11 +48,11 @@ describe('a tenant on a connector', () => {
     })
     const { id } = await createTenant(node.node, {
       apiSecret: 's',
-      settings: [
-        { key: 'WALLET_ADDRESS_URL', value: 'https://tenant.example' },
-        { key: 'EXCHANGE_RATES_URL', value: tenantRates.url.replace('http:', 'https:') },
-      ],
+      settings: [{ key: 'WALLET_ADDRESS_URL', value: 'https://tenant.example' }],
     })
+    await setTenantSettings(node.node, id, [
+      { key: 'EXCHANGE_RATES_URL', value: tenantRates.url.replace('http:', 'https:') },
+    ])
     tenant = { id, token: await furnish(id) }
     const { operatorTenantId } = node.node.settings
     operator = { id: operatorTenantId, token: await furnish(operatorTenantId) }
@@ -142,6 +142,20 @@ describe('a tenant on a connector', () => {
       node.client.getPrice({ tenantId, sourceAssetCode: 'USD', destinationAssetCode: 'EUR' })
     assert.deepEqual(await price(tenant.id), parseRate('0.5'))
     assert.deepEqual(await price(operator.id), parseRate('0.9'))
+  })
+
+  it('A3: its rates are asked for at places that strangers may name, unless the operator named the place', async () => {
+    const inside = tenantRates.url.replace('127.0.0.1', 'localhost')
+    const url = { key: 'EXCHANGE_RATES_URL' as const, value: inside }
+    const price = (tenantId: string) =>
+      node.client.getPrice({ tenantId, sourceAssetCode: 'USD', destinationAssetCode: 'EUR' })
+    const trusted = await createTenant(node.node, { apiSecret: 's', settings: [url] })
+    assert.deepEqual(await price(trusted.id), parseRate('0.5'))
+    const other = await createTenant(node.node, { apiSecret: 's' })
+    await setTenantSettings(node.node, other.id, [url])
+    const asked = tenantRates.requests.length
+    await assert.rejects(price(other.id), { code: 'rates_unavailable' })
+    assert.equal(tenantRates.requests.length, asked)
   })
 
   it('moves to another ILP address at once', async () => {

@@ -25,7 +25,7 @@ export const webhookThreats: ThreatTable = {
           name: 'attempts go on for 72 hours',
           file: model,
           text: 'if (elapsedMs >= TIME_MS_MAX) return undefined',
-          without: 'if (attempts >= 10) return undefined',
+          without: 'if (elapsedMs >= 7 * MINUTE) return undefined',
           test: {
             file: faults,
             name: 'F11: an endpoint that was down for 15 minutes',
@@ -300,6 +300,13 @@ export const webhookThreats: ThreatTable = {
             file: 'shared/tenants/tenants.test.ts',
             name: 'A3: URLs that tenants set for themselves are not trusted',
           },
+        },
+        {
+          name: 'rates are asked for through the guarded client',
+          file: 'connector/wiring.ts',
+          text: "untrustedUrls.includes('EXCHANGE_RATES_URL') ? node.guardedHttp : node.trustedHttp",
+          without: "untrustedUrls.includes('EXCHANGE_RATES_URL') ? node.trustedHttp : node.trustedHttp",
+          test: { file: 'connector/tenant-settings.test.ts', name: 'A3: its rates are asked for' },
         },
         {
           name: 'webhooks go there through the guarded client',
