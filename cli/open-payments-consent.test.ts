@@ -73,7 +73,7 @@ describe('consent in the browser', { concurrency: true }, () => {
     assert.ok(!page.text.includes('Your Bank') && !page.text.includes('evil.example'))
   })
 
-  it('accepted, with a finish: the hash is right, and the reference is good once', async () => {
+  it('trap 9: accepted, with a finish: the hash is right, and the reference is good once', async () => {
     const asked = await ask()
     const page = await consent.decide(asked, 'accept')
     const { searchParams } = new URL(page.url)

@@ -231,6 +231,7 @@ test('events about funding and cancelling are hidden unless the filter leaves ot
   )
   assert.equal(await ids({ type: { in: ['outgoing_payment.funded'] } }), 0)
   assert.equal(await ids({ type: { notIn: [] } }), 1)
+  assert.equal(await ids({ type: { in: [] } }), 1, 'an empty list filters nothing, as in the other lists')
   assert.equal(await ids({ type: { notIn: ['wallet_address.not_found'] } }), 1)
   await settled()
 })

@@ -234,6 +234,15 @@ describe('a grant request', () => {
       is(await auth.send({ client, url: `${auth.url}/${tenant}`, body }), 400, code, description)
     })
 
+  test('trap 8: grants are asked for right below the domain, by tenant; without one there is nothing', async () => {
+    const client = auth.createClient()
+    const at = async (url: string) => {
+      const { status, text } = await auth.send({ client, url, body: grantBody(client) })
+      return status === 200 ? status : [status, text]
+    }
+    assert.equal(await at(`${new URL(auth.url).origin}/${auth.tenantId}`), 200)
+    assert.deepEqual(await at(`${new URL(auth.url).origin}/`), [404, 'Not Found'])
+  })
   test('an unknown, a malformed and a deleted tenant are not found, and nothing is fetched for them', async () => {
     const client = auth.createClient()
     const deleted = crypto.randomUUID()

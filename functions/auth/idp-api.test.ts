@@ -82,7 +82,7 @@ describe('who may ask', () => {
     ['POST', '/accept', 'invalid_interaction'],
     ['POST', '/reject', 'invalid_interaction'],
   ] as const
-  test('nobody without a secret; a guess tells nothing, of whatever length it is, about whatever', async () => {
+  test('trap 10: nobody without a secret; a guess tells nothing, of whatever length it is, about whatever', async () => {
     const grant = await consents.open()
     const secrets = [null, IDP_SECRET.slice(1), `${IDP_SECRET} x`, IDP_SECRET.toUpperCase()]
     const paths = [grant.path, `/${randomUUID()}/${grant.finish}`, `/${grant.id}/x`, '/x/y']

@@ -127,7 +127,7 @@ describe('from request to token', () => {
       }),
       'x+gguKWTj8rQf7d7i3w3UhzvuJ5bpOlKyAlVpLxBffY=',
     ))
-  test('the hash names the endpoint that clients are told of', async () => {
+  test('trap 9: the hash names the endpoint that clients are told of', async () => {
     const other = await startTestAuth(database.connectionString, {
       AUTH_SERVER_GRANT_URL: 'https://grants.example/base/',
     })

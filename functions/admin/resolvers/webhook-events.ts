@@ -112,7 +112,7 @@ export const webhookEventResolvers: ResolverMap = {
       return toConnection(
         await listEvents(ctx.node.db, {
           ...(scope !== 'all' && { tenantId: scope.tenantId }),
-          types: { ...(included && { in: included }), notIn: notIn?.length ? notIn : HIDDEN_TYPES },
+          types: { ...(included?.length && { in: included }), notIn: notIn?.length ? notIn : HIDDEN_TYPES },
           ...(state && { delivery: { state: deliveryStates[state], ...seenBy(ctx) } }),
           page: toPage(args),
         }),
