@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConfigError, deriveId } from '../shared/platform/index.ts'
-import { loadConnectorConfig } from './config.ts'
+import { loadConnectorConfig, tigerBeetleOf } from './config.ts'
 
 const env = {
   USE_TIGERBEETLE: 'false',
@@ -30,9 +30,10 @@ test('contradictions are listed together', () => {
     REDIS_TLS_KEY_FILE_PATH: 'key.pem',
     KEY_ID_PREVIOUS: 'key-1',
     USE_TIGERBEETLE: 'true',
+    TIGERBEETLE_REPLICA_ADDRESSES: 'tigerbeetle',
   })
   for (const name of [
-    'USE_TIGERBEETLE=true',
+    'TIGERBEETLE_REPLICA_ADDRESSES must be',
     'KEY_ID_PREVIOUS and PRIVATE_KEY_FILE_PREVIOUS',
     'KEY_ID_PREVIOUS must differ',
     'REDIS_TLS_KEY_FILE_PATH and',
@@ -45,4 +46,23 @@ test('contradictions are listed together', () => {
 test('ports may be the same where they are any', () => {
   assert.deepEqual(problemsOf({ CONNECTOR_PORT: '0', CONNECTOR_RPC_PORT: '0' }), [])
   assert.deepEqual(problemsOf({}), [])
+})
+
+test('a TigerBeetle cluster is judged when it is used, and only then', () => {
+  const replicas = {
+    TIGERBEETLE_REPLICA_ADDRESSES: '10.0.0.1:3001,replica-2:3001',
+    TIGERBEETLE_CLUSTER_ID: '7',
+  }
+  assert.deepEqual(problemsOf({ USE_TIGERBEETLE: 'true' }), [])
+  assert.deepEqual(problemsOf({ USE_TIGERBEETLE: 'true', ...replicas }), [])
+  assert.deepEqual(tigerBeetleOf(loadConnectorConfig({ ...env, USE_TIGERBEETLE: 'true', ...replicas })), {
+    clusterId: 7n,
+    replicas: [
+      { host: '10.0.0.1', port: 3001 },
+      { host: 'replica-2', port: 3001 },
+    ],
+  })
+  const wrong = { TIGERBEETLE_CLUSTER_ID: '-1', TIGERBEETLE_REPLICA_ADDRESSES: '' }
+  assert.deepEqual(problemsOf(wrong), [])
+  assert.match(problemsOf({ ...wrong, USE_TIGERBEETLE: 'true' }).join(), /^TIGERBEETLE_CLUSTER_ID must be/)
 })

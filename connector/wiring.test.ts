@@ -66,7 +66,8 @@ test('a configuration that cannot work is refused with all its problems', async 
     assert.ok(!error.message.includes('short'))
     return true
   })
-  await assert.rejects(startConnector({ ...environment(), USE_TIGERBEETLE: 'true' }), ConfigError)
+  const unusable = { USE_TIGERBEETLE: 'true', TIGERBEETLE_REPLICA_ADDRESSES: 'nowhere' }
+  await assert.rejects(startConnector({ ...environment(), ...unusable }), ConfigError)
 })
 
 test('a token that is replaced stops working, and its successor works', async () => {

@@ -5,8 +5,8 @@ import {
   reconcileIncomingPayments,
   recordIncomingProgress,
 } from '../shared/incoming-payments/index.ts'
-import { accountCode } from '../shared/ledger/index.ts'
-import { createNodeContext, type NodeContext } from '../shared/node-context/index.ts'
+import { accountCode, createTigerBeetleLedger } from '../shared/ledger/index.ts'
+import { createNodeContext, type NodeContext, type NodeContextOptions } from '../shared/node-context/index.ts'
 import { getSendProgress, recordSendProgress } from '../shared/outgoing-payments/index.ts'
 import { listRoutedPeers, PEERS_CHANNEL, type RoutedPeer } from '../shared/peers/index.ts'
 import {
@@ -24,7 +24,7 @@ import {
   type WalletAddress,
 } from '../shared/wallet-addresses/index.ts'
 import { buildConnectorApp, type ConnectorContext, type ConnectorSettings } from './app.ts'
-import { type ConnectorConfig, loadConnectorConfig } from './config.ts'
+import { type ConnectorConfig, loadConnectorConfig, tigerBeetleOf } from './config.ts'
 import { createOwnLimits, createRedisBuckets, createSharedLimits } from './limits/index.ts'
 import type { Payee } from './pipeline/index.ts'
 import { createMemoryTotals, createRedisTotals } from './receipts/stream-totals.ts'
@@ -33,7 +33,11 @@ import type { LedgerAsset, Peer } from './routing/index.ts'
 /** Starts the ILP connector: packets from peers on CONNECTOR_PORT, the functions' RPC on CONNECTOR_RPC_PORT. */
 export const startConnector: StartDeployable = async (env) => {
   const config = loadConnectorConfig(env)
-  const node = await createNodeContext(config, { name: 'connector', environment: env })
+  const node = await createNodeContext(config, {
+    name: 'connector',
+    environment: env,
+    ...ledgerOf(config),
+  })
   try {
     const connector = await buildConnectorApp(
       { ...connectorContext(node, config), ...(await openShared(node, config)) },
@@ -54,6 +58,12 @@ export const startConnector: StartDeployable = async (env) => {
     throw error
   }
 }
+
+/** TigerBeetle, when it is the ledger: one client for the whole process. */
+export const ledgerOf = (config: ConnectorConfig): Pick<NodeContextOptions, 'openLedger'> =>
+  config.useTigerbeetle
+    ? { openLedger: (log) => createTigerBeetleLedger({ ...tigerBeetleOf(config), log }) }
+    : {}
 
 export const connectorSettings = (config: ConnectorConfig): ConnectorSettings => ({
   operatorTenantId: config.operatorTenantId,

@@ -1,4 +1,9 @@
-import { nodeConfig, nodeConfigChecks, resourceVariables } from '../../shared/node-context/index.ts'
+import {
+  directLedgerChecks,
+  nodeConfig,
+  nodeConfigChecks,
+  resourceVariables,
+} from '../../shared/node-context/index.ts'
 import { type ConfigOf, type Environment, loadConfig } from '../../shared/platform/index.ts'
 
 const {
@@ -34,4 +39,4 @@ export const adminConfig = {
 export type AdminConfig = ConfigOf<typeof adminConfig>
 
 export const loadAdminConfig = (env: Environment): AdminConfig =>
-  loadConfig(adminConfig, env, nodeConfigChecks)
+  loadConfig(adminConfig, env, (config) => [...nodeConfigChecks(config), ...directLedgerChecks(config)])

@@ -1,4 +1,9 @@
-import { nodeConfig, nodeConfigChecks, resourceVariables } from '../../shared/node-context/index.ts'
+import {
+  directLedgerChecks,
+  nodeConfig,
+  nodeConfigChecks,
+  resourceVariables,
+} from '../../shared/node-context/index.ts'
 import { type ConfigOf, type Environment, loadConfig } from '../../shared/platform/index.ts'
 
 /** The payments worker's variables: the node's, and its own. */
@@ -18,4 +23,4 @@ export type PaymentsConfig = ConfigOf<typeof paymentsConfig>
 
 /** Throws `ConfigError` with every problem at once. */
 export const loadPaymentsConfig = (env: Environment): PaymentsConfig =>
-  loadConfig(paymentsConfig, env, nodeConfigChecks)
+  loadConfig(paymentsConfig, env, (config) => [...nodeConfigChecks(config), ...directLedgerChecks(config)])

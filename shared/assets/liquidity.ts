@@ -80,6 +80,8 @@ function toMovement(status: CreateTransferStatus, input: Deposit): Movement {
     case 'accounts_must_have_the_same_ledger':
     case 'transfer_must_have_the_same_ledger_as_accounts':
     case 'amount_must_not_be_zero':
+    case 'debit_account_already_closed':
+    case 'credit_account_already_closed':
     case 'timeout_must_not_be_zero':
     case 'code_must_not_be_zero':
     case 'pending_transfer_not_found':

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import {
   type Account,
@@ -33,7 +33,8 @@ export interface ContractSubject {
 }
 
 const U64_MAX = 2n ** 64n - 1n
-let nextLedger = 1000
+// A cluster that tests share keeps what earlier runs wrote.
+let nextLedger = randomInt(1000, 1_000_000_000)
 
 type Fields<T> = Partial<Omit<T, 'kind'>>
 
@@ -302,7 +303,9 @@ function movementTests(ledgerOf: () => Ledger, bookOf: () => Book): void {
       ['amount_must_not_be_zero', post(nobody, { amount: 0n })],
     ]
     for (const [status, event] of cases) await expectAll(ledger, status, [event])
-    const together = await ledger.createTransfers(cases.map(([, event]) => event))
+    // Under new ids: a store may burn those of refusals.
+    const again = cases.map(([, event]) => (event.id === ZERO_ID ? event : { ...event, id: randomUUID() }))
+    const together = await ledger.createTransfers(again)
     assert.deepEqual(
       together,
       cases.map(([status]) => status),
@@ -358,7 +361,8 @@ function movementTests(ledgerOf: () => Ledger, bookOf: () => Book): void {
       'exists',
       'exceeds_credits',
     ])
-    assert.deepEqual(await ledger.createTransfers([{ ...more, amount: 40n }, first]), ['created', 'exists'])
+    const rest = { ...more, id: randomUUID().toUpperCase(), amount: 40n }
+    assert.deepEqual(await ledger.createTransfers([rest, first]), ['created', 'exists'])
     assert.equal(await available(ledger, from.toUpperCase()), 0n)
     const hold = book.pending({ debitAccountId: to, creditAccountId: from, amount: 10n })
     await expectAll(ledger, 'created', [{ ...hold, id: hold.id.toUpperCase() }])
@@ -610,12 +614,13 @@ function chainTests(ledgerOf: () => Ledger, bookOf: () => Book): void {
     const [ledger, book] = [ledgerOf(), bookOf()]
     const [from, to] = [await book.open(100n), await book.open()]
     const hold = book.pending({ debitAccountId: from, creditAccountId: to, amount: 100n })
-    const second = book.pending({ debitAccountId: from, creditAccountId: to, amount: 50n })
+    const tooMuch = book.pending({ debitAccountId: from, creditAccountId: to, amount: 50n })
+    const second = { ...tooMuch, id: randomUUID() }
     const pay = book.posted({ debitAccountId: to, creditAccountId: from, amount: 40n })
     assert.deepEqual(
       await ledger.createTransfers([
         hold,
-        second,
+        tooMuch,
         post(hold.id, { amount: 40n }),
         second,
         voided(hold.id),

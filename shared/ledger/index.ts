@@ -6,3 +6,5 @@ export { type AuditFinding, auditLedger, type LedgerInvariant } from './audit.ts
 export * from './port.ts'
 export { createPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './postgres/ledger.ts'
 export { migrateLedger } from './postgres/migrate.ts'
+export { parseTigerBeetleCluster, type TigerBeetleCluster } from './tigerbeetle/addresses.ts'
+export { createTigerBeetleLedger, type TigerBeetleLedgerOptions } from './tigerbeetle/ledger.ts'

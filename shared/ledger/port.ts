@@ -133,6 +133,8 @@ export type CreateTransferStatus =
   | 'transfer_must_have_the_same_ledger_as_accounts'
   | 'debit_account_not_found'
   | 'credit_account_not_found'
+  | 'debit_account_already_closed'
+  | 'credit_account_already_closed'
   | 'amount_must_not_be_zero'
   | 'timeout_must_not_be_zero'
   | 'code_must_not_be_zero'

@@ -175,10 +175,6 @@ export type NodeConfig = ConfigOf<typeof nodeConfig>
 /** Relations between variables. Each deployable's `loadConfig` adds these to its own. */
 export function nodeConfigChecks(config: NodeConfig): string[] {
   const problems: string[] = deployableChecks(config)
-  if (config.useTigerbeetle)
-    problems.push(
-      'USE_TIGERBEETLE=true (the default): this version has the Postgres ledger only; set it to false',
-    )
   if (config.queueDriver !== 'postgres')
     problems.push(`QUEUE_DRIVER=${config.queueDriver}: this version has the Postgres queue only`)
   if ((config.previousKeyId === undefined) !== (config.previousPrivateKeyFile === undefined))
@@ -195,3 +191,11 @@ export function nodeConfigChecks(config: NodeConfig): string[] {
     problems.push('WALLET_ADDRESS_POLLING_FREQUENCY_MS must not exceed WALLET_ADDRESS_LOOKUP_TIMEOUT_MS')
   return problems
 }
+
+/** Of deployables that use the ledger themselves: a process per request cannot hold a session with TigerBeetle. */
+export const directLedgerChecks = (config: Pick<NodeConfig, 'useTigerbeetle'>): string[] =>
+  config.useTigerbeetle
+    ? [
+        'USE_TIGERBEETLE=true (the default): in this version only the connector can use TigerBeetle; set it to false',
+      ]
+    : []

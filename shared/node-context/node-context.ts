@@ -2,11 +2,12 @@ import { fileURLToPath } from 'node:url'
 import { repairAssetAccounts } from '../assets/index.ts'
 import { connectorRpcSecret, createConnectorClient } from '../connector-client/index.ts'
 import { createGrantsClient, sealedGrantColumns } from '../grants-client/index.ts'
-import { createPostgresLedger, migrateLedger } from '../ledger/index.ts'
+import { createPostgresLedger, type Ledger, migrateLedger } from '../ledger/index.ts'
 import { sealedPaymentColumns } from '../outgoing-payments/index.ts'
 import { createPaymentMethods } from '../payment-methods/index.ts'
 import { repairPeerAccounts, sealedPeerColumns } from '../peers/index.ts'
 import {
+  assert,
   createCache,
   createConfiguredSecretBox,
   createDb,
@@ -53,9 +54,11 @@ export interface NodeContextOptions {
     /** Of one request to a stranger's URL. */
     timeoutMsMax: number
   }
+  /** The ledger, where it is not the one in Postgres (USE_TIGERBEETLE). */
+  openLedger?: (log: Logger) => Promise<Ledger>
 }
 
-/** Brings both databases up to date; several processes may do so at once. Throws PendingMigrations with ENABLE_MANUAL_MIGRATIONS. */
+/** Brings the databases up to date; several processes may do so at once. Throws PendingMigrations with ENABLE_MANUAL_MIGRATIONS. */
 export async function migrateNode(config: NodeConfig): Promise<void> {
   await migrate({
     connectionString: config.databaseUrl,
@@ -63,6 +66,7 @@ export async function migrateNode(config: NodeConfig): Promise<void> {
     table: 'upesi_migrations',
     manual: config.manualMigrations,
   })
+  if (config.useTigerbeetle) return
   await migrateLedger({
     connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl,
     manual: config.manualMigrations,
@@ -105,7 +109,7 @@ type Opened = <T extends { close(): Promise<void> }>(resource: T) => T
 
 async function openNode(
   config: NodeConfig,
-  { name, outbound }: NodeContextOptions,
+  { name, outbound, openLedger }: NodeContextOptions,
   log: Logger,
   opened: Opened,
 ): Promise<Omit<NodeContext, 'close'>> {
@@ -119,8 +123,11 @@ async function openNode(
       log,
     }),
   )
-  const ledger = opened(
-    createPostgresLedger({ connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl, log }),
+  assert(config.useTigerbeetle === (openLedger !== undefined), 'USE_TIGERBEETLE says which ledger it is')
+  const ledger: Ledger = opened(
+    openLedger
+      ? await openLedger(log)
+      : createPostgresLedger({ connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl, log }),
   )
   const listener = opened(createListener({ connectionString: config.databaseUrl, log }))
   const trustedHttp = opened(createTrustedHttp(outbound))

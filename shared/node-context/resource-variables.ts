@@ -90,6 +90,15 @@ export const resourceVariables = {
 
   ...redisVariables,
 
+  // Text until it is known that TigerBeetle is used: variables of what is switched off are not judged.
+  tigerbeetleClusterId: variable('TIGERBEETLE_CLUSTER_ID', text, {
+    about: 'number of the TigerBeetle cluster',
+    default: '0',
+  }),
+  tigerbeetleReplicaAddresses: variable('TIGERBEETLE_REPLICA_ADDRESSES', text, {
+    about: 'its replicas in their order: port, host:port or [IPv6]:port, with commas between',
+    default: '3004',
+  }),
   twoPhaseTimeoutSeconds: variable(
     'TIGERBEETLE_TWO_PHASE_TIMEOUT_SECONDS',
     integer({ min: 1, max: 86_400 }),

@@ -93,6 +93,8 @@ export const namesOfVariables = [
   'SLIPPAGE',
   'STREAM_REJECTS',
   'STREAM_SECRET',
+  'TIGERBEETLE_CLUSTER_ID',
+  'TIGERBEETLE_REPLICA_ADDRESSES',
   'TIGERBEETLE_TWO_PHASE_TIMEOUT_SECONDS',
   'TRUST_PROXY',
   'UNFUNDED_PAYMENT_TIMEOUT_MS',
@@ -130,7 +132,6 @@ export const namesBeside = [
 ] as const
 
 const telemetry = 'telemetry'
-const tigerBeetle = 'the TigerBeetle ledger'
 const autoPeering = 'auto-peering'
 
 /** Variables of what this version has not, by the feature's name. */
@@ -144,8 +145,6 @@ export const namesOfAbsentFeatures: Readonly<Record<string, string>> = {
   OPEN_TELEMETRY_EXPORT_INTERVAL: telemetry,
   TELEMETRY_EXCHANGE_RATES_URL: telemetry,
   TELEMETRY_EXCHANGE_RATES_LIFETIME: telemetry,
-  TIGERBEETLE_CLUSTER_ID: tigerBeetle,
-  TIGERBEETLE_REPLICA_ADDRESSES: tigerBeetle,
   ENABLE_AUTO_PEERING: autoPeering,
   AUTO_PEERING_SERVER_PORT: autoPeering,
   SQS_WEBHOOKS_QUEUE_URL: 'the SQS queue',

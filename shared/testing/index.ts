@@ -1,6 +1,6 @@
 /**
  * What tests stand on: real databases cloned from migrated templates, a clock that stands still, waiting with a limit, a
- * Redis where there is one. Imported by tests only. Every database made here is the test's own; the server is shared.
+ * Redis and a TigerBeetle where there are any. Imported by tests only. Every database made here is the test's own; the server is shared.
  */
 /** A server of the test's own, for a test that kills it. */
 export { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres/index.ts'
@@ -17,5 +17,13 @@ export {
 } from './http-server.ts'
 export { startTestRedis, type TestRedis } from './redis.ts'
 export { startTestServer, TEST_SERVER_VARIABLE, type TestServer } from './server.ts'
+export {
+  type OwnTigerBeetle,
+  openTestTigerBeetle,
+  startTestTigerBeetle,
+  type TestTigerBeetle,
+  withoutTigerBeetle,
+  withoutTigerBeetleBinary,
+} from './tigerbeetle.ts'
 export { waitFor } from './wait-for.ts'
 export { fitsWeakKeys, WEAK_KEYS } from './weak-keys.ts'

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { connect } from 'node:net'
 import { choosePort } from '../loopback-ports/index.ts'
+import { accepts } from './accepts.ts'
 import { waitFor } from './wait-for.ts'
 
 /** PEM files. */
@@ -78,14 +78,3 @@ const portOptions = (port: number, tls: TestRedisTls | undefined): string[] =>
         ...['--port', '0', '--tls-port', String(port), '--tls-auth-clients', tls.asksClients ? 'yes' : 'no'],
         ...['--tls-ca-cert-file', tls.caFile, '--tls-cert-file', tls.certFile, '--tls-key-file', tls.keyFile],
       ]
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
-}
