@@ -135,6 +135,20 @@ export const graphqlThreats: ThreatTable = {
           test: { file: listener, name: '1,000 tokens' },
         },
         {
+          name: 'a page is planned for whom it is about',
+          file: 'shared/platform/paging.ts',
+          text: 'return isOfSome ? plannedAnew(ids) : ids',
+          without: 'return isOfSome ? ids : ids',
+          test: { file: 'functions/admin/list-plans.test.ts', name: 'pages are read along an index' },
+        },
+        {
+          name: 'values that are asked for are read apart',
+          file: 'shared/platform/paging.ts',
+          text: 'return values.length <= VALUES_READ_APART_MAX',
+          without: 'return values.length < 0 && VALUES_READ_APART_MAX',
+          test: { file: 'functions/admin/list-plans.test.ts', name: 'pages are read along an index' },
+        },
+        {
           name: 'measuring ends early',
           file: limits,
           text: 'if (budget.visits-- <= 0) return { depth, cost: limits.costMax + 1 }',
