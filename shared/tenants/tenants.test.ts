@@ -196,6 +196,24 @@ test('A7: each tenant’s webhooks are signed with its own secret, and for a whi
     assert.ok(secret === undefined || !verifyHmacDigest(signature, { secret, body: event.body }))
 })
 
+test('services of the node get their events at the node’s address and timeout, and as often as the operator wants', async () => {
+  const ctx = contextOn()
+  const withCards = { ...ctx, settings: { ...settings, cardWebhookUrl: 'http://cards.example' } }
+  await setTenantSettings(ctx, operatorTenantId, [
+    { key: 'WEBHOOK_TIMEOUT', value: '77' },
+    { key: 'WEBHOOK_MAX_RETRY', value: '4' },
+  ])
+  assert.deepEqual(await webhookRecipient(withCards, operatorTenantId, 'card'), {
+    url: 'http://cards.example',
+    secret: 'hush',
+    signatureVersion: 1,
+    timeoutMs: 2000,
+    attemptsMax: 4,
+  })
+  await assert.rejects(webhookRecipient(withCards, operatorTenantId, 'pos'), { code: 'missing_webhook_url' })
+  await db.execute(sql`delete from tenant_settings where tenant_id = ${operatorTenantId}`)
+})
+
 test('settings fall back to the node, the prefix and the ILP address only for the operator', () => {
   assert.deepEqual(resolveSettings(operatorTenantId, [], settings), {
     untrustedUrls: [],
