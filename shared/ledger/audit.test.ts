@@ -4,7 +4,7 @@ import { afterEach, beforeEach, test } from 'node:test'
 import { createDb, type DbPool, type Sql, silentLogger, sql } from '../platform/index.ts'
 import { createTestDatabase, type TestClock, type TestDatabase, testClock } from '../testing/index.ts'
 import { auditLedger, type LedgerInvariant } from './audit.ts'
-import { accountCode, isSuccess, type PendingTransfer } from './port.ts'
+import { accountCode, isSuccess, type PendingTransfer, settlementAccountId } from './port.ts'
 import { createPostgresLedger, type PostgresLedger } from './postgres/ledger.ts'
 
 let database: TestDatabase
@@ -27,7 +27,7 @@ beforeEach(async () => {
     clock,
     sweepIntervalMs: 0,
   })
-  const settlement = randomUUID()
+  const settlement = settlementAccountId(1)
   from = randomUUID()
   to = randomUUID()
   const limited = { ledger: 1, code: accountCode.peer, debitsMustNotExceedCredits: true }
@@ -155,6 +155,18 @@ test('a post of nothing that exists', () =>
     'reservations',
     sql`update ledger.transfers set pending_id = gen_random_uuid() where pending_id = ${posted.id}`,
   ))
+
+test('an account that is closed by nothing', () =>
+  expectFinding('reservations', sql`update ledger.accounts set closed = true where id = ${from}`))
+
+test('a closing transfer whose account is open', async () => {
+  const [status] = await ledger.createTransfers([
+    { kind: 'close', id: randomUUID(), accountId: from, ledger: 1, code: 1 },
+  ])
+  assert.equal(status, 'created')
+  assert.deepEqual(await audit(), [])
+  await expectFinding('reservations', sql`update ledger.accounts set closed = false where id = ${from}`)
+})
 
 test('a hold that contradicts itself', () =>
   expectFinding('reservations', sql`update ledger.holds set closed = true where not closed`))

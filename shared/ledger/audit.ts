@@ -7,7 +7,7 @@ export type LedgerInvariant =
   | 'no_overdraft'
   /** Running balances are what the transfers add up to. */
   | 'balances_follow_transfers'
-  /** What expired is released, and each post or void belongs to one reservation. */
+  /** What expired is released, each post or void belongs to one reservation, and a closed account to the transfer that closed it. */
   | 'reservations'
   /** Every transfer is found by its accounts and its user data. */
   | 'index'
@@ -84,15 +84,15 @@ const resolutions = sql`
     select r.pending_id, count(*) as count, min(r.kind) as kind, max(r.amount) as amount,
       bool_and(r.debit_account_id = p.debit_account_id and r.credit_account_id = p.credit_account_id
         and r.ledger = p.ledger and r.code = p.code) as is_same
-    from ledger.transfers r join ledger.transfers p on p.id = r.pending_id and p.kind = 1
-    where r.kind >= 2 group by r.pending_id
+    from ledger.transfers r join ledger.transfers p on p.id = r.pending_id and p.kind in (1, 4)
+    where r.kind in (2, 3) group by r.pending_id
   )
   select format('pending transfer %s: posted %s, voided %s, but %s posts or voids name it', p.id,
     get_bit(h.posted, p.hold_bit), get_bit(h.voided, p.hold_bit), coalesce(r.count, 0)) as message
   from ledger.transfers p
   left join ledger.holds h on h.id = p.hold_id
   left join resolved r on r.pending_id = p.id
-  where p.kind = 1 and (
+  where p.kind in (1, 4) and (
     h.id is null
     or ledger.id_at(h.transfer_ids, p.hold_bit) <> p.id
     or h.ledger <> p.ledger
@@ -102,8 +102,18 @@ const resolutions = sql`
 
 const orphans = sql`
   select format('transfer %s posts or voids %s, which is not a pending transfer', r.id, r.pending_id) as message
-  from ledger.transfers r left join ledger.transfers p on p.id = r.pending_id and p.kind = 1
-  where r.kind >= 2 and p.id is null`
+  from ledger.transfers r left join ledger.transfers p on p.id = r.pending_id and p.kind in (1, 4)
+  where r.kind in (2, 3) and p.id is null`
+
+const closures = sql`
+  with closing as (
+    select t.credit_account_id as id, count(*) as count
+    from ledger.transfers t join ledger.holds h on h.id = t.hold_id
+    where t.kind = 4 and get_bit(h.open, t.hold_bit) = 1 group by 1
+  )
+  select format('account %s is closed: %s, by %s closing transfers', a.id, a.closed, coalesce(c.count, 0)) as message
+  from ledger.accounts a left join closing c on c.id = a.id
+  where a.closed::integer <> coalesce(c.count, 0)`
 
 /** By number, per account or tag; each list's content was written together with its transfers. */
 const unindexed = (list: 'debits' | 'credits' | 'tagged', column: string): Sql => sql`
@@ -134,6 +144,7 @@ export async function auditLedger(
         ...(await check(tx, 'reservations', contradictoryHolds)),
         ...(await check(tx, 'reservations', resolutions)),
         ...(await check(tx, 'reservations', orphans)),
+        ...(await check(tx, 'reservations', closures)),
         ...(await check(tx, 'index', unindexed('debits', 'debit_account_id'))),
         ...(await check(tx, 'index', unindexed('credits', 'credit_account_id'))),
         ...(await check(tx, 'index', unindexed('tagged', 'user_data_128'))),

@@ -4,6 +4,7 @@ import {
   type CreateTransferStatus,
   EVENTS_PER_CALL_MAX,
   type LedgerId,
+  movementOfClose,
   type NewAccount,
   type TransferEvent,
   ZERO_ID,
@@ -20,7 +21,7 @@ export function assertTransferEvents(events: readonly TransferEvent[]): void {
     assertTags(event)
     if (event.kind === 'post' && event.amount !== undefined) assertAmount(event.amount)
     if (event.kind === 'post' || event.kind === 'void') continue
-    assertAmount(event.amount)
+    if (event.kind !== 'close') assertAmount(event.amount)
     assertLedger(event.ledger)
     assertCode(event.code)
     if (event.kind === 'pending')
@@ -40,13 +41,16 @@ const isCanonical = (event: TransferEvent): boolean =>
   isLower(event.userData128) &&
   (event.kind === 'post' || event.kind === 'void'
     ? isLower(event.pendingId)
-    : isLower(event.debitAccountId) && isLower(event.creditAccountId))
+    : event.kind === 'close'
+      ? isLower(event.accountId)
+      : isLower(event.debitAccountId) && isLower(event.creditAccountId))
 
 function canonical(event: TransferEvent): TransferEvent {
   const tag = event.userData128 === undefined ? {} : { userData128: event.userData128.toLowerCase() }
   const common = { id: event.id.toLowerCase(), ...tag }
   if (event.kind === 'post' || event.kind === 'void')
     return { ...event, ...common, pendingId: event.pendingId.toLowerCase() }
+  if (event.kind === 'close') return { ...event, ...common, accountId: event.accountId.toLowerCase() }
   return {
     ...event,
     ...common,
@@ -91,9 +95,10 @@ export function transferRefusal(event: TransferEvent): CreateTransferStatus | un
   if (event.id === ZERO_ID) return 'id_must_not_be_zero'
   if (event.kind === 'void') return undefined
   if (event.kind === 'post') return event.amount === 0n ? 'amount_must_not_be_zero' : undefined
-  if (event.debitAccountId === event.creditAccountId) return 'accounts_must_be_different'
+  const { debitAccountId, creditAccountId } = event.kind === 'close' ? movementOfClose(event) : event
+  if (debitAccountId === creditAccountId) return 'accounts_must_be_different'
   if (event.kind === 'pending' && event.timeoutSeconds === 0) return 'timeout_must_not_be_zero'
-  if (event.amount === 0n) return 'amount_must_not_be_zero'
+  if (event.kind !== 'close' && event.amount === 0n) return 'amount_must_not_be_zero'
   if (event.code === 0) return 'code_must_not_be_zero'
   return undefined
 }

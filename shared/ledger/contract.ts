@@ -5,6 +5,7 @@ import {
   type Account,
   accountCode,
   availableCredit,
+  type CloseTransfer,
   type CreateTransferStatus,
   EVENTS_PER_CALL_MAX,
   isSuccess,
@@ -71,6 +72,14 @@ function createBook(ledger: Ledger) {
       ...movement(),
       ...fields,
       kind: 'pending',
+    }),
+    close: (accountId: LedgerId, fields: Fields<CloseTransfer> = {}): CloseTransfer => ({
+      id: randomUUID(),
+      accountId,
+      ledger: number,
+      code: transferCode.transfer,
+      ...fields,
+      kind: 'close',
     }),
     async openSettlement(): Promise<void> {
       const account = {
@@ -153,6 +162,7 @@ export function ledgerContract(name: string, createSubject: () => Promise<Contra
     movementTests(() => ledger, bookOf)
     reservationTests(() => ({ ledger, subject }), bookOf)
     chainTests(() => ledger, bookOf)
+    closingTests(() => ({ ledger, subject }), bookOf)
     repeatTests(() => ledger, bookOf)
     readTests(() => ledger, bookOf)
     concurrencyTests(() => ({ ledger, subject }), bookOf)
@@ -653,6 +663,201 @@ function chainTests(ledgerOf: () => Ledger, bookOf: () => Book): void {
     const third = book.pending({ debitAccountId: from, creditAccountId: to, amount: 100n, linked: true })
     await expectAll(ledger, 'created', [third, post(third.id)])
     assert.equal(await available(ledger, to), 100n)
+  })
+}
+
+function closingTests(
+  subjectOf: () => { ledger: Ledger; subject: ContractSubject },
+  bookOf: () => Book,
+): void {
+  test('a closed account is neither credited nor debited, until its closing transfer is voided', async () => {
+    const { ledger } = subjectOf()
+    const book = bookOf()
+    const [a, b] = [await book.open(100n), await book.open(100n)]
+    const pay = (from: LedgerId, to: LedgerId) =>
+      book.posted({ debitAccountId: from, creditAccountId: to, amount: 10n })
+    const closing = book.close(b, { userData128: a, userData64: 3n, userData32: 4 })
+    await expectAll(ledger, 'created', [pay(a, b), closing])
+    assert.equal((await balanceOf(ledger, b)).closed, true)
+    assert.equal((await balanceOf(ledger, a)).closed, false)
+    await expectAll(ledger, 'credit_account_already_closed', [
+      pay(a, b),
+      book.pending({ debitAccountId: a, creditAccountId: b }),
+      book.close(b),
+    ])
+    await expectAll(ledger, 'debit_account_already_closed', [
+      pay(b, a),
+      book.pending({ debitAccountId: b, creditAccountId: a }),
+      // That it has not the money comes after that.
+      { ...pay(b, a), amount: 1000n },
+    ])
+    assert.deepEqual(figures(await balanceOf(ledger, b)), {
+      debitsPending: 0n,
+      debitsPosted: 0n,
+      creditsPending: 0n,
+      creditsPosted: 110n,
+    })
+    const opening = voided(closing.id)
+    await expectAll(ledger, 'created', [opening, pay(a, b), pay(b, a)])
+    assert.equal((await balanceOf(ledger, b)).closed, false)
+    await expectAll(ledger, 'pending_transfer_already_voided', [voided(closing.id), post(closing.id)])
+    await expectAll(ledger, 'exists', [closing, opening])
+    assert.equal((await balanceOf(ledger, b)).closed, false, 'a repeat closes nothing')
+
+    const [stored, ended] = await ledger.lookupTransfers([closing.id, opening.id])
+    assert.equal(stored?.kind, 'close')
+    assert.equal(stored?.state, 'voided')
+    assert.equal(stored?.amount, 0n)
+    assert.equal(stored?.debitAccountId, book.settlement)
+    assert.equal(stored?.creditAccountId, b)
+    assert.equal(stored?.expiresAt, undefined)
+    assert.equal(stored?.timeoutSeconds, undefined)
+    assert.equal(stored?.userData128, a)
+    assert.equal(ended?.kind, 'void')
+    assert.equal(ended?.pendingId, closing.id)
+    assert.equal(ended?.userData64, 3n)
+    const found = await ledger.queryTransfers({ userData128: a, limit: 9 })
+    assert.deepEqual(
+      found.map(({ id }) => id),
+      [closing.id, opening.id],
+    )
+  })
+
+  test('each fault of a closing transfer has its status, and the same id with other fields is refused', async () => {
+    const { ledger } = subjectOf()
+    const [book, other] = [bookOf(), bookOf()]
+    const [a, b, foreign] = [await book.open(), await book.open(), await other.open()]
+    const lonely = bookOf()
+    const orphan = lonely.liquidity()
+    assert.deepEqual(await ledger.createAccounts([orphan]), ['created'])
+    const cases: [CreateTransferStatus, TransferEvent][] = [
+      ['id_must_not_be_zero', book.close(a, { id: ZERO_ID })],
+      ['code_must_not_be_zero', book.close(a, { code: 0 })],
+      ['accounts_must_be_different', book.close(book.settlement)],
+      ['credit_account_not_found', book.close(randomUUID())],
+      ['debit_account_not_found', lonely.close(orphan.id)],
+      ['accounts_must_have_the_same_ledger', book.close(foreign)],
+    ]
+    for (const [status, event] of cases) await expectAll(ledger, status, [event])
+    const closing = book.close(a)
+    await expectAll(ledger, 'created', [closing])
+    await expectAll(ledger, 'exists', [closing])
+    await expectAll(ledger, 'exists_with_different_fields', [
+      book.close(b, { id: closing.id }),
+      { ...closing, code: transferCode.deposit },
+      { ...closing, userData32: 1 },
+      book.pending({ id: closing.id, debitAccountId: book.settlement, creditAccountId: a }),
+      post(randomUUID(), { id: closing.id }),
+    ])
+    assert.equal((await balanceOf(ledger, b)).closed, false)
+    // What was created is still what it is when it is closed.
+    const account = book.liquidity()
+    assert.deepEqual(await ledger.createAccounts([account]), ['created'])
+    await expectAll(ledger, 'created', [book.close(account.id)])
+    assert.deepEqual(await ledger.createAccounts([account]), ['exists'])
+    assert.deepEqual(await ledger.createAccounts([{ ...account, code: accountCode.peer + 1 }]), [
+      'exists_with_different_fields',
+    ])
+  })
+
+  test('of what a closed account has reserved, a void passes, a post does not, and time goes on', async () => {
+    const { ledger, subject } = subjectOf()
+    const book = bookOf()
+    const [a, b] = [await book.open(100n), await book.open()]
+    const hold = (timeoutSeconds: number) =>
+      book.pending({ debitAccountId: a, creditAccountId: b, amount: 10n, timeoutSeconds })
+    const [first, second, third, short] = [hold(60), hold(60), hold(60), hold(1)]
+    await expectAll(ledger, 'created', [first, second, third, short])
+    const closing = book.close(b)
+    await expectAll(ledger, 'created', [closing])
+    await expectAll(ledger, 'credit_account_already_closed', [post(first.id), post(closing.id)])
+    await expectAll(ledger, 'created', [voided(second.id)])
+    await subject.passSeconds(1)
+    await expectAll(ledger, 'pending_transfer_expired', [post(short.id)])
+    const [state] = await ledger.lookupTransfers([closing.id])
+    assert.equal(state?.state, 'pending', 'a closing transfer has no end')
+    await expectAll(ledger, 'created', [voided(closing.id, { linked: true }), post(first.id)])
+    const back = book.close(a)
+    await expectAll(ledger, 'created', [back])
+    await expectAll(ledger, 'debit_account_already_closed', [post(third.id)])
+    await expectAll(ledger, 'created', [voided(third.id)])
+    assert.deepEqual(figures(await balanceOf(ledger, b)), {
+      debitsPending: 0n,
+      debitsPosted: 0n,
+      creditsPending: 0n,
+      creditsPosted: 10n,
+    })
+  })
+
+  test('a chain opens a closed account for what is in it, and leaves it as it was when it fails', async () => {
+    const { ledger } = subjectOf()
+    const book = bookOf()
+    const [a, b] = [await book.open(100n), await book.open()]
+    const closing = book.close(a)
+    await expectAll(ledger, 'created', [closing])
+    const through = (from: CloseTransfer, amount: bigint) => {
+      const next = book.close(a)
+      const pay = book.posted({ debitAccountId: a, creditAccountId: b, amount, linked: true })
+      return { next, events: [voided(from.id, { linked: true }), pay, next] }
+    }
+    const tooMuch = through(closing, 101n)
+    assert.deepEqual(await ledger.createTransfers(tooMuch.events), [
+      'linked_event_failed',
+      'exceeds_credits',
+      'linked_event_failed',
+    ])
+    assert.equal((await balanceOf(ledger, a)).closed, true)
+    // A close whose chain fails after it closes nothing.
+    const undone = book.close(b, { linked: true })
+    assert.deepEqual(
+      await ledger.createTransfers([undone, book.posted({ debitAccountId: a, creditAccountId: b })]),
+      ['linked_event_failed', 'debit_account_already_closed'],
+    )
+    assert.equal((await balanceOf(ledger, b)).closed, false)
+    const passing = through(closing, 60n)
+    await expectAll(ledger, 'created', passing.events)
+    for (const _ of times(2)) await expectAll(ledger, 'exists', passing.events)
+    assert.equal((await balanceOf(ledger, a)).closed, true)
+    assert.equal(await available(ledger, b), 60n)
+    await expectAll(ledger, 'debit_account_already_closed', [
+      book.posted({ debitAccountId: a, creditAccountId: b }),
+    ])
+    // Whoever thinks that the first close still holds is told, and moves nothing.
+    const [late] = await ledger.createTransfers(through(closing, 1n).events)
+    assert.equal(late, 'pending_transfer_already_voided')
+    await expectAll(ledger, 'created', through(passing.next, 40n).events)
+    assert.equal(await available(ledger, a), 0n)
+  })
+
+  test('a credit and a close at the same time: the money came before, or not at all', async () => {
+    const { ledger, subject } = subjectOf()
+    const book = bookOf()
+    const clients = [ledger, await subject.another(), await subject.another()]
+    try {
+      const from = await book.open(100_000n)
+      for (const _ of times(10)) {
+        const to = await book.open()
+        const credits = times(12).map((index) => {
+          const client = clients[index % clients.length] as Ledger
+          return client.createTransfers([
+            book.posted({ debitAccountId: from, creditAccountId: to, amount: 1n }),
+          ])
+        })
+        const closing = book.close(to)
+        await expectAll(clients[1] as Ledger, 'created', [closing])
+        const atClose = (await balanceOf(ledger, to)).creditsPosted
+        const statuses = (await Promise.all(credits)).flat()
+        const credited = statuses.filter((status) => status === 'created').length
+        assert.equal(
+          statuses.filter((status) => status === 'credit_account_already_closed').length,
+          12 - credited,
+        )
+        assert.equal(atClose, BigInt(credited))
+        assert.equal((await balanceOf(ledger, to)).creditsPosted, atClose)
+      }
+    } finally {
+      for (const client of clients.slice(1)) await client.close()
+    }
   })
 }
 

@@ -10,8 +10,10 @@ import {
   accountCode,
   isSuccess,
   type Ledger,
+  type LedgerId,
   type NewAccount,
   type PendingTransfer,
+  settlementAccountId,
   type TransferEvent,
   ZERO_ID,
 } from './port.ts'
@@ -56,6 +58,7 @@ const drafts = (input: { faults: boolean }): fc.Arbitrary<Draft> => {
       { weight: 2, arbitrary: fc.constant('posted' as const) },
       { weight: 3, arbitrary: fc.constant('post' as const) },
       { weight: 2, arbitrary: fc.constant('void' as const) },
+      { weight: input.faults ? 1 : 0, arbitrary: fc.constant('close' as const) },
     ),
     linked: fc.oneof({ weight: 2, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.boolean() }),
     repeats: input.faults
@@ -94,7 +97,10 @@ let nextLedger = 1
 /** Accounts and ids of one run; nothing is shared with other runs. */
 function createWorld() {
   const ledgers = [nextLedger++, nextLedger++] as const
-  const ids = Array.from({ length: NOBODY + 1 }, () => randomUUID())
+  const ids: LedgerId[] = Array.from({ length: NOBODY + 1 }, () => randomUUID())
+  // Closing transfers go through it.
+  for (const [index, number] of ledgers.entries())
+    ids[index * ACCOUNTS_PER_LEDGER] = settlementAccountId(number)
   const tags = [undefined, ZERO_ID, randomUUID(), ids[1]]
   const accounts = ids.slice(0, NOBODY).map((id, index): NewAccount => {
     const role = index % ACCOUNTS_PER_LEDGER
@@ -147,6 +153,14 @@ function createWorld() {
         return { ...wildMovement(draft), kind: 'posted' }
       case 'pending':
         return { ...wildMovement(draft), kind: 'pending', timeoutSeconds: draft.timeoutSeconds }
+      case 'close':
+        return {
+          ...common(draft),
+          kind: 'close',
+          accountId: ids[draft.credit] as string,
+          ledger: draft.ledger === undefined ? ledgerAt(draft.credit) : (ledgers[draft.ledger] as number),
+          code: 1,
+        }
     }
   }
 

@@ -12,6 +12,7 @@ import {
   type CreateTransferStatus,
   type Ledger,
   type LedgerId,
+  movementOfClose,
   type NewAccount,
   type Transfer,
   type TransferEvent,
@@ -21,6 +22,12 @@ import {
 /** A transfer as the model keeps it. */
 type StoredTransfer = Transfer & { linked: boolean }
 type StoredAccount = Account & { linked: boolean }
+
+const idsOf = (event: TransferEvent): LedgerId[] => {
+  if ('pendingId' in event) return [event.id, event.pendingId]
+  if (event.kind === 'close') return [event.id, event.accountId]
+  return [event.id, event.debitAccountId, event.creditAccountId]
+}
 
 const BALANCE_MAX = 2n ** 128n - 1n
 
@@ -73,7 +80,8 @@ export function createModelLedger(clock: Clock): Ledger {
   /** What would be stored; `undefined` for a post or void of something unknown. */
   const drafted = (event: TransferEvent): StoredTransfer | undefined => {
     const pending = 'pendingId' in event ? transfers.get(event.pendingId) : undefined
-    const movement = event.kind === 'posted' || event.kind === 'pending' ? event : pending
+    const isOwn = event.kind === 'posted' || event.kind === 'pending'
+    const movement = isOwn ? event : event.kind === 'close' ? movementOfClose(event) : pending
     if (!movement) return undefined
     const own = {
       userData128: event.userData128 === ZERO_ID ? undefined : event.userData128,
@@ -94,6 +102,7 @@ export function createModelLedger(clock: Clock): Ledger {
         timeoutSeconds: event.timeoutSeconds,
         expiresAt: clock.fromNow(event.timeoutSeconds * 1000),
       }),
+      ...(event.kind === 'close' && { state: 'pending' as const }),
       ...('pendingId' in event && { pendingId: event.pendingId }),
       userData128: own.userData128 ?? pending?.userData128 ?? ZERO_ID,
       userData64: own.userData64 ?? pending?.userData64 ?? 0n,
@@ -122,20 +131,25 @@ export function createModelLedger(clock: Clock): Ledger {
   }
 
   const applyMovement = (
-    event: Extract<TransferEvent, { kind: 'posted' | 'pending' }>,
+    event: Extract<TransferEvent, { kind: 'posted' | 'pending' | 'close' }>,
   ): CreateTransferStatus => {
-    const debit = accounts.get(event.debitAccountId)
-    const credit = accounts.get(event.creditAccountId)
+    const movement = event.kind === 'close' ? movementOfClose(event) : event
+    const { debitAccountId, creditAccountId, amount } = movement
+    const debit = accounts.get(debitAccountId)
+    const credit = accounts.get(creditAccountId)
     if (!debit) return 'debit_account_not_found'
     if (!credit) return 'credit_account_not_found'
     if (debit.ledger !== credit.ledger) return 'accounts_must_have_the_same_ledger'
     if (debit.ledger !== event.ledger) return 'transfer_must_have_the_same_ledger_as_accounts'
-    const debits = debit.debitsPending + debit.debitsPosted + event.amount
-    const credits = credit.creditsPending + credit.creditsPosted + event.amount
+    if (debit.closed) return 'debit_account_already_closed'
+    if (credit.closed) return 'credit_account_already_closed'
+    const debits = debit.debitsPending + debit.debitsPosted + amount
+    const credits = credit.creditsPending + credit.creditsPosted + amount
     if (debits > BALANCE_MAX || credits > BALANCE_MAX) return 'overflows'
     if (debit.debitsMustNotExceedCredits && debits > debit.creditsPosted) return 'exceeds_credits'
     if (credit.creditsMustNotExceedDebits && credits > credit.debitsPosted) return 'exceeds_debits'
-    move(event.debitAccountId, event.creditAccountId, event.amount, event.kind)
+    if (event.kind === 'close') change(credit, { closed: true })
+    else move(debitAccountId, creditAccountId, amount, event.kind)
     return 'created'
   }
 
@@ -144,12 +158,18 @@ export function createModelLedger(clock: Clock): Ledger {
   ): CreateTransferStatus => {
     const pending = transfers.get(event.pendingId)
     if (!pending) return 'pending_transfer_not_found'
-    if (pending.kind !== 'pending') return 'pending_transfer_not_pending'
+    if (pending.kind !== 'pending' && pending.kind !== 'close') return 'pending_transfer_not_pending'
     const amount = (event.kind === 'post' ? event.amount : undefined) ?? pending.amount
     if (amount > pending.amount) return 'exceeds_pending_transfer_amount'
     if (pending.state === 'posted') return 'pending_transfer_already_posted'
     if (pending.state === 'voided') return 'pending_transfer_already_voided'
     if (pending.state === 'expired') return 'pending_transfer_expired'
+    const credit = accounts.get(pending.creditAccountId) as StoredAccount
+    if (event.kind === 'post') {
+      if (accounts.get(pending.debitAccountId)?.closed) return 'debit_account_already_closed'
+      if (credit.closed) return 'credit_account_already_closed'
+    }
+    if (pending.kind === 'close') change(credit, { closed: false })
     release(pending, event.kind === 'post' ? 'posted' : 'voided')
     if (event.kind === 'post') move(pending.debitAccountId, pending.creditAccountId, amount, 'posted')
     return 'created'
@@ -161,8 +181,8 @@ export function createModelLedger(clock: Clock): Ledger {
     const refusal = transferRefusal(event)
     if (refusal) return refusal
     const draft = drafted(event)
-    const isMovement = event.kind === 'posted' || event.kind === 'pending'
-    const status = isMovement ? applyMovement(event) : applyResolution(event)
+    const isResolution = event.kind === 'post' || event.kind === 'void'
+    const status = isResolution ? applyResolution(event) : applyMovement(event)
     if (status === 'created' && draft) insert(transfers, draft)
     return status
   }
@@ -182,6 +202,7 @@ export function createModelLedger(clock: Clock): Ledger {
       debitsPosted: 0n,
       creditsPending: 0n,
       creditsPosted: 0n,
+      closed: false,
       createdAt: clock.now(),
     }
     const stored = accounts.get(event.id)
@@ -260,11 +281,7 @@ export function createModelLedger(clock: Clock): Ledger {
     },
     async createTransfers(events) {
       assertTransferEvents(events)
-      for (const event of events)
-        for (const id of 'pendingId' in event
-          ? [event.id, event.pendingId]
-          : [event.id, event.debitAccountId, event.creditAccountId])
-          assert(isUuid(id), 'an id is a UUID', id)
+      for (const event of events) for (const id of idsOf(event)) assert(isUuid(id), 'an id is a UUID', id)
       expire()
       return applyChains(canonicalEvents(events), applyTransfer)
     },

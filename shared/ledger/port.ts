@@ -51,6 +51,8 @@ export interface Account {
   debitsPosted: bigint
   creditsPending: bigint
   creditsPosted: bigint
+  /** See {@link CloseTransfer}. */
+  closed: boolean
   createdAt: Date
 }
 
@@ -101,7 +103,19 @@ export interface VoidTransfer extends TransferBase {
   pendingId: LedgerId
 }
 
-export type TransferEvent = PostedTransfer | PendingTransfer | PostTransfer | VoidTransfer
+/**
+ * Closes an account: whatever would debit or credit it from now on is refused (`…_already_closed`), reservations that exist can be
+ * voided and run out, but not be posted. Voiding this transfer opens the account again; in one chain with a movement it lets that
+ * one through and nothing else. Stored as a pending transfer of nothing from the ledger's settlement account, which must exist.
+ */
+export interface CloseTransfer extends TransferBase {
+  kind: 'close'
+  accountId: LedgerId
+  ledger: number
+  code: number
+}
+
+export type TransferEvent = PostedTransfer | PendingTransfer | PostTransfer | VoidTransfer | CloseTransfer
 
 /** `created` and `exists` are success: an exact repeat changes nothing. */
 export type CreateAccountStatus =
@@ -160,7 +174,7 @@ export interface Transfer {
   code: number
   amount: bigint
   kind: TransferEvent['kind']
-  /** Of pending transfers only: what became of it. `expired` as soon as its time has passed. */
+  /** Of pending and closing transfers only: what became of it. `expired` as soon as its time has passed. */
   state?: 'pending' | 'posted' | 'voided' | 'expired'
   pendingId?: LedgerId
   timeoutSeconds?: number
@@ -215,6 +229,15 @@ export const settlementAccountId = (ledger: number): LedgerId =>
 /** First 64 bits of the tenant's UUID: enough to query by, short enough for `user_data_64`. */
 export const tenantSurrogate = (tenantId: string): bigint =>
   BigInt(`0x${tenantId.replaceAll('-', '').slice(0, 16)}`)
+
+/** A close as the movement that it is stored as. */
+export const movementOfClose = (event: CloseTransfer) => ({
+  debitAccountId: settlementAccountId(event.ledger),
+  creditAccountId: event.accountId,
+  ledger: event.ledger,
+  code: event.code,
+  amount: 0n,
+})
 
 /** What a credit-normal account can still pay: posted credits less posted and pending debits. */
 export const availableCredit = (account: Account): bigint =>

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { canonicalEvents } from '../checks.ts'
-import type { CreateTransferStatus, PendingTransfer, TransferEvent } from '../port.ts'
+import type { CreateTransferStatus, TransferEvent } from '../port.ts'
 import { type Arena, CapitalLetters, createArena } from './binary.ts'
 import { type CleanBatch, noteApplied, planClean } from './clean-batch.ts'
 import { APPLY_CLEAN, encodeClean } from './clean-parameters.ts'
@@ -114,10 +114,10 @@ function noteOrdered(ctx: Context, events: readonly TransferEvent[], text: strin
   for (const [index, { status, hold }] of results.entries()) {
     const event = events[index]
     if (!event || status !== 'created') continue
-    if (hold) {
+    if (event.kind === 'pending' && hold) {
       const shared = holds.get(hold.id) ?? { id: hold.id, size: hold.size }
       holds.set(hold.id, shared)
-      ctx.reservations.add(event as PendingTransfer, shared, hold.bit)
+      ctx.reservations.add(event, shared, hold.bit)
     } else if ('pendingId' in event) ctx.reservations.remove(event.pendingId)
   }
   return results.map((result) => result.status)

@@ -92,6 +92,7 @@ function subjectOf(batch: CleanBatch, id: LedgerId): Subject {
 
 /**
  * Sums up what the events do. `undefined` when one of them cannot be part of a clean batch: it is refused by itself, or it
+ * closes an account, or it
  * posts or voids what this process does not know to be open. Two events with one id are found by the ledger's key.
  */
 export function planClean(
@@ -128,7 +129,7 @@ function addEvent(
   index: number,
   reservations: Reservations,
 ): boolean {
-  if (transferRefusal(event)) return false
+  if (event.kind === 'close' || transferRefusal(event)) return false
   const isMovement = event.kind === 'posted' || event.kind === 'pending'
   const movement = isMovement ? event : reservations.get(event.pendingId)
   if (!movement) return false

@@ -3,6 +3,7 @@ import {
   type CreateAccountStatus,
   type CreateTransferStatus,
   type LedgerId,
+  movementOfClose,
   type NewAccount,
   type TransferEvent,
   ZERO_ID,
@@ -18,7 +19,7 @@ import {
   uuidArray,
 } from './binary.ts'
 
-const KIND = { posted: 0, pending: 1, post: 2, void: 3 } as const
+const KIND = { posted: 0, pending: 1, post: 2, void: 3, close: 4 } as const
 
 export const APPLY_IN_ORDER = `select ledger.apply_in_order(${placeholders(19)}) as statuses`
 export const CREATE_ACCOUNTS = `select ledger.create_accounts(${placeholders(12)}) as statuses`
@@ -67,9 +68,10 @@ export function encodeInOrder(
   const { ends, isOpen } = chains(events)
   const key = events.map((event) => keys.of(event.id))
   const pending = events.map((event) => ('pendingId' in event ? keys.of(event.pendingId) : 0))
-  const movements = events.map((event) =>
-    event.kind === 'posted' || event.kind === 'pending' ? event : undefined,
-  )
+  const movements = events.map((event) => {
+    if (event.kind === 'close') return movementOfClose(event)
+    return event.kind === 'posted' || event.kind === 'pending' ? event : undefined
+  })
   const debit = movements.map((event) => event && accounts.of(event.debitAccountId))
   const credit = movements.map((event) => event && accounts.of(event.creditAccountId))
   const refusals: (string | undefined)[] = events.map(transferRefusal)
@@ -101,7 +103,9 @@ export function encodeInOrder(
       arena,
       movements.map((event) => event?.code),
     ),
-    textArray(events.map((event) => ('amount' in event ? event.amount : undefined))),
+    textArray(
+      events.map((event, index) => (event.kind === 'post' ? event.amount : movements[index]?.amount)),
+    ),
     integerArray(
       arena,
       events.map((event) => (event.kind === 'pending' ? event.timeoutSeconds : undefined)),
@@ -179,7 +183,7 @@ export const parseAccountStatuses = (text: string): CreateAccountStatus[] =>
 
 export interface OrderedResult {
   status: CreateTransferStatus
-  /** Of pending transfers that were created: `hold id:bit:size`. */
+  /** Of pending and closing transfers that were created: `hold id:bit:size`. */
   hold?: { id: LedgerId; bit: number; size: number }
 }
 

@@ -4,7 +4,7 @@ import { type Connections, type Statement, UNAVAILABLE } from './connections.ts'
 
 const ACCOUNT_COLUMNS = `a.id, a.ledger, a.code, a.debits_must_not_exceed_credits, a.credits_must_not_exceed_debits,
   a.user_data_128, a.user_data_64, a.user_data_32, a.debits_pending, a.debits_posted, a.credits_pending,
-  a.credits_posted, a.created_at`
+  a.credits_posted, a.closed, a.created_at`
 
 /** "limit 1" makes each id a look-up of its own, whatever the planner believes about the size of the table. */
 const LOOKUP_ACCOUNTS = `select u.place, ${ACCOUNT_COLUMNS} from unnest($1::uuid[]) with ordinality u(id, place)
@@ -13,7 +13,7 @@ const LOOKUP_ACCOUNTS = `select u.place, ${ACCOUNT_COLUMNS} from unnest($1::uuid
 const TRANSFER_COLUMNS = `t.id, t.debit_account_id, t.credit_account_id, t.ledger, t.code, t.amount, t.kind, t.pending_id,
   t.timeout, t.user_data_128, t.user_data_64, t.user_data_32, t.created_at, h.expires_at,
   case
-    when t.kind <> 1 then null
+    when t.kind not in (1, 4) then null
     when get_bit(h.posted, t.hold_bit) = 1 then 'posted'
     when get_bit(h.voided, t.hold_bit) = 1 then 'voided'
     when get_bit(h.open, t.hold_bit) = 1 and h.expires_at > coalesce($1::timestamptz, clock_timestamp()) then 'pending'
@@ -88,10 +88,11 @@ const toAccount = (row: Row): Account => ({
   debitsPosted: BigInt(row.debits_posted),
   creditsPending: BigInt(row.credits_pending),
   creditsPosted: BigInt(row.credits_posted),
+  closed: row.closed,
   createdAt: row.created_at,
 })
 
-const KINDS = ['posted', 'pending', 'post', 'void'] as const
+const KINDS = ['posted', 'pending', 'post', 'void', 'close'] as const
 
 const toTransfer = (row: Row): Transfer => ({
   id: row.id,
@@ -101,11 +102,8 @@ const toTransfer = (row: Row): Transfer => ({
   code: row.code,
   amount: BigInt(row.amount),
   kind: KINDS[row.kind as number] ?? 'posted',
-  ...(row.state !== null && {
-    state: row.state,
-    timeoutSeconds: row.timeout,
-    expiresAt: row.expires_at,
-  }),
+  ...(row.state !== null && { state: row.state }),
+  ...(row.timeout !== null && { timeoutSeconds: row.timeout, expiresAt: row.expires_at }),
   ...(row.pending_id !== null && { pendingId: row.pending_id }),
   userData128: row.user_data_128,
   userData64: unsigned64(row.user_data_64),

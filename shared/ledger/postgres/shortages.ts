@@ -4,8 +4,19 @@ import type { CreateTransferStatus, LedgerId, TransferEvent } from '../port.ts'
 const REMEMBERED_MS = 10_000
 const ACCOUNTS_MAX = 10_000
 
+const debitRefusals: ReadonlySet<CreateTransferStatus> = new Set([
+  'exceeds_credits',
+  'debit_account_not_found',
+  'debit_account_already_closed',
+])
+const creditRefusals: ReadonlySet<CreateTransferStatus> = new Set([
+  'exceeds_debits',
+  'credit_account_not_found',
+  'credit_account_already_closed',
+])
+
 /**
- * Accounts that calls were refused for lately: poor, full, or not there. Further calls that name them probably fail too, and
+ * Accounts that calls were refused for lately: poor, full, closed, or not there. Further calls that name them probably fail too, and
  * one that fails takes the fast path from everything in its batch.
  */
 export interface Shortages {
@@ -32,10 +43,8 @@ export function createShortages(): Shortages {
       for (const [index, event] of events.entries()) {
         if (event.kind !== 'posted' && event.kind !== 'pending') continue
         const status = statuses[index]
-        if (status === 'exceeds_credits' || status === 'debit_account_not_found')
-          remember(event.debitAccountId)
-        if (status === 'exceeds_debits' || status === 'credit_account_not_found')
-          remember(event.creditAccountId)
+        if (status !== undefined && debitRefusals.has(status)) remember(event.debitAccountId)
+        if (status !== undefined && creditRefusals.has(status)) remember(event.creditAccountId)
         if (status === 'created') {
           until.delete(event.debitAccountId)
           until.delete(event.creditAccountId)

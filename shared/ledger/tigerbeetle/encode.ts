@@ -4,6 +4,7 @@ import {
   type Account,
   accountCode,
   type LedgerId,
+  movementOfClose,
   type NewAccount,
   type Transfer,
   type TransferEvent,
@@ -65,6 +66,20 @@ export function encodeTransfer(event: TransferEvent): NativeTransfer {
         code: event.code,
         flags: linked | flag(event.kind === 'pending', transferFlag.pending),
       }
+    case 'close': {
+      const movement = movementOfClose(event)
+      return {
+        ...common,
+        debit_account_id: toU128(movement.debitAccountId),
+        credit_account_id: toU128(movement.creditAccountId),
+        amount: 0n,
+        pending_id: isSpoilt ? 1n : 0n,
+        timeout: 0,
+        ledger: event.ledger,
+        code: event.code,
+        flags: linked | transferFlag.pending | transferFlag.closingCredit,
+      }
+    }
     case 'post':
     case 'void':
       return {
@@ -116,10 +131,12 @@ export const decodeAccount = (account: NativeAccount): Account => ({
   debitsPosted: account.debits_posted,
   creditsPending: account.credits_pending,
   creditsPosted: account.credits_posted,
+  closed: has(account.flags, accountFlag.closed),
   createdAt: toDate(account.timestamp),
 })
 
 function kindOf(flags: number): Transfer['kind'] {
+  if (has(flags, transferFlag.closingCredit)) return 'close'
   if (has(flags, transferFlag.pending)) return 'pending'
   if (has(flags, transferFlag.post)) return 'post'
   return has(flags, transferFlag.void) ? 'void' : 'posted'
@@ -128,7 +145,8 @@ function kindOf(flags: number): Transfer['kind'] {
 /** `state` is what became of a pending transfer. */
 export function decodeTransfer(transfer: NativeTransfer, state: Transfer['state']): Transfer {
   const kind = kindOf(transfer.flags)
-  assert((kind === 'pending') === (state !== undefined), 'pending transfers have a state', transfer.id)
+  const hasState = has(transfer.flags, transferFlag.pending)
+  assert(hasState === (state !== undefined), 'pending transfers have a state', transfer.id)
   const createdAt = toDate(transfer.timestamp)
   return {
     id: toUuid(transfer.id),
@@ -138,8 +156,8 @@ export function decodeTransfer(transfer: NativeTransfer, state: Transfer['state'
     code: transfer.code,
     amount: transfer.amount,
     kind,
-    ...(state !== undefined && {
-      state,
+    ...(state !== undefined && { state }),
+    ...(kind === 'pending' && {
       timeoutSeconds: transfer.timeout,
       expiresAt: new Date(createdAt.getTime() + transfer.timeout * 1000),
     }),
