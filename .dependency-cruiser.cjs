@@ -24,6 +24,7 @@ const rooms = [
     'graphql-server',
     'auth-service-client',
   ],
+  ['telemetry'],
   ['money'],
   ['platform'],
 ]

@@ -30,6 +30,7 @@ const groups: readonly (readonly [title: string, names: RegExp])[] = [
   ['Process', /^(LOG_LEVEL|NODE_ENV|LOCAL_CACHE_DURATION_MS|QUEUE_DRIVER)$/],
   ['Listeners', /(_PORT|TRUST_PROXY|CORS_ORIGINS|PUBLIC_HOSTS)$/],
   ['Workers', /_(WORKERS|WORKER_IDLE)$/],
+  ['Telemetry', /TELEMETRY/],
   ['Databases', /DATABASE|MANUAL_MIGRATIONS|^REDIS|TIGERBEETLE(_CLUSTER_ID|_REPLICA_ADDRESSES)?$/],
   [
     'Operator and keys',

@@ -36,15 +36,17 @@ const resourceSide: Readonly<Record<string, Expected>> = {
   NODE_ENV: [ALL, 'development'],
   ENV_FILE: 'beside',
   TRUST_PROXY: [ALL, false],
-  ENABLE_TELEMETRY: 'absent feature',
-  ENABLE_TELEMETRY_TRACES: 'absent feature',
-  ENABLE_ILP_TIMING_TELEMETRY: 'absent feature',
-  LIVENET: 'absent feature',
-  OPEN_TELEMETRY_COLLECTOR_URLS: 'absent feature',
-  OPEN_TELEMETRY_TRACE_COLLECTOR_URLS: 'absent feature',
-  OPEN_TELEMETRY_EXPORT_INTERVAL: 'absent feature',
-  TELEMETRY_EXCHANGE_RATES_URL: 'absent feature',
-  TELEMETRY_EXCHANGE_RATES_LIFETIME: 'absent feature',
+  ENABLE_TELEMETRY: [ALL, false],
+  ENABLE_TELEMETRY_TRACES: [ALL, false],
+  ENABLE_ILP_TIMING_TELEMETRY: ['C', true],
+  // The collectors that it chose between are not this node's.
+  LIVENET: 'retired',
+  // No collector is named unless the operator names it.
+  OPEN_TELEMETRY_COLLECTOR_URLS: [ALL, ''],
+  OPEN_TELEMETRY_TRACE_COLLECTOR_URLS: [ALL, ''],
+  OPEN_TELEMETRY_EXPORT_INTERVAL: [ALL, 15_000],
+  TELEMETRY_EXCHANGE_RATES_URL: ['C'],
+  TELEMETRY_EXCHANGE_RATES_LIFETIME: ['C', 86_400_000],
   ADMIN_PORT: ['A', 3001],
   OPEN_PAYMENTS_URL: [NODE],
   OPEN_PAYMENTS_PORT: ['O', 3003],
@@ -61,7 +63,7 @@ const resourceSide: Readonly<Record<string, Expected>> = {
   REDIS_TLS_CERT_FILE_PATH: ['C'],
   ILP_ADDRESS: [NODE],
   ILP_CONNECTOR_URL: ['A'],
-  INSTANCE_NAME: ['A'],
+  INSTANCE_NAME: [ALL],
   STREAM_SECRET: [NODE],
   USE_TIGERBEETLE: [NODE, true],
   TIGERBEETLE_CLUSTER_ID: ['C', '0'],
@@ -168,7 +170,7 @@ const findVariable = (deployable: string, name: string): ShownVariable | undefin
 
 /** A default as the environment would say it. */
 const asText = (fallback: unknown): string => {
-  if (typeof fallback !== 'object' || fallback === null) return String(fallback)
+  if (typeof fallback !== 'object' || fallback === null || Array.isArray(fallback)) return String(fallback)
   const { numerator, denominator } = fallback as { numerator: bigint; denominator: bigint }
   return String(Number(numerator) / Number(denominator))
 }
@@ -266,7 +268,7 @@ describe('the names that starts know', () => {
       'PORT',
     ])
       assert.deepEqual(environmentWarnings({ [name]: 'x' }), [], name)
-    assert.deepEqual(environmentWarnings({ ENABLE_TELEMETRY: '', LIVENET: undefined }), [])
+    assert.deepEqual(environmentWarnings({ ENABLE_AUTO_PEERING: '', LIVENET: undefined }), [])
   })
 })
 

@@ -2,21 +2,23 @@ import type { PartialDecisions } from '../shared/incoming-payments/index.ts'
 import type { Ledger } from '../shared/ledger/index.ts'
 import type { Clock, HttpClient, Listener, Logger } from '../shared/platform/index.ts'
 import { createCredentialReader } from '../shared/stream-credentials/index.ts'
-import { type Counters, createCounters } from './counters.ts'
+import { createUsd, type Telemetry, type Usd } from '../shared/telemetry/index.ts'
+import { type Counters, createCounters, observeCounters } from './counters.ts'
 import { createPacketServer, createPeerTransport, listen } from './http/index.ts'
 import type { Limits } from './limits/index.ts'
 import {
   createDeliveries,
+  createPacketObserver,
   createPipeline,
   createProgressRecorder,
   type Payees,
   type Pipeline,
   type WriteProgress,
 } from './pipeline/index.ts'
-import { createRates, type RatesSource } from './rates/index.ts'
+import { createRates, type Rates, type RatesSource } from './rates/index.ts'
 import type { StreamTotals } from './receipts/stream-totals.ts'
 import { createPeerDirectory, type Peer, type PeerDirectory } from './routing/index.ts'
-import { createRpcServer, createSessions, type SendRecords } from './rpc/index.ts'
+import { createRpcServer, createSessions, observeCalls, type SendRecords } from './rpc/index.ts'
 import type { StreamRejects } from './stream/index.ts'
 
 /** What the connector stands on. The database is behind these few functions: none of them is called for an ordinary packet. */
@@ -32,6 +34,9 @@ export interface ConnectorContext {
   /** The address under which a tenant receives. */
   ilpAddressOf: (tenantId: string) => Promise<string | undefined>
   ratesSource: (tenantId: string) => Promise<RatesSource | undefined>
+  telemetry: Telemetry
+  /** Prices for what is counted of amounts, where a tenant has none. */
+  telemetryRates?: { source: RatesSource; lifetimeMs: number }
   payees: Payees
   writeProgress: WriteProgress
   /** Where wallets decide about packets that bring words of their sender. */
@@ -53,6 +58,7 @@ export interface ConnectorSettings {
   /** TIGERBEETLE_TWO_PHASE_TIMEOUT_SECONDS. */
   holdSecondsMin: number
   packetsPerMinute: number
+  ilpTiming: boolean
   ratesLifetimeMs: number
   rpcSecrets: readonly string[]
   connectorPort: number
@@ -78,7 +84,9 @@ export async function buildConnectorApp(
   settings: ConnectorSettings,
 ): Promise<Connector> {
   const { clock, log, ledger } = ctx
+  const { telemetry } = ctx
   const counters = createCounters()
+  observeCounters(telemetry.instruments, counters)
   const limits = ctx.createLimits(counters)
   const directory = await createPeerDirectory({ ...ctx, channel: ctx.peersChannel })
   const rates = createRates({ clock, log, source: ctx.ratesSource, lifetimeMs: settings.ratesLifetimeMs })
@@ -87,8 +95,10 @@ export async function buildConnectorApp(
     guarded: ctx.guardedHttp,
   })
   const progress = createProgressRecorder({ write: ctx.writeProgress, log, counters })
+  const observer = createPacketObserver({ ...settings, telemetry, usd: countedInUsd(ctx, rates) })
   const pipeline = createPipeline({
     ...settings,
+    observer,
     ledger,
     clock,
     log,
@@ -104,6 +114,7 @@ export async function buildConnectorApp(
     reader: createCredentialReader(settings),
     ilpAddressOf: ctx.ilpAddressOf,
   })
+  telemetry.instruments.observe('upesi_packets_in_flight', () => [{ value: pipeline.inFlight }])
   const sessions = createSessions({ pipeline, ledger, records: ctx.records, clock, log })
   const packets = createPacketServer({ ...settings, pipeline, directory, ready: ctx.ready, log })
   const rpc = createRpcServer({
@@ -111,7 +122,8 @@ export async function buildConnectorApp(
     pipeline,
     directory,
     rates,
-    counters,
+    telemetry,
+    observeCall: observeCalls(telemetry),
     clock,
     log,
     secrets: settings.rpcSecrets,
@@ -140,4 +152,30 @@ export async function buildConnectorApp(
     await close()
     throw error
   }
+}
+
+/**
+ * The tenant's own prices where they are at hand. They are asked for, and then those of the telemetry, only when metrics go to a
+ * collector: counting is no reason to call anybody.
+ */
+function countedInUsd(ctx: ConnectorContext, rates: Rates): Usd {
+  const { clock, log, telemetry, telemetryRates } = ctx
+  const destinationAssetCode = 'USD'
+  const others =
+    telemetryRates &&
+    createRates({ ...telemetryRates, clock, log, source: async () => telemetryRates.source })
+  const ask = async (tenantId: string, sourceAssetCode: string) => {
+    const input = { tenantId, sourceAssetCode, destinationAssetCode, tolerance: 'recent' as const }
+    try {
+      return await rates.price(input)
+    } catch (error) {
+      if (!others) throw error
+      return await others.price({ ...input, tenantId: 'telemetry' })
+    }
+  }
+  return createUsd({
+    now: (tenantId, sourceAssetCode) =>
+      rates.priceNow({ tenantId, sourceAssetCode, destinationAssetCode, tolerance: 'recent' }),
+    ...(telemetry.exports && { ask }),
+  })
 }

@@ -1,3 +1,5 @@
+import type { Instruments } from '../shared/telemetry/index.ts'
+
 /** What the connector counts. Operators watch the first two: each is money that the node may have to claim from somebody. */
 export const counterNames = [
   /** A fulfilled packet's hold was gone: its movement was recorded afterwards. */
@@ -36,8 +38,8 @@ export function createCounters(): Counters {
   }
 }
 
-/** The text format that Prometheus reads. */
-export const toPrometheus = (counters: Counters): string =>
-  Object.entries(counters.read())
-    .map(([name, value]) => `# TYPE upesi_connector_${name} counter\nupesi_connector_${name} ${value}\n`)
-    .join('')
+/** Shows them beside all other metrics. */
+export function observeCounters(instruments: Instruments, counters: Counters): void {
+  for (const name of counterNames)
+    instruments.observe(`upesi_connector_${name}`, () => [{ value: counters.read()[name] }])
+}

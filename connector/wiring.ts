@@ -44,9 +44,10 @@ export const startConnector: StartDeployable = async (env) => {
       connectorSettings(config),
     )
     const repaired = repairIncomingPayments(node)
+    const ports = await node.telemetry.listen(node.ready)
     return {
       name: 'connector',
-      ports: connector.ports,
+      ports: { ...connector.ports, ...ports },
       async close() {
         await connector.close()
         await repaired
@@ -72,6 +73,7 @@ export const connectorSettings = (config: ConnectorConfig): ConnectorSettings =>
   streamRejects: config.streamRejects,
   holdSecondsMin: config.twoPhaseTimeoutSeconds,
   packetsPerMinute: config.peerPacketsPerMinute,
+  ilpTiming: config.ilpTiming,
   ratesLifetimeMs: config.exchangeRatesLifetimeMs,
   rpcSecrets: connectorRpcSecrets(config),
   connectorPort: config.connectorPort,
@@ -89,6 +91,13 @@ export function connectorContext(
     ledger: node.ledger,
     clock: node.clock,
     log: node.log,
+    telemetry: node.telemetry,
+    ...(config.telemetryRatesUrl !== undefined && {
+      telemetryRates: {
+        source: { url: config.telemetryRatesUrl, http: node.trustedHttp },
+        lifetimeMs: config.telemetryRatesLifetimeMs,
+      },
+    }),
     listener: node.listener,
     guardedHttp: node.guardedHttp,
     loadPeers: async () => (await listRoutedPeers(node)).map(toPeer),

@@ -11,6 +11,7 @@ export {
 } from './deliveries.ts'
 export { AnswerUnknown } from './errors.ts'
 export type { IncomingAccount, Reply } from './model.ts'
+export { createPacketObserver, type PacketObserver } from './observe-packets.ts'
 export { createPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts'
 export { createProgressRecorder, type ProgressRecorder, type WriteProgress } from './record-progress.ts'
 export type { PeerTransport } from './send-to-peer.ts'

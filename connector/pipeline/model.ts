@@ -23,9 +23,15 @@ export interface AmountLimit {
   seconds: number
 }
 
+/** Where a packet went, noted on its way for who watches it. */
+export interface PacketTrail {
+  destination?: 'payee' | 'peer'
+}
+
 export interface IncomingPacket {
   account: IncomingAccount
   prepare: PreparePacket
+  trail?: PacketTrail
 }
 
 /** With what makes a packet the same packet when it comes again. */

@@ -11,6 +11,7 @@ import { joinDuplicates } from './join-duplicates.ts'
 import { limitAmount } from './limit-amount.ts'
 import { type LimitContext, limitTraffic } from './limit-traffic.ts'
 import type { IncomingAccount, Reply } from './model.ts'
+import type { PacketObserver } from './observe-packets.ts'
 import { createRejects } from './rejects.ts'
 import { type PeerTransport, sendToPeer } from './send-to-peer.ts'
 import { shortenExpiry } from './shorten-expiry.ts'
@@ -23,6 +24,7 @@ export type PipelineOptions = Omit<
   ChooseContext & {
     directory: Pick<PeerDirectory, 'findRoute'>
     transport: PeerTransport
+    observer: PacketObserver
   }
 
 export interface Pipeline {
@@ -37,7 +39,7 @@ export interface Pipeline {
 /**
  * The packet's way through the node, in the order in which it must happen:
  *
- * 1. `answerFaults` is outermost: whatever breaks below becomes an answer.
+ * 1. `answerFaults` is outermost but for who only watches: whatever breaks below becomes an answer.
  * 2. `joinDuplicates` before anything that moves money, so that a repeat cannot move it at the same time; and before the limits, so
  *    that a repeat gets the answer of the packet that it is.
  * 3. `limitAmount` and `limitTraffic` cost little and protect all the rest; a packet that is too large does not use up the rate.
@@ -58,13 +60,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     ctx,
     shortenExpiry(ctx, convertAmount(convert, holdMoney(ctx, validateFulfilment(ctx, sendToPeer(ctx))))),
   )
-  const local = deliver({ ...ctx, convert })
-  const handle = answerFaults(
-    ctx,
-    joinDuplicates(
-      ctx,
-      limitAmount(ctx, limitTraffic(ctx, answerPeer(ctx, chooseDestination(ctx, local, forward)))),
-    ),
+  const { observer } = options
+  const local = observer.toPayee(options.deliveries, deliver({ ...ctx, convert }))
+  const choose = chooseDestination(ctx, local, observer.toPeer(forward))
+  const handle = observer.all(
+    answerFaults(ctx, joinDuplicates(ctx, limitAmount(ctx, limitTraffic(ctx, answerPeer(ctx, choose))))),
   )
 
   let inFlight = 0

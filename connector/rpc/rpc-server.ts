@@ -25,16 +25,18 @@ import {
   unreachable,
   verifyHmacDigest,
 } from '../../shared/platform/index.ts'
-import { type Counters, toPrometheus } from '../counters.ts'
+import { PROMETHEUS_CONTENT_TYPE, type Telemetry, toPrometheus } from '../../shared/telemetry/index.ts'
 import { answerHealth, createDrainingServer, type DrainingServer, readBody, text } from '../http/index.ts'
 import { type Rates, RatesRefusal } from '../rates/index.ts'
+import type { ObserveCall } from './observe-calls.ts'
 import { type ProbeContext, probe, ratesUnavailable } from './probe.ts'
 import type { Sessions } from './sessions.ts'
 
 export interface RpcServerOptions extends ProbeContext {
   sessions: Pick<Sessions, 'send' | 'settle'>
   rates: Rates
-  counters: Counters
+  telemetry: Telemetry
+  observeCall: ObserveCall
   clock: Clock
   log: Logger
   /** See `connectorRpcSecrets`. */
@@ -62,8 +64,10 @@ export const createRpcServer = (options: RpcServerOptions): DrainingServer =>
 
 async function answerGet(options: RpcServerOptions, path: string, response: ServerResponse): Promise<void> {
   if (await answerHealth(options, path, response)) return
-  if (path === '/metrics') text(response, 200, toPrometheus(options.counters))
-  else text(response, 404, 'Not Found')
+  if (path !== '/metrics') return text(response, 404, 'Not Found')
+  const metrics = Buffer.from(toPrometheus(await options.telemetry.instruments.collect()))
+  response.writeHead(200, { 'Content-Type': PROMETHEUS_CONTENT_TYPE, 'Content-Length': metrics.length })
+  response.end(metrics)
 }
 
 const failure = (status: number, code: string, message: string): Answer => ({
@@ -79,7 +83,10 @@ async function answer(options: RpcServerOptions, request: IncomingMessage): Prom
   if (!isSigned(options, request.headers[RPC_SIGNATURE_HEADER], body))
     return failure(401, 'unauthorized', 'the signature is missing, wrong or out of its time window')
   try {
-    return { status: 200, body: { result: await dispatch(options, parseRpcRequest(body)) } }
+    const call = parseRpcRequest(body)
+    const { headers } = request
+    const result = await options.observeCall({ ...call, headers }, () => dispatch(options, call))
+    return { status: 200, body: { result } }
   } catch (error) {
     return toAnswer(options, error)
   }

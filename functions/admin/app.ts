@@ -1,8 +1,13 @@
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
-import { buildGraphqlApp, buildServedSchema, type SignatureTerms } from '../../shared/graphql-server/index.ts'
-import { type Logger, present, sql } from '../../shared/platform/index.ts'
+import {
+  buildGraphqlApp,
+  buildServedSchema,
+  observeGraphql,
+  type SignatureTerms,
+} from '../../shared/graphql-server/index.ts'
+import { type Logger, present } from '../../shared/platform/index.ts'
 import { apiSecretsOf, findTenant, findTenantByApiKey } from '../../shared/tenants/index.ts'
 import type { AdminContext } from './context.ts'
 import { createAdminErrors } from './errors.ts'
@@ -29,9 +34,10 @@ export interface AdminAppOptions {
 export const buildAdminApp = (node: AdminContext, options: AdminAppOptions): Promise<FastifyInstance> =>
   buildGraphqlApp<RequestContext>({
     ...options,
-    ready: async () => {
-      await node.db.execute(sql`select 1`)
-    },
+    ready: node.ready,
+    observeOperation: observeGraphql(node.telemetry, {
+      'mutation depositOutgoingPaymentLiquidity': 'deposit_outgoing_payment_liquidity_ms',
+    }),
     schema: buildAdminSchema(),
     renderError: createAdminErrors(options.log),
     signature: {

@@ -17,7 +17,6 @@ const {
   idempotencyLockMs,
   idempotencyLifespanMs,
   ilpConnectorUrl,
-  instanceName,
 } = resourceVariables
 
 /** Admin's variables: the node's, and those of its listener. */
@@ -33,7 +32,6 @@ export const adminConfig = {
   idempotencyLockMs,
   idempotencyLifespanMs,
   ilpConnectorUrl,
-  instanceName,
 }
 
 export type AdminConfig = ConfigOf<typeof adminConfig>

@@ -2,6 +2,7 @@ import { authServiceSecret, createAuthServiceClient } from '../../shared/auth-se
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { listenOn, messageOf, present, type StartDeployable } from '../../shared/platform/index.ts'
 import { consumeJobs } from '../../shared/queue/index.ts'
+import { observeHttpApp, serveMetrics } from '../../shared/telemetry/index.ts'
 import { MIRROR_LEASE_SECONDS, mirrorTenant } from '../../shared/tenants/index.ts'
 import { buildAdminApp } from './app.ts'
 import { type AdminConfig, loadAdminConfig } from './config.ts'
@@ -55,11 +56,14 @@ export const startAdmin: StartDeployable = async (env) => {
       )
     }, SWEEP_MS)
     sweep.unref()
+    observeHttpApp(node.telemetry, app, { listener: 'admin', callers: 'node' })
+    serveMetrics(node.telemetry, app)
     const port = await listenOn(app, config.adminPort)
+    const ports = await node.telemetry.listen(node.ready)
     const mirror = consumeTenants(node, config)
     return {
       name: 'admin',
-      ports: { admin: port },
+      ports: { admin: port, ...ports },
       async close() {
         clearInterval(sweep)
         await app.close()

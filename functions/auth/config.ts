@@ -10,6 +10,7 @@ import {
   signedRequestVariables,
   variable,
 } from '../../shared/platform/index.ts'
+import { telemetryVariables } from '../../shared/telemetry/index.ts'
 
 const { baseUrl, boolean, httpUrl, integer, oneOf, port, postgresUrl, secretText } = configuration
 
@@ -18,6 +19,7 @@ const seconds = (limits: { min: number }) => integer({ min: limits.min, max: 315
 /** What this deployable reads (contracts/admin/environment.md §2), variables of its other listeners included. */
 export const authConfig = {
   ...deployableVariables,
+  ...telemetryVariables,
   ...signedRequestVariables,
   ...adminApiVariables,
 

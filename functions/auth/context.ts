@@ -1,6 +1,7 @@
 import type { authenticateRequest } from '../../shared/http-signatures/index.ts'
 import type { OpenApiValidator } from '../../shared/openapi/index.ts'
 import type { Clock, DbPool, HttpClient, Logger, SecretBox } from '../../shared/platform/index.ts'
+import type { Telemetry } from '../../shared/telemetry/index.ts'
 import type { GrantPolicy } from './grants/index.ts'
 
 /** What the routes work with. Built in `wiring.ts`. */
@@ -9,6 +10,7 @@ export interface AuthContext {
   clock: Clock
   log: Logger
   secretBox: SecretBox
+  telemetry: Telemetry
   /** For what clients name: the guarded one. */
   http: HttpClient
   /** Proof of possession: client keys, nonces, the limit on unproven work. */

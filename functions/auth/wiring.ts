@@ -20,6 +20,13 @@ import {
   systemClock,
   warnOfEnvironment,
 } from '../../shared/platform/index.ts'
+import {
+  createTelemetry,
+  observeHttpApp,
+  observeHttpClient,
+  serveMetrics,
+  type Telemetry,
+} from '../../shared/telemetry/index.ts'
 import { type AdminAppOptions, buildAdminApp } from './admin/index.ts'
 import { buildAuthApp } from './app.ts'
 import { startCleanup } from './cleanup.ts'
@@ -36,7 +43,7 @@ const withoutSlash = (url: string) => url.replace(/\/+$/, '')
 
 function createAuthContext(
   config: AuthConfig,
-  outside: { clock: Clock; http: HttpClient; log: Logger },
+  outside: { clock: Clock; http: HttpClient; log: Logger; telemetry: Telemetry },
 ): AuthContext {
   const { clock, log } = outside
   const db = createDb({
@@ -51,6 +58,7 @@ function createAuthContext(
     log,
     secretBox: createConfiguredSecretBox(config),
     http: outside.http,
+    telemetry: outside.telemetry,
     signatures: {
       clock,
       keys: createClientKeys({ http: outside.http, clock }),
@@ -108,13 +116,25 @@ export const startAuth: StartDeployable = async (environment) => {
     table: 'upesi_auth_migrations',
     manual: config.manualMigrations,
   })
-  const http = createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp })
-  const ctx = createAuthContext(config, { clock: systemClock, http, log })
-  const closers: (() => Promise<unknown>)[] = [() => ctx.db.close(), () => http.close()]
+  const telemetry = await createTelemetry(config, { name: 'auth', log })
+  const http = observeHttpClient(
+    telemetry,
+    createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp }),
+    'guarded',
+  )
+  const ctx = createAuthContext(config, { clock: systemClock, http, log, telemetry })
+  const closers: (() => Promise<unknown>)[] = [
+    () => telemetry.close(),
+    () => ctx.db.close(),
+    () => http.close(),
+  ]
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer()
   }
-  const listen = async (app: FastifyInstance, port: number) => {
+  const listen = async (listener: string, app: FastifyInstance, port: number) => {
+    const isPublic = listener === 'auth' || listener === 'interaction'
+    observeHttpApp(telemetry, app, { listener, callers: isPublic ? 'anybody' : 'node' })
+    if (listener === 'admin') serveMetrics(telemetry, app)
     closers.push(() => app.close())
     return await listenOn(app, port)
   }
@@ -128,11 +148,16 @@ export const startAuth: StartDeployable = async (environment) => {
     })
     await ensureIdpSecretHashes(ctx)
     const ports = {
-      auth: await listen(await buildAuthApp(ctx), config.authPort),
-      introspection: await listen(await buildIntrospectionApp(ctx), config.introspectionPort),
-      interaction: await listen(await buildInteractionApp(ctx), config.interactionPort),
-      service: await listen(await buildServiceApiApp(ctx), config.serviceApiPort),
-      admin: await listen(await buildAdminApp(ctx, adminOptionsOf(config)), config.adminPort),
+      auth: await listen('auth', await buildAuthApp(ctx), config.authPort),
+      introspection: await listen(
+        'introspection',
+        await buildIntrospectionApp(ctx),
+        config.introspectionPort,
+      ),
+      interaction: await listen('interaction', await buildInteractionApp(ctx), config.interactionPort),
+      service: await listen('service', await buildServiceApiApp(ctx), config.serviceApiPort),
+      admin: await listen('admin', await buildAdminApp(ctx, adminOptionsOf(config)), config.adminPort),
+      ...(await telemetry.listen(() => ctx.ready())),
     }
     if (config.cleanupWorkers > 0) {
       const cleanup = startCleanup(ctx, config.tokenDeletionDays)

@@ -1,7 +1,8 @@
 import { createAttemptLimiter, createClientKeys, publicHostsOf } from '../../shared/http-signatures/index.ts'
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { createOpenApiValidator } from '../../shared/openapi/index.ts'
-import { listenOn, present, type StartDeployable, sql } from '../../shared/platform/index.ts'
+import { listenOn, present, type StartDeployable } from '../../shared/platform/index.ts'
+import { observeHttpApp } from '../../shared/telemetry/index.ts'
 import { buildOpenPaymentsApp } from './app.ts'
 import { loadOpenPaymentsConfig, type OpenPaymentsConfig } from './config.ts'
 import type { OpenPaymentsContext } from './context.ts'
@@ -52,9 +53,6 @@ function createOpenPaymentsContext(node: NodeContext, config: OpenPaymentsConfig
     ...present({ walletAddressPage: config.walletAddressRedirectHtmlPage }),
     awaitsWalletAddresses: config.walletAddressNotFoundPolling,
     answersSpsp: config.spspEnabled,
-    ready: async () => {
-      await db.execute(sql`select 1`)
-    },
   }
 }
 
@@ -64,10 +62,12 @@ export const startOpenPayments: StartDeployable = async (environment) => {
   const node = await createNodeContext(config, { name: 'open-payments', environment })
   try {
     const app = await buildOpenPaymentsApp(createOpenPaymentsContext(node, config))
+    observeHttpApp(node.telemetry, app, { listener: 'openPayments', callers: 'anybody' })
     const port = await listenOn(app, config.openPaymentsPort)
+    const ports = await node.telemetry.listen(node.ready)
     return {
       name: 'open-payments',
-      ports: { openPayments: port },
+      ports: { openPayments: port, ...ports },
       close: async () => {
         await app.close()
         await node.close()

@@ -10,7 +10,9 @@ import {
   sweepOutgoingPayments,
 } from '../../shared/outgoing-payments/index.ts'
 import { type ConsumeContext, consumeJobs } from '../../shared/queue/index.ts'
+import { silentTelemetry } from '../../shared/telemetry/index.ts'
 import { announceWalletAddressCredits } from '../../shared/wallet-addresses/index.ts'
+import { observeProcessing } from './observe-payments.ts'
 import { type Repeated, repeat } from './repeat.ts'
 
 /**
@@ -55,7 +57,8 @@ export function consumePayments(
 ): PaymentsWorker {
   const outgoing = consumeJobs(ctx, {
     queue: 'outgoing-payments',
-    handler: (job) => processOutgoingPayment(ctx, job),
+    handler: observeProcessing(ctx.telemetry ?? silentTelemetry, (job) => processOutgoingPayment(ctx, job)),
+    paymentOf: ({ key }) => ({ outgoingPaymentId: key }),
     concurrency: options.outgoingWorkers * OUTGOING_PER_WORKER,
     shares: {
       own: 0,
@@ -68,6 +71,7 @@ export function consumePayments(
   const incoming = consumeJobs(ctx, {
     queue: 'incoming-payments',
     handler: (job) => processIncomingPayment(ctx, job),
+    paymentOf: ({ key }) => ({ incomingPaymentId: key }),
     concurrency: options.incomingWorkers * INCOMING_PER_WORKER,
     idleMs: Math.max(options.incomingIdleMs, IDLE_MS_MIN),
     leaseSeconds: LEASE_SECONDS,

@@ -12,7 +12,7 @@ const HOUR_MS = 3_600_000
 const LIQUIDITY_MS_MIN = 1_000
 const LIQUIDITY_MS_MAX = 5_000
 
-/** Starts the worker that delivers webhooks. It listens on no port. */
+/** Starts the worker that delivers webhooks. It listens on METRICS_PORT only. */
 export const startWebhooks: StartDeployable = async (env) => {
   const config = loadWebhooksConfig(env)
   const node = await createNodeContext(config, {
@@ -25,6 +25,7 @@ export const startWebhooks: StartDeployable = async (env) => {
       timeoutMsMax: WEBHOOK_TIMEOUT_MS_MAX,
     },
   })
+  const ports = await node.telemetry.listen(node.ready)
   const liquidity = periodic(node, {
     name: 'liquidity',
     everyMs: LIQUIDITY_MS_MAX,
@@ -48,7 +49,7 @@ export const startWebhooks: StartDeployable = async (env) => {
   })
   return {
     name: 'webhooks',
-    ports: {},
+    ports,
     async close() {
       await Promise.all([consumer.close(), liquidity.close(), attempts.close()])
       await node.close()

@@ -1,6 +1,8 @@
-import type { HttpClient, SecretBox } from '../../shared/platform/index.ts'
+import { type HttpClient, present, type SecretBox } from '../../shared/platform/index.ts'
 import { type ConsumeContext, type Consumer, consumeJobs } from '../../shared/queue/index.ts'
+import { silentTelemetry } from '../../shared/telemetry/index.ts'
 import { deliverWebhook, type FindRecipient, loadDelivery } from '../../shared/webhooks/index.ts'
+import { observeAttempts } from './observe-attempts.ts'
 
 /**
  * For each of WEBHOOK_WORKERS. In Rafiki a worker is one delivery at a time; here it is a share of one event loop, where a delivery
@@ -28,14 +30,20 @@ export interface WebhookWorkerContext extends ConsumeContext {
 export const consumeWebhooks = (
   ctx: WebhookWorkerContext,
   options: { workers: number; idleMs: number },
-): Consumer =>
-  consumeJobs(ctx, {
+): Consumer => {
+  const onAttempt = observeAttempts(ctx.telemetry ?? silentTelemetry, ctx.db)
+  return consumeJobs(ctx, {
     queue: 'webhooks',
     handler: (job) => {
       ctx.onDelivery?.()
-      return deliverWebhook(ctx, job)
+      return deliverWebhook({ ...ctx, onAttempt }, job)
     },
     load: loadDelivery,
+    paymentOf: ({ loaded }) =>
+      present({
+        outgoingPaymentId: loaded?.outgoing_payment_id as string | null | undefined,
+        incomingPaymentId: loaded?.incoming_payment_id as string | null | undefined,
+      }),
     concurrency: options.workers * DELIVERIES_PER_WORKER_MAX,
     shares: {
       own: options.workers * PER_WORKER.own,
@@ -46,3 +54,4 @@ export const consumeWebhooks = (
     idleMs: options.idleMs,
     leaseSeconds: LEASE_SECONDS,
   })
+}

@@ -19,6 +19,7 @@ export type {
   SourceAsset,
   StreamDestination,
 } from './model.ts'
+export { observeConnector } from './observe-connector.ts'
 export {
   BUDGET_MS_MAX,
   MalformedRpc,

@@ -3,6 +3,7 @@ import type { GraphQLSchema } from 'graphql'
 import { createHttpApp, isObject, type Logger } from '../platform/index.ts'
 import type { Caller } from './caller.ts'
 import { createGraphql } from './graphql.ts'
+import type { ObserveOperation } from './observe-graphql.ts'
 import type { RenderError } from './render-error.ts'
 import { authenticate, type SignatureTerms, type UsedSignature } from './signature.ts'
 
@@ -20,6 +21,7 @@ export interface GraphqlAppOptions<Context> {
   /** Takes bearer keys from those who do not sign. Absent: signatures only. */
   findTenantByApiKey?: (key: string) => Promise<string | undefined>
   renderError: RenderError
+  observeOperation?: ObserveOperation
   /** What resolvers get, made anew for each request. */
   contextOf: (caller: Caller) => Context
 }

@@ -1,5 +1,6 @@
 import {
   type DocumentNode,
+  type ExecutionArgs,
   type ExecutionResult,
   execute,
   GraphQLError,
@@ -12,6 +13,7 @@ import {
 } from 'graphql'
 import { createHandler } from 'graphql-http'
 import { limitRules, limits } from './limits.ts'
+import type { ObserveOperation } from './observe-graphql.ts'
 import type { RenderError } from './render-error.ts'
 import { storableTexts } from './text-rule.ts'
 
@@ -63,6 +65,14 @@ function createDocuments(schema: GraphQLSchema, introspection: boolean) {
   }
 }
 
+/** As graphql-http calls it. */
+const executeWith =
+  (observe: ObserveOperation | undefined) =>
+  (args: ExecutionArgs): unknown => {
+    const operation = observe && getOperationAST(args.document, args.operationName)
+    return observe && operation ? observe(operation, async () => await execute(args)) : execute(args)
+  }
+
 /**
  * Answers one GraphQL request over graphql-http, with the statuses that clients of the reference see: 400 for what never ran,
  * 200 for what did, whatever it answered (admin-api.md §1).
@@ -71,6 +81,7 @@ export function createGraphql<Context>(options: {
   schema: GraphQLSchema
   introspection: boolean
   renderError: RenderError
+  observeOperation?: ObserveOperation
 }) {
   const documentOf = createDocuments(options.schema, options.introspection)
   const handle = createHandler<
@@ -102,7 +113,7 @@ export function createGraphql<Context>(options: {
         ...(params.variables != null && { variableValues: params.variables }),
       }
     },
-    execute: execute as never,
+    execute: executeWith(options.observeOperation) as never,
     onOperation: (request, _args, result: ExecutionResult) => {
       if (!('data' in result)) request.context.notRun = true
     },

@@ -4,6 +4,9 @@
  * the job that will close it; its end is announced exactly once, with the whole amount that may be withdrawn; money is credited
  * only under the rule of {@link canReceive}, so none arrives after the announcement.
  */
+import { traced } from '../telemetry/index.ts'
+import { createIncomingPayment as create } from './create-incoming-payment.ts'
+
 export {
   createPartialDecisions,
   type PartialDecisionLimits,
@@ -18,11 +21,7 @@ export {
   updateWalletAddress,
 } from './change-incoming-payment.ts'
 export type { IncomingPaymentContext, IncomingPaymentSettings } from './context.ts'
-export {
-  awaitIncomingPaymentApproval,
-  type CreateIncomingPaymentInput,
-  createIncomingPayment,
-} from './create-incoming-payment.ts'
+export { awaitIncomingPaymentApproval, type CreateIncomingPaymentInput } from './create-incoming-payment.ts'
 export { IncomingPaymentRefusal, type IncomingPaymentRefusalCode } from './errors.ts'
 export type { StoredNote } from './history.ts'
 export { beginLocalCredit, endLocalCredit, expectLocalCredits, findForPackets } from './local-credits.ts'
@@ -71,3 +70,11 @@ export {
   webhookEntries,
 } from './timeline.ts'
 export { type WithdrawIncomingPaymentInput, withdrawIncomingPayment } from './withdraw-incoming-payment.ts'
+
+export const createIncomingPayment = traced('incoming_payment.create', create, {
+  creates: {
+    root: 'incoming_payment',
+    payment: ({ id }) => ({ incomingPaymentId: id }),
+    createdAt: ({ createdAt }) => createdAt,
+  },
+})

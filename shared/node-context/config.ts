@@ -6,6 +6,7 @@ import {
   optionalVariable,
   variable,
 } from '../platform/index.ts'
+import { telemetryVariables } from '../telemetry/index.ts'
 import { parseExtraEvents } from '../webhooks/index.ts'
 import { keyId, milliseconds, share, timerMilliseconds } from './parsers.ts'
 
@@ -18,6 +19,7 @@ const CENTURY_MS = 3_153_600_000_000
 /** What every deployable on the resource database reads (contracts/admin/environment.md §1). Ports and the like are in `resourceVariables`. */
 export const nodeConfig = {
   ...deployableVariables,
+  ...telemetryVariables,
 
   databaseUrl: variable('DATABASE_URL', postgresUrl, {
     about: 'resource database',

@@ -16,6 +16,7 @@ import {
   present,
   type SecretBox,
 } from '../platform/index.ts'
+import type { Telemetry } from '../telemetry/index.ts'
 import type { NodeConfig } from './config.ts'
 
 /** What use cases need to know of this node, from the environment. */
@@ -71,6 +72,10 @@ export interface NodeContext {
   instanceKeys: InstanceKeys
   settings: NodeSettings
   methods: PaymentMethods
+  /** What this process is watched with. */
+  telemetry: Telemetry
+  /** Throws when the database is away. */
+  ready: () => Promise<void>
   /** Ends what the context opened, the database last. */
   close(): Promise<void>
 }

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url'
 import { repairAssetAccounts } from '../assets/index.ts'
-import { connectorRpcSecret, createConnectorClient } from '../connector-client/index.ts'
+import { connectorRpcSecret, createConnectorClient, observeConnector } from '../connector-client/index.ts'
 import { createGrantsClient, sealedGrantColumns } from '../grants-client/index.ts'
-import { createPostgresLedger, type Ledger, migrateLedger } from '../ledger/index.ts'
+import { createPostgresLedger, type Ledger, migrateLedger, observeLedger } from '../ledger/index.ts'
 import { sealedPaymentColumns } from '../outgoing-payments/index.ts'
-import { createPaymentMethods } from '../payment-methods/index.ts'
+import { createPaymentMethods, observeMethods } from '../payment-methods/index.ts'
 import { repairPeerAccounts, sealedPeerColumns } from '../peers/index.ts'
 import {
   assert,
@@ -21,9 +21,11 @@ import {
   messageOf,
   migrate,
   type SealedColumn,
+  sql,
   systemClock,
   warnOfEnvironment,
 } from '../platform/index.ts'
+import { createTelemetry, observeHttpClient } from '../telemetry/index.ts'
 import { ensureOperatorTenant, forgetChangedTenants, sealedTenantColumns } from '../tenants/index.ts'
 import { sealedWebhookColumns } from '../webhooks/index.ts'
 import type { NodeConfig } from './config.ts'
@@ -115,6 +117,8 @@ async function openNode(
 ): Promise<Omit<NodeContext, 'close'>> {
   const clock = systemClock
   const settings = settingsOf(config)
+  // Closed last: it has something to say of all the others.
+  const telemetry = opened(await createTelemetry(config, { name, log }))
   const db = opened(
     createDb({
       connectionString: config.databaseUrl,
@@ -124,19 +128,23 @@ async function openNode(
     }),
   )
   assert(config.useTigerbeetle === (openLedger !== undefined), 'USE_TIGERBEETLE says which ledger it is')
-  const ledger: Ledger = opened(
+  const openedLedger: Ledger = opened(
     openLedger
       ? await openLedger(log)
       : createPostgresLedger({ connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl, log }),
   )
+  const ledger = observeLedger(telemetry, openedLedger, openLedger ? 'tigerbeetle' : 'postgres')
   const listener = opened(createListener({ connectionString: config.databaseUrl, log }))
-  const trustedHttp = opened(createTrustedHttp(outbound))
-  const guardedHttp = opened(
-    createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp, ...outbound }),
+  const trustedHttp = observeHttpClient(telemetry, opened(createTrustedHttp(outbound)), 'trusted')
+  const guardedHttp = observeHttpClient(
+    telemetry,
+    opened(createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp, ...outbound })),
+    'guarded',
   )
   const secretBox = createConfiguredSecretBox(config)
   const cache = createCache({ clock, lifeMs: config.cacheMs })
-  const base = { db, ledger, clock, log, cache, listener, secretBox, trustedHttp, guardedHttp, settings }
+  const outside = { trustedHttp, guardedHttp, telemetry }
+  const base = { db, ledger, clock, log, cache, listener, secretBox, settings, ...outside }
 
   await ensureSecretKeys(db, secretBox, sealedResourceColumns)
   forgetChangedTenants(base)
@@ -148,13 +156,16 @@ async function openNode(
   const repaired = (await repairAssetAccounts(base)) + (await repairPeerAccounts(base))
   if (repaired > 0) log.warn({ repaired }, 'ledger accounts were missing after a crash and have been made')
 
-  const connector = opened(
-    createConnectorClient({
-      url: config.connectorRpcUrl,
-      secret: connectorRpcSecret(config),
-      http: trustedHttp,
-      clock,
-    }),
+  const connector = observeConnector(
+    telemetry,
+    opened(
+      createConnectorClient({
+        url: config.connectorRpcUrl,
+        secret: connectorRpcSecret(config),
+        http: trustedHttp,
+        clock,
+      }),
+    ),
   )
   const grants = createGrantsClient({
     db,
@@ -165,6 +176,9 @@ async function openNode(
     key: instanceKeys.current,
     clientWalletAddress: config.walletAddressUrl,
   })
-  const methods = createPaymentMethods({ ...base, connector })
-  return { ...base, instanceKeys, connector, grants, methods }
+  const methods = observeMethods(telemetry, createPaymentMethods({ ...base, connector }))
+  const ready = async () => {
+    await db.execute(sql`select 1`)
+  }
+  return { ...base, instanceKeys, connector, grants, methods, ready }
 }

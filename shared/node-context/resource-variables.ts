@@ -42,7 +42,6 @@ export const resourceVariables = {
     secret: true,
   }),
 
-  instanceName: optionalVariable('INSTANCE_NAME', text, { about: 'name shown to peers' }),
   ilpConnectorUrl: optionalVariable('ILP_CONNECTOR_URL', httpUrl, {
     about: 'where peers post packets; without it this node cannot peer by URL',
   }),
@@ -107,6 +106,17 @@ export const resourceVariables = {
   exchangeRatesLifetimeMs: variable('EXCHANGE_RATES_LIFETIME', milliseconds, {
     about: 'life of cached rates in ms',
     default: 15_000,
+  }),
+  ilpTiming: variable('ENABLE_ILP_TIMING_TELEMETRY', boolean, {
+    about: 'measure how long each packet takes',
+    default: true,
+  }),
+  telemetryRatesUrl: optionalVariable('TELEMETRY_EXCHANGE_RATES_URL', httpUrl, {
+    about: 'rates for amounts in telemetry, where the tenant has none; default: such amounts are not counted',
+  }),
+  telemetryRatesLifetimeMs: variable('TELEMETRY_EXCHANGE_RATES_LIFETIME', milliseconds, {
+    about: 'life of those rates in ms',
+    default: 86_400_000,
   }),
   peerPacketsPerMinute: variable('PEER_PACKETS_PER_MINUTE', integer({ min: 1 }), {
     about: 'packets accepted from a peer per minute',

@@ -2,6 +2,7 @@ import type { Ledger } from '../ledger/index.ts'
 import type { Clock, Db, Logger, SecretBox } from '../platform/index.ts'
 import type { QuoteContext } from '../quotes/index.ts'
 import type { TenantDefaults } from '../tenants/index.ts'
+import type { OutgoingPayment } from './model.ts'
 
 export interface ReadContext {
   db: Db
@@ -24,4 +25,6 @@ export type SendingContext = QuoteContext &
       /** MAX_OUTGOING_PAYMENT_RETRY_ATTEMPTS. */
       outgoingPaymentAttemptsMax: number
     }
+    /** Told of each payment whose end this worker has recorded. */
+    onPaymentEnded?: (payment: OutgoingPayment) => void
   }

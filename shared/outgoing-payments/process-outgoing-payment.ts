@@ -159,7 +159,7 @@ async function recordEnd(
     updatedAt: recordedAt,
     ...(failure && { error: failure.message, errorCode: failure.code }),
   }
-  return await endPayment(
+  const outcome = await endPayment(
     ctx.db,
     job,
     {
@@ -183,4 +183,9 @@ async function recordEnd(
       }),
     },
   )
+  ctx.onPaymentEnded?.({
+    ...ended,
+    deliveredAmount: { ...ended.deliveredAmount, value: end.deliveredAmount },
+  })
+  return outcome
 }

@@ -5,6 +5,7 @@
 
 export { createPaymentMethods, type PaymentMethodsContext } from './create-payment-methods.ts'
 export { PaymentMethodRefusal, type PaymentMethodRefusalCode } from './errors.ts'
+export { observeMethods } from './observe-methods.ts'
 export type {
   MethodQuote,
   MethodQuoteInput,

@@ -1,6 +1,8 @@
 import { type Clock, type Db, type Listener, type Logger, messageOf } from '../platform/index.ts'
+import { silentTelemetry, type Telemetry } from '../telemetry/index.ts'
 import { createGate } from './gate.ts'
 import type { Job, JobHandler, JobResult, LoadWithClaim, QueueName } from './model.ts'
+import { observeQueue, observeRuns, type PaymentOfJob } from './observe-jobs.ts'
 import { runJob } from './run-job.ts'
 import { createTenantShares, type Shares } from './shares.ts'
 import { claimJobs, extendLeases, finishJobs, JOBS_CHANNEL } from './store.ts'
@@ -10,11 +12,14 @@ export interface ConsumeContext {
   listener: Listener
   clock: Clock
   log: Logger
+  telemetry?: Telemetry
 }
 
 export interface ConsumeOptions {
   queue: QueueName
   handler: JobHandler
+  /** For traces. */
+  paymentOf?: PaymentOfJob
   /** Saves the handler a query of its own. */
   load?: LoadWithClaim
   /** Jobs in flight at most. */
@@ -43,6 +48,9 @@ const FINISH_ATTEMPTS_AT_CLOSE = 3
 /** Works on a queue until closed: one loop claims, handlers run side by side, one loop records what they brought. */
 export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consumer {
   const { queue, leaseSeconds } = options
+  const { telemetry = silentTelemetry } = ctx
+  const handler = observeRuns(telemetry, queue, options.handler, options.paymentOf)
+  observeQueue(telemetry, ctx.db, queue)
   const shares = createTenantShares(options)
   const running = new Set<Job>()
   const finished: JobResult[] = []
@@ -57,7 +65,7 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
     running.add(job)
     shares.start(job.tenantId)
     const startedAt = performance.now()
-    const { result, otherSide } = await runJob(ctx, options.handler, job)
+    const { result, otherSide } = await runJob(ctx, handler, job)
     running.delete(job)
     shares.end(job.tenantId, { otherSide, ms: performance.now() - startedAt })
     if (moreIsDue || cutShort.has(job.tenantId)) claimGate.wake()

@@ -7,6 +7,7 @@
 export { type ConsumeContext, type ConsumeOptions, type Consumer, consumeJobs } from './consume-jobs.ts'
 export { LeaseLost } from './errors.ts'
 export type { Job, JobHandler, JobOutcome, LoadWithClaim, NewJob, QueueName } from './model.ts'
+export type { PaymentOfJob } from './observe-jobs.ts'
 export { handleBatch } from './run-job.ts'
 export type { OtherSide, Shares } from './shares.ts'
 export {

@@ -3,6 +3,9 @@
  * local only when its URL is one of ours and the id exists; and a receiver that could not be read is an error that says why,
  * never "nothing".
  */
+import { traced } from '../telemetry/index.ts'
+import { createReceiver as create, getReceiver as get } from './receivers.ts'
+
 export type { CreateReceiverContext, ReceiverContext } from './context.ts'
 export { ReceiverRefusal, type ReceiverRefusalCode } from './errors.ts'
 export {
@@ -15,10 +18,11 @@ export {
 export {
   type CreateReceiverInput,
   completeReceiver,
-  createReceiver,
-  getReceiver,
   getRecentReceiver,
   type ReceiverInput,
   receiverUrlForms,
 } from './receivers.ts'
-export { incomingPaymentIdOf } from './url.ts'
+export { incomingPaymentIdOf, readReceiverUrl } from './url.ts'
+
+export const createReceiver = traced('receiver.create', create)
+export const getReceiver = traced('receiver.get', get, { timer: 'getReceiver' })

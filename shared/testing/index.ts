@@ -18,6 +18,12 @@ export {
 export { startTestRedis, type TestRedis } from './redis.ts'
 export { startTestServer, TEST_SERVER_VARIABLE, type TestServer } from './server.ts'
 export {
+  type ReceivedPoint,
+  type ReceivedSpan,
+  startTestCollector,
+  type TestCollector,
+} from './test-collector.ts'
+export {
   type OwnTigerBeetle,
   openTestTigerBeetle,
   startTestTigerBeetle,

@@ -36,6 +36,8 @@ interface Context {
   log: Logger
   secretBox: Pick<SecretBox, 'open'>
   recipients: FindRecipient
+  /** Told of each attempt; `otherSide` is absent when it did not come to a request. */
+  onAttempt?: (made: WebhookAttempt, otherSide: OtherSide | undefined) => void
 }
 
 const ERROR_LENGTH_MAX = 500
@@ -60,6 +62,7 @@ export async function deliverWebhook(ctx: Context, job: Job): Promise<JobOutcome
 
   const number = delivery.attempts + 1
   const made: WebhookAttempt = { number, at: ctx.clock.now(), latencyMs, ...detailsOf(result) }
+  ctx.onAttempt?.(made, said.otherSide)
   if (isDelivered(result)) {
     const outcome = await recordLastAttempt(ctx.db, job, { state: 'delivered', made, now: ctx.clock.now() })
     return { ...outcome, ...said }

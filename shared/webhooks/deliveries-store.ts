@@ -35,6 +35,19 @@ const toAttempt = (row: Row): WebhookAttempt => ({
   }),
 })
 
+/** Counting stops there: more says no more. */
+const COUNTED_MAX = 100_000
+
+/** Deliveries that were given up, of everybody. */
+export const countDeadDeliveries = (db: Db): Promise<number> =>
+  db.one(
+    (row) => Number(row.count),
+    sql`
+    select count(*) as count from (
+      select from webhook_deliveries where dead_at is not null limit ${COUNTED_MAX}
+    ) as dead`,
+  )
+
 const toReport = (row: Row): DeliveryReport => ({
   id: row.id,
   recipientTenantId: row.recipient_tenant_id,

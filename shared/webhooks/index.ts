@@ -6,6 +6,7 @@
  */
 export { deliverWebhook, type FindRecipient } from './deliver-webhook.ts'
 export {
+  countDeadDeliveries,
   type DeliveryScope,
   type EventRange,
   findDeliveries,

@@ -210,6 +210,7 @@ export const loadDelivery: LoadWithClaim = sql`
       d.attempts_before, e.id as event_id, e.type as event_type, e.data as event_data,
       e.data_from_sender_sealed as event_sealed,
       extract(epoch from now() - e.created_at)::float8 * 1000 as event_age_ms,
+      e.outgoing_payment_id, e.incoming_payment_id,
       d.attempts = 0 and exists (
         select from (${earlierAbout('outgoing_payment_id')} union all ${earlierAbout('incoming_payment_id')}) earlier
         -- The offset keeps the order: from the payment's few events to their deliveries, not through all that the endpoint ever had.

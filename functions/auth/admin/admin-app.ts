@@ -4,6 +4,7 @@ import type { GraphQLSchema } from 'graphql'
 import {
   buildGraphqlApp,
   buildServedSchema,
+  observeGraphql,
   type SignatureTerms,
 } from '../../../shared/graphql-server/index.ts'
 import type { AuthContext } from '../context.ts'
@@ -23,7 +24,7 @@ export interface AdminAppOptions {
 
 /** The Admin GraphQL listener of the authorization server (contracts/admin/admin-api.md §8). No CORS: no browser calls it. */
 export const buildAdminApp = (
-  ctx: Pick<AuthContext, 'clock' | 'db' | 'log' | 'ready' | 'secretBox' | 'trustProxy'> & {
+  ctx: Pick<AuthContext, 'clock' | 'db' | 'log' | 'ready' | 'secretBox' | 'telemetry' | 'trustProxy'> & {
     signatures: Pick<AuthContext['signatures'], 'nonces'>
   },
   options: AdminAppOptions,
@@ -35,6 +36,7 @@ export const buildAdminApp = (
     schema: buildAdminSchema(),
     introspection: options.introspection,
     renderError: createAdminErrors(ctx.log),
+    observeOperation: observeGraphql(ctx.telemetry),
     signature: {
       ...options.signature,
       clock: ctx.clock,

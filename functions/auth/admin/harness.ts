@@ -13,6 +13,7 @@ import {
   systemClock,
   uuidv7,
 } from '../../../shared/platform/index.ts'
+import { silentTelemetry } from '../../../shared/telemetry/index.ts'
 import { createNonces } from '../nonces.ts'
 import { createTenant } from '../tenants/index.ts'
 import { buildAdminApp } from './admin-app.ts'
@@ -84,6 +85,7 @@ export async function startTestAdmin(
       clock: systemClock,
       log: silentLogger,
       trustProxy: false,
+      telemetry: silentTelemetry,
       signatures: { nonces: createNonces({ db, clock: systemClock }) },
       ready: async () => {
         await db.execute(sql`select 1`)
