@@ -118,6 +118,7 @@ export async function buildConnectorApp(
   const sessions = createSessions({ pipeline, ledger, records: ctx.records, clock, log })
   const packets = createPacketServer({ ...settings, pipeline, directory, ready: ctx.ready, log })
   const rpc = createRpcServer({
+    ledger,
     sessions,
     pipeline,
     directory,

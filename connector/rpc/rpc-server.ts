@@ -16,13 +16,13 @@ import {
   toWireSendResult,
   toWireSettleResult,
 } from '../../shared/connector-client/index.ts'
+import { type Ledger, serveLedgerCall } from '../../shared/ledger/index.ts'
 import {
   type Clock,
   Fault,
   type Logger,
   parseHmacSignature,
   Refusal,
-  unreachable,
   verifyHmacDigest,
 } from '../../shared/platform/index.ts'
 import { PROMETHEUS_CONTENT_TYPE, type Telemetry, toPrometheus } from '../../shared/telemetry/index.ts'
@@ -33,6 +33,8 @@ import { type ProbeContext, probe, ratesUnavailable } from './probe.ts'
 import type { Sessions } from './sessions.ts'
 
 export interface RpcServerOptions extends ProbeContext {
+  /** For functions, which hold no session with it. */
+  ledger: Ledger
   sessions: Pick<Sessions, 'send' | 'settle'>
   rates: Rates
   telemetry: Telemetry
@@ -44,7 +46,8 @@ export interface RpcServerOptions extends ProbeContext {
   ready: () => Promise<void>
 }
 
-const BODY_SIZE_MAX = 256 * 1024
+/** A full call of ledger events has some 400 bytes for each. */
+const BODY_SIZE_MAX = 1024 * 1024
 
 interface Answer {
   status: number
@@ -122,7 +125,7 @@ async function dispatch(options: RpcServerOptions, { method, params }: RpcReques
     case 'getPrice':
       return toWireRate(await options.rates.price({ ...parseRateInput(params), tolerance: 'fresh' }))
     default:
-      return unreachable(method)
+      return await serveLedgerCall(options.ledger, method, params)
   }
 }
 

@@ -1,9 +1,4 @@
-import {
-  directLedgerChecks,
-  nodeConfig,
-  nodeConfigChecks,
-  resourceVariables,
-} from '../../shared/node-context/index.ts'
+import { nodeConfig, nodeConfigChecks, resourceVariables } from '../../shared/node-context/index.ts'
 import { type ConfigOf, type Environment, loadConfig } from '../../shared/platform/index.ts'
 
 const {
@@ -37,4 +32,4 @@ export const adminConfig = {
 export type AdminConfig = ConfigOf<typeof adminConfig>
 
 export const loadAdminConfig = (env: Environment): AdminConfig =>
-  loadConfig(adminConfig, env, (config) => [...nodeConfigChecks(config), ...directLedgerChecks(config)])
+  loadConfig(adminConfig, env, nodeConfigChecks)

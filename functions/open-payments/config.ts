@@ -1,9 +1,4 @@
-import {
-  directLedgerChecks,
-  nodeConfig,
-  nodeConfigChecks,
-  resourceVariables,
-} from '../../shared/node-context/index.ts'
+import { nodeConfig, nodeConfigChecks, resourceVariables } from '../../shared/node-context/index.ts'
 import { type ConfigOf, configuration, type Environment, loadConfig } from '../../shared/platform/index.ts'
 
 const {
@@ -48,6 +43,5 @@ function redirectProblems(template: string | undefined): string[] {
 export const loadOpenPaymentsConfig = (env: Environment): OpenPaymentsConfig =>
   loadConfig(openPaymentsConfig, env, (config) => [
     ...nodeConfigChecks(config),
-    ...directLedgerChecks(config),
     ...redirectProblems(config.walletAddressRedirectHtmlPage),
   ])

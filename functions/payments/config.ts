@@ -1,9 +1,4 @@
-import {
-  directLedgerChecks,
-  nodeConfig,
-  nodeConfigChecks,
-  resourceVariables,
-} from '../../shared/node-context/index.ts'
+import { nodeConfig, nodeConfigChecks, resourceVariables } from '../../shared/node-context/index.ts'
 import { type ConfigOf, type Environment, loadConfig } from '../../shared/platform/index.ts'
 
 /** The payments worker's variables: the node's, and its own. */
@@ -23,4 +18,4 @@ export type PaymentsConfig = ConfigOf<typeof paymentsConfig>
 
 /** Throws `ConfigError` with every problem at once. */
 export const loadPaymentsConfig = (env: Environment): PaymentsConfig =>
-  loadConfig(paymentsConfig, env, (config) => [...nodeConfigChecks(config), ...directLedgerChecks(config)])
+  loadConfig(paymentsConfig, env, nodeConfigChecks)

@@ -1,9 +1,4 @@
-import {
-  directLedgerChecks,
-  nodeConfig,
-  nodeConfigChecks,
-  resourceVariables,
-} from '../../shared/node-context/index.ts'
+import { nodeConfig, nodeConfigChecks, resourceVariables } from '../../shared/node-context/index.ts'
 import { type ConfigOf, type Environment, loadConfig } from '../../shared/platform/index.ts'
 
 /** The webhook worker's variables: the node's, and its own. */
@@ -17,4 +12,4 @@ export type WebhooksConfig = ConfigOf<typeof webhooksConfig>
 
 /** Throws `ConfigError` with every problem at once. */
 export const loadWebhooksConfig = (env: Environment): WebhooksConfig =>
-  loadConfig(webhooksConfig, env, (config) => [...nodeConfigChecks(config), ...directLedgerChecks(config)])
+  loadConfig(webhooksConfig, env, nodeConfigChecks)

@@ -3,8 +3,10 @@
  * CONNECTOR_RPC_SECRET; amounts travel as decimal strings. Always true here: every call may be repeated, and no repeat moves
  * money that an earlier call moved.
  */
-export { type ConnectorClientOptions, createConnectorClient } from './client.ts'
+export { createRpcCall, parsedAnswer, type RpcCall, type RpcCallOptions } from './call.ts'
+export { createConnectorClient } from './client.ts'
 export { ConnectorRefusal, type ConnectorRefusalCode } from './errors.ts'
+export { amountOf, type Fields, fieldsOf, MalformedRpc, textOf, wholeOf } from './fields.ts'
 export type {
   ConnectorClient,
   PacketCounts,
@@ -22,7 +24,7 @@ export type {
 export { observeConnector } from './observe-connector.ts'
 export {
   BUDGET_MS_MAX,
-  MalformedRpc,
+  type LedgerMethod,
   parseProbeInput,
   parseRateInput,
   parseRpcRequest,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AMOUNT_MAX, rate } from '../money/index.ts'
+import { MalformedRpc } from './fields.ts'
 import type { SendInput, SendResult } from './model.ts'
 import {
-  MalformedRpc,
   parseProbeInput,
   parseProbeResult,
   parseRateInput,

@@ -1,5 +1,6 @@
-import { parseUint64, type Rate, rate } from '../money/index.ts'
-import { present, Refusal } from '../platform/index.ts'
+import { type Rate, rate } from '../money/index.ts'
+import { present } from '../platform/index.ts'
+import { amountOf, fieldsOf, MalformedRpc, textOf, wholeOf } from './fields.ts'
 import type {
   PacketCounts,
   ProbeInput,
@@ -19,7 +20,17 @@ import type {
  * travels as decimal text, rates as two of them. Both ends parse what they get: a newer or older other side is an error with a
  * name, never a wrong amount.
  */
-const rpcMethods = ['probe', 'send', 'settle', 'getPrice'] as const
+const paymentMethods = ['probe', 'send', 'settle', 'getPrice'] as const
+/** Their parameters and results are `shared/ledger/rpc`'s. */
+const ledgerMethods = [
+  'createAccounts',
+  'createTransfers',
+  'lookupAccounts',
+  'lookupTransfers',
+  'queryTransfers',
+] as const
+const rpcMethods = [...paymentMethods, ...ledgerMethods] as const
+export type LedgerMethod = (typeof ledgerMethods)[number]
 export type RpcMethod = (typeof rpcMethods)[number]
 
 export interface RpcRequest {
@@ -34,41 +45,6 @@ export interface RpcError {
 
 /** Longest `budgetMs` that a caller may ask for. */
 export const BUDGET_MS_MAX = 120_000
-
-export class MalformedRpc extends Refusal<'malformed_rpc'> {
-  constructor(message: string) {
-    super('malformed_rpc', { message })
-  }
-}
-
-type Fields = Readonly<Record<string, unknown>>
-
-const fieldsOf = (value: unknown, what: string): Fields => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new MalformedRpc(`${what} must be an object`)
-  return value as Fields
-}
-
-const textOf = (fields: Fields, name: string): string => {
-  const value = fields[name]
-  if (typeof value !== 'string' || value === '') throw new MalformedRpc(`${name} must be text`)
-  return value
-}
-
-const wholeOf = (fields: Fields, name: string, max = Number.MAX_SAFE_INTEGER): number => {
-  const value = fields[name]
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max)
-    throw new MalformedRpc(`${name} must be a whole number from 0 to ${max}`)
-  return value
-}
-
-const amountOf = (fields: Fields, name: string): bigint => {
-  try {
-    return parseUint64(fields[name])
-  } catch {
-    throw new MalformedRpc(`${name} must be a uint64 in decimal digits`)
-  }
-}
 
 /** Rates are exact, and exact rationals can be long: 400 digits are far beyond any real one. */
 const DIGITS = /^[0-9]{1,400}$/

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConfigError, deriveId, environmentWarnings, loadConfig } from '../platform/index.ts'
-import { directLedgerChecks, nodeConfig, nodeConfigChecks } from './config.ts'
+import { nodeConfig, nodeConfigChecks } from './config.ts'
 import { settingsOf } from './model.ts'
 import { redisChecks, resourceVariables } from './resource-variables.ts'
 
@@ -102,8 +102,6 @@ test('shares are exact, from nothing to all', () => {
 
 test('contradictions and what this version has not are refused with words', () => {
   assert.deepEqual(problemsOf({ USE_TIGERBEETLE: undefined }), [])
-  assert.deepEqual(directLedgerChecks({ useTigerbeetle: false }), [])
-  assert.match(directLedgerChecks({ useTigerbeetle: true }).join(), /USE_TIGERBEETLE=true.*set it to false/)
   assert.match(problemsOf({ QUEUE_DRIVER: 'sqs' }).join(), /QUEUE_DRIVER=sqs/)
   assert.match(problemsOf({ EGRESS_ALLOW_HTTP: 'true' }).join(), /EGRESS_ALLOW/)
   assert.deepEqual(problemsOf({ EGRESS_ALLOW_HTTP: 'true', EGRESS_ALLOW: 'localhost, ::1' }), [])

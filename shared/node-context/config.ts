@@ -193,11 +193,3 @@ export function nodeConfigChecks(config: NodeConfig): string[] {
     problems.push('WALLET_ADDRESS_POLLING_FREQUENCY_MS must not exceed WALLET_ADDRESS_LOOKUP_TIMEOUT_MS')
   return problems
 }
-
-/** Of deployables that use the ledger themselves: a process per request cannot hold a session with TigerBeetle. */
-export const directLedgerChecks = (config: Pick<NodeConfig, 'useTigerbeetle'>): string[] =>
-  config.useTigerbeetle
-    ? [
-        'USE_TIGERBEETLE=true (the default): in this version only the connector can use TigerBeetle; set it to false',
-      ]
-    : []

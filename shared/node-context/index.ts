@@ -3,7 +3,7 @@
  * keys. Always true of a context that was created: both databases are migrated, the operator tenant exists with the
  * environment's secret, secrets at rest open with the keys given, the node's processes share their signing keys, and every asset and peer has its accounts.
  */
-export { directLedgerChecks, type NodeConfig, nodeConfig, nodeConfigChecks } from './config.ts'
+export { type NodeConfig, nodeConfig, nodeConfigChecks } from './config.ts'
 export type { InstanceKey, InstanceKeys, NodeContext, NodeSettings } from './model.ts'
 export {
   createNodeContext,

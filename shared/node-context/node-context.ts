@@ -2,7 +2,14 @@ import { fileURLToPath } from 'node:url'
 import { repairAssetAccounts } from '../assets/index.ts'
 import { connectorRpcSecret, createConnectorClient, observeConnector } from '../connector-client/index.ts'
 import { createGrantsClient, sealedGrantColumns } from '../grants-client/index.ts'
-import { createPostgresLedger, type Ledger, migrateLedger, observeLedger } from '../ledger/index.ts'
+import {
+  createPostgresLedger,
+  createRpcLedger,
+  type Ledger,
+  migrateLedger,
+  observeLedger,
+  type RpcLedgerOptions,
+} from '../ledger/index.ts'
 import { sealedPaymentColumns } from '../outgoing-payments/index.ts'
 import { createPaymentMethods, observeMethods } from '../payment-methods/index.ts'
 import { repairPeerAccounts, sealedPeerColumns } from '../peers/index.ts'
@@ -56,7 +63,7 @@ export interface NodeContextOptions {
     /** Of one request to a stranger's URL. */
     timeoutMsMax: number
   }
-  /** The ledger, where it is not the one in Postgres (USE_TIGERBEETLE). */
+  /** The ledger of the process that holds a session with TigerBeetle. Other processes reach it over RPC. */
   openLedger?: (log: Logger) => Promise<Ledger>
 }
 
@@ -107,6 +114,22 @@ export async function createNodeContext(
   }
 }
 
+/** In Postgres any process may use it; with TigerBeetle the connector has the session, and the others go through it. */
+async function ledgerOf(
+  config: NodeConfig,
+  {
+    openLedger,
+    rpc,
+    log,
+  }: { openLedger: NodeContextOptions['openLedger'] | undefined; rpc: RpcLedgerOptions; log: Logger },
+): Promise<Ledger> {
+  assert(config.useTigerbeetle || !openLedger, 'a ledger beside the one in Postgres is USE_TIGERBEETLE')
+  if (openLedger) return await openLedger(log)
+  return config.useTigerbeetle
+    ? createRpcLedger(rpc)
+    : createPostgresLedger({ connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl, log })
+}
+
 type Opened = <T extends { close(): Promise<void> }>(resource: T) => T
 
 async function openNode(
@@ -127,19 +150,18 @@ async function openNode(
       log,
     }),
   )
-  assert(config.useTigerbeetle === (openLedger !== undefined), 'USE_TIGERBEETLE says which ledger it is')
-  const openedLedger: Ledger = opened(
-    openLedger
-      ? await openLedger(log)
-      : createPostgresLedger({ connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl, log }),
-  )
-  const ledger = observeLedger(telemetry, openedLedger, openLedger ? 'tigerbeetle' : 'postgres')
   const listener = opened(createListener({ connectionString: config.databaseUrl, log }))
   const trustedHttp = observeHttpClient(telemetry, opened(createTrustedHttp(outbound)), 'trusted')
   const guardedHttp = observeHttpClient(
     telemetry,
     opened(createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp, ...outbound })),
     'guarded',
+  )
+  const rpc = { url: config.connectorRpcUrl, secret: connectorRpcSecret(config), http: trustedHttp, clock }
+  const ledger = observeLedger(
+    telemetry,
+    opened(await ledgerOf(config, { openLedger, rpc, log })),
+    config.useTigerbeetle ? 'tigerbeetle' : 'postgres',
   )
   const secretBox = createConfiguredSecretBox(config)
   const cache = createCache({ clock, lifeMs: config.cacheMs })
@@ -153,20 +175,13 @@ async function openNode(
     ...config,
     overlapSeconds: config.keyOverlapSeconds,
   })
-  const repaired = (await repairAssetAccounts(base)) + (await repairPeerAccounts(base))
-  if (repaired > 0) log.warn({ repaired }, 'ledger accounts were missing after a crash and have been made')
+  // Whoever has the ledger at hand does it; for others the connector has done it.
+  if (!config.useTigerbeetle || openLedger) {
+    const repaired = (await repairAssetAccounts(base)) + (await repairPeerAccounts(base))
+    if (repaired > 0) log.warn({ repaired }, 'ledger accounts were missing after a crash and have been made')
+  }
 
-  const connector = observeConnector(
-    telemetry,
-    opened(
-      createConnectorClient({
-        url: config.connectorRpcUrl,
-        secret: connectorRpcSecret(config),
-        http: trustedHttp,
-        clock,
-      }),
-    ),
-  )
+  const connector = observeConnector(telemetry, opened(createConnectorClient(rpc)))
   const grants = createGrantsClient({
     db,
     http: guardedHttp,

@@ -1,13 +1,8 @@
 import { assert, type Clock, type Logger } from '../../platform/index.ts'
 import { createBatcher } from '../batcher.ts'
 import { assertNewAccounts, assertTransferEvents } from '../checks.ts'
-import {
-  type CreateAccountStatus,
-  EVENTS_PER_CALL_MAX,
-  type Ledger,
-  type LedgerId,
-  type NewAccount,
-} from '../port.ts'
+import { inParts } from '../in-parts.ts'
+import { type CreateAccountStatus, EVENTS_PER_CALL_MAX, type Ledger, type NewAccount } from '../port.ts'
 import { type Path, transferApplier } from './apply-transfers.ts'
 import { type Arena, createArena } from './binary.ts'
 import { type Connections, createConnections, OUTCOME_UNKNOWN } from './connections.ts'
@@ -99,8 +94,8 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
       assertTransferEvents(events)
       return transfers.submit(events)
     },
-    lookupAccounts: (ids) => inParts(ids, accountReads.submit),
-    lookupTransfers: (ids) => inParts(ids, transferReads.submit),
+    lookupAccounts: (ids) => inParts(ids, EVENTS_PER_CALL_MAX, accountReads.submit),
+    lookupTransfers: (ids) => inParts(ids, EVENTS_PER_CALL_MAX, transferReads.submit),
     async queryTransfers(filter) {
       assert(filter.accountId ?? filter.userData128, 'a query names an account or user data', filter)
       return searchTransfers(reads, filter, now())
@@ -123,16 +118,4 @@ async function applyAccounts(
   const values = encodeAccounts(arena, events, now)
   const [row] = await connections.run(() => ({ text: CREATE_ACCOUNTS, values }), OUTCOME_UNKNOWN)
   return parseAccountStatuses(row?.statuses as string)
-}
-
-/** Any number of ids, a batch at a time. */
-async function inParts<T>(
-  ids: readonly LedgerId[],
-  read: (ids: readonly LedgerId[]) => Promise<T[]>,
-): Promise<T[]> {
-  if (ids.length <= EVENTS_PER_CALL_MAX) return read(ids)
-  const found: T[] = []
-  for (let from = 0; from < ids.length; from += EVENTS_PER_CALL_MAX)
-    found.push(...(await read(ids.slice(from, from + EVENTS_PER_CALL_MAX))))
-  return found
 }

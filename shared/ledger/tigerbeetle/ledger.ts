@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { assert, type Logger } from '../../platform/index.ts'
 import { createBatcher } from '../batcher.ts'
 import { assertNewAccounts, assertTransferEvents } from '../checks.ts'
+import { inParts } from '../in-parts.ts'
 import {
   type Account,
   EVENTS_PER_CALL_MAX,
@@ -118,8 +119,8 @@ export async function createTigerBeetleLedger(options: TigerBeetleLedgerOptions)
       assertTransferEvents(events)
       return transfers.submit(events)
     },
-    lookupAccounts: (ids) => inParts(ids, accountReads.submit),
-    lookupTransfers: (ids) => inParts(ids, transferReads.submit),
+    lookupAccounts: (ids) => inParts(ids, EVENTS_PER_MESSAGE_MAX, accountReads.submit),
+    lookupTransfers: (ids) => inParts(ids, EVENTS_PER_MESSAGE_MAX, transferReads.submit),
     async queryTransfers(filter) {
       assert(filter.accountId ?? filter.userData128, 'a query names an account or user data', filter)
       const [found = []] = await queries.submit([filter])
@@ -172,16 +173,4 @@ async function decoder(
 ): Promise<(transfer: NativeTransfer) => Transfer> {
   const states = await readStates(ctx, transfers)
   return (transfer) => decodeTransfer(transfer, states.get(transfer.id))
-}
-
-/** Any number of ids, a batch at a time. */
-async function inParts<T>(
-  ids: readonly LedgerId[],
-  read: (ids: readonly LedgerId[]) => Promise<T[]>,
-): Promise<T[]> {
-  if (ids.length <= EVENTS_PER_MESSAGE_MAX) return read(ids)
-  const found: T[] = []
-  for (let from = 0; from < ids.length; from += EVENTS_PER_MESSAGE_MAX)
-    found.push(...(await read(ids.slice(from, from + EVENTS_PER_MESSAGE_MAX))))
-  return found
 }

@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import { after, before, describe, it } from 'node:test'
+import { ledgerContract } from '../../shared/ledger/contract.ts'
+import {
+  accountCode,
+  auditLedger,
+  createPostgresLedger,
+  createRpcLedger,
+  type Ledger,
+  type PostgresLedger,
+  serveLedgerCall,
+  settlementAccountId,
+  type TransferEvent,
+  transferCode,
+} from '../../shared/ledger/index.ts'
+import { createTrustedHttp, Fault, silentLogger, systemClock } from '../../shared/platform/index.ts'
+import { createTestDatabase, type TestDatabase, testClock } from '../../shared/testing/index.ts'
+import { createCounters } from '../counters.ts'
+import { listen } from '../http/index.ts'
+import { createRpcServer } from './rpc-server.ts'
+
+const SECRET = 'the secret of this test'
+
+/** The connector's RPC with this ledger, and nothing behind its other methods. */
+async function serve(ledger: Ledger) {
+  const absent = new Proxy({}, { get: (_, name) => assert.fail(`${String(name)} is not asked here`) })
+  const rpc = createRpcServer({
+    ledger,
+    sessions: absent as never,
+    pipeline: absent as never,
+    directory: absent as never,
+    rates: absent as never,
+    counters: createCounters(),
+    clock: systemClock,
+    log: silentLogger,
+    secrets: [SECRET],
+    ready: async () => {},
+  })
+  const port = await listen(rpc.server, 0)
+  return { url: `http://127.0.0.1:${port}`, close: () => rpc.drain(1_000) }
+}
+
+const http = createTrustedHttp()
+after(() => http.close())
+
+const connect = (url: string, options: { secret?: string; outcomeTimeoutMs?: number } = {}): Ledger =>
+  createRpcLedger({ url, secret: SECRET, http, clock: systemClock, ...options })
+
+ledgerContract('over RPC', async () => {
+  const database = await createTestDatabase('ledger')
+  const clock = testClock()
+  const { connectionString } = database
+  const store = createPostgresLedger({ connectionString, log: silentLogger, clock, sweepIntervalMs: 0 })
+  const server = await serve(store)
+  const ledger = connect(server.url)
+  return {
+    ledger,
+    another: async () => connect(server.url),
+    passSeconds: async (seconds) => clock.advance(seconds * 1000),
+    async close() {
+      await ledger.close()
+      await server.close()
+      await store.sweep()
+      await store.close()
+      assert.deepEqual(await auditLedger(connectionString, { now: clock.now() }), [])
+      await database.drop()
+    },
+  }
+})
+
+describe('a ledger over RPC, when something is wrong', () => {
+  let database: TestDatabase
+  let store: PostgresLedger
+  before(async () => {
+    database = await createTestDatabase('ledger')
+    store = createPostgresLedger({ connectionString: database.connectionString, log: silentLogger })
+  })
+  after(async () => {
+    await store.close()
+    await database.drop()
+  })
+
+  let nextLedger = 1
+  /** An account with 100, and a debit of all of it. */
+  async function openAccount() {
+    const ledger = nextLedger++
+    const id = randomUUID()
+    const settlement = settlementAccountId(ledger)
+    await store.createAccounts([
+      { id: settlement, ledger, code: accountCode.settlement, creditsMustNotExceedDebits: true },
+      { id, ledger, code: accountCode.peer, debitsMustNotExceedCredits: true },
+    ])
+    const transfer = { ledger, code: transferCode.transfer, kind: 'posted' as const, amount: 100n }
+    await store.createTransfers([
+      { ...transfer, id: randomUUID(), debitAccountId: settlement, creditAccountId: id },
+    ])
+    const debit = (): TransferEvent => ({
+      ...transfer,
+      id: randomUUID(),
+      debitAccountId: id,
+      creditAccountId: settlement,
+    })
+    return { id, debit, debited: async () => (await store.lookupAccounts([id]))[0]?.debitsPosted }
+  }
+
+  const isFault = (code: string) => (error: unknown) =>
+    error instanceof Fault && error.code === code && error.retryable
+
+  it('of many clients that debit an account at once, as many pass as it has money for', async () => {
+    const server = await serve(store)
+    const { debit, debited } = await openAccount()
+    const clients = Array.from({ length: 8 }, () => connect(server.url))
+    const statuses = await Promise.all(
+      clients.flatMap((client) => Array.from({ length: 8 }, () => client.createTransfers([debit()]))),
+    )
+    assert.equal(statuses.flat().filter((status) => status === 'created').length, 1)
+    assert.equal(statuses.flat().filter((status) => status === 'exceeds_credits').length, 63)
+    assert.equal(await debited(), 100n)
+    for (const client of clients) await client.close()
+    await server.close()
+  })
+
+  it('a connector that is away makes the outcome unknown, in time; the same events settle it afterwards', async () => {
+    const { debit, debited } = await openAccount()
+    const event = debit()
+    const absent = connect('http://127.0.0.1:9', { outcomeTimeoutMs: 300 })
+    const startedAt = performance.now()
+    await assert.rejects(absent.createTransfers([event]), isFault('ledger_outcome_unknown'))
+    assert.ok(performance.now() - startedAt < 3_000)
+    await assert.rejects(absent.lookupAccounts([randomUUID()]), isFault('ledger_unavailable'))
+    await assert.rejects(
+      absent.queryTransfers({ accountId: randomUUID(), limit: 1 }),
+      isFault('ledger_unavailable'),
+    )
+    await absent.close()
+    const server = await serve(store)
+    const client = connect(server.url)
+    assert.deepEqual(await client.createTransfers([event]), ['created'])
+    assert.deepEqual(await client.createTransfers([event]), ['exists'])
+    assert.equal(await debited(), 100n)
+    await client.close()
+    await server.close()
+  })
+
+  it('an answer that is lost is asked for again under the same ids, and the money moves once', async () => {
+    const server = await serve(store)
+    const { debit, debited } = await openAccount()
+    let lost = 0
+    /** Passes everything on, and loses the first answers. */
+    const proxy = createServer(async (request, response) => {
+      const chunks: Buffer[] = []
+      for await (const chunk of request) chunks.push(chunk as Buffer)
+      const { 'content-length': _length, host: _host, connection: _connection, ...headers } = request.headers
+      const answer = await http.request({
+        method: 'POST',
+        url: server.url,
+        headers: headers as Record<string, string>,
+        body: Buffer.concat(chunks).toString(),
+        timeoutMs: 5_000,
+      })
+      if (lost++ < 3) response.destroy()
+      else response.end(answer.body)
+    })
+    const port = await listen(proxy, 0)
+    const client = connect(`http://127.0.0.1:${port}`)
+    const statuses = await client.createTransfers([debit()])
+    assert.deepEqual(statuses, ['exists'])
+    assert.equal(lost, 4)
+    assert.equal(await debited(), 100n)
+    await client.close()
+    proxy.closeAllConnections()
+    proxy.close()
+    await server.close()
+  })
+
+  it('an overloaded ledger says so at once: nothing was applied', async () => {
+    const refuse = async () => {
+      throw new Fault('ledger_overloaded', { retryable: true, message: 'too much waits' })
+    }
+    const server = await serve({ ...store, createTransfers: refuse })
+    const { debit, debited } = await openAccount()
+    const client = connect(server.url)
+    await assert.rejects(client.createTransfers([debit()]), isFault('ledger_overloaded'))
+    assert.equal(await debited(), 0n)
+    await client.close()
+    await server.close()
+  })
+
+  it('a wrong secret is heard of at once, and moves nothing', async () => {
+    const server = await serve(store)
+    const { debit, debited } = await openAccount()
+    const client = connect(server.url, { secret: 'another', outcomeTimeoutMs: 60_000 })
+    await assert.rejects(client.createTransfers([debit()]), isFault('ledger_outcome_unknown'))
+    assert.equal(await debited(), 0n)
+    await client.close()
+    await server.close()
+  })
+
+  it('events that are none are refused whole', async () => {
+    const { debit, debited } = await openAccount()
+    const good = { ...debit(), amount: '100' }
+    const bad: [string, unknown][] = [
+      ['a negative amount', { ...good, amount: '-1' }],
+      ['an amount as a number', { ...good, amount: 100 }],
+      ['an amount beyond 64 bits', { ...good, amount: String(2n ** 64n) }],
+      ['an id that is none', { ...good, id: 'x' }],
+      ['another kind', { ...good, kind: 'gift' }],
+      ['a ledger that is no number', { ...good, ledger: '1' }],
+      ['a timeout without end', { ...good, kind: 'pending', timeoutSeconds: -1 }],
+      ['nothing', null],
+    ]
+    for (const [name, event] of bad)
+      await assert.rejects(
+        serveLedgerCall(store, 'createTransfers', [good, event]),
+        { code: 'malformed_rpc' },
+        name,
+      )
+    const many = Array.from({ length: 1001 }, () => ({ ...good, id: randomUUID() }))
+    await assert.rejects(serveLedgerCall(store, 'createTransfers', many), { code: 'malformed_rpc' })
+    await assert.rejects(serveLedgerCall(store, 'queryTransfers', { limit: 1 }), { code: 'malformed_rpc' })
+    assert.equal(await debited(), 0n)
+  })
+})

@@ -1,0 +1,146 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  createRpcCall,
+  type LedgerMethod,
+  parsedAnswer,
+  type RpcCallOptions,
+} from '../../connector-client/index.ts'
+import { assert, Fault, messageOf } from '../../platform/index.ts'
+import { createBatcher } from '../batcher.ts'
+import { assertNewAccounts, assertTransferEvents } from '../checks.ts'
+import { inParts } from '../in-parts.ts'
+import {
+  EVENTS_PER_CALL_MAX,
+  type Ledger,
+  type LedgerId,
+  type NewAccount,
+  type Transfer,
+  type TransferEvent,
+  type TransferFilter,
+} from '../port.ts'
+import {
+  parseAccountStatuses,
+  parseFoundAccounts,
+  parseFoundTransfers,
+  parseTransferStatuses,
+  parseTransfers,
+  toWire,
+} from './wire.ts'
+
+export interface RpcLedgerOptions extends RpcCallOptions {
+  /** How long a call is repeated, under the same ids, while its outcome is unknown. */
+  outcomeTimeoutMs?: number
+  /** Events that wait at most. */
+  queueSizeMax?: number
+}
+
+const PAUSE_MS = { first: 25, max: 1_000 }
+const OVERLOADED = 'ledger_overloaded'
+/** The connector answered, and would answer the same a moment later. */
+const REFUSED = 'ledger_call_refused'
+const refusedCodes = new Set(['unauthorized', 'internal_error'])
+
+function errorOf({ code, message }: { code: string; message: string }): Error {
+  const words = `the connector answered ${code}: ${message}`
+  // Refused before anything was applied: an event is not well-formed. The batcher finds out whose it is.
+  if (code === 'invalid_request') return new Error(words)
+  if (code === OVERLOADED) return new Fault(OVERLOADED, { retryable: true, message })
+  return new Fault(refusedCodes.has(code) ? REFUSED : 'connector_unavailable', {
+    retryable: true,
+    message: words,
+  })
+}
+
+/**
+ * The ledger as processes have it that can hold no session with it: over the connector's RPC, with the port's semantics. Calls that are
+ * made at the same time go together. A call whose answer does not come is repeated under the same ids, and ends as
+ * `ledger_outcome_unknown`.
+ */
+export function createRpcLedger(options: RpcLedgerOptions): Ledger {
+  const timeoutMs = options.outcomeTimeoutMs ?? 10_000
+  const call = createRpcCall(options, errorOf)
+
+  /** Until it is answered or the time is over; `unknown` names what is not known then. */
+  async function ask<T>(
+    method: LedgerMethod,
+    params: unknown,
+    parse: (value: unknown) => T,
+    unknown: 'ledger_outcome_unknown' | 'ledger_unavailable',
+  ): Promise<T> {
+    const deadline = performance.now() + timeoutMs
+    for (let pauseMs = PAUSE_MS.first; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS.max)) {
+      try {
+        const leftMs = Math.max(1, Math.ceil(deadline - performance.now()))
+        return parsedAnswer(parse, await call(method, params, leftMs))
+      } catch (error) {
+        if (!(error instanceof Fault) || error.code === OVERLOADED) throw error
+        if (error.code === REFUSED || performance.now() + pauseMs >= deadline)
+          throw new Fault(unknown, { retryable: true, message: messageOf(error), cause: error })
+      }
+      await sleep(pauseMs)
+    }
+  }
+
+  const write = <Event, Status>(method: LedgerMethod, parse: (value: unknown) => Status[]) =>
+    createBatcher<Event, Status>({
+      ...limits,
+      apply: (events) => ask(method, toWire(events), parse, 'ledger_outcome_unknown'),
+    })
+  const read = <T>(method: LedgerMethod, parse: (value: unknown) => T[]) =>
+    createBatcher<LedgerId, T>({
+      ...limits,
+      apply: (ids) => ask(method, ids, parse, 'ledger_unavailable'),
+    })
+  const limits = {
+    batchSizeMax: EVENTS_PER_CALL_MAX,
+    queueSizeMax: options.queueSizeMax ?? 20_000,
+    waitMsMax: timeoutMs,
+  }
+  const accounts = write<NewAccount, Awaited<ReturnType<Ledger['createAccounts']>>[number]>(
+    'createAccounts',
+    parseAccountStatuses,
+  )
+  const transfers = write<TransferEvent, Awaited<ReturnType<Ledger['createTransfers']>>[number]>(
+    'createTransfers',
+    parseTransferStatuses,
+  )
+  const accountReads = read('lookupAccounts', parseFoundAccounts)
+  const transferReads = read('lookupTransfers', parseFoundTransfers)
+  let queriesUnderWay: Promise<unknown>[] = []
+  let closed = false
+
+  const query = (filter: TransferFilter): Promise<Transfer[]> => {
+    if (closed)
+      return Promise.reject(new Fault('ledger_closed', { retryable: false, message: 'the ledger is closed' }))
+    const asked = ask('queryTransfers', toWire(filter), parseTransfers, 'ledger_unavailable')
+    const settled = asked
+      .catch(() => undefined)
+      .then(() => {
+        queriesUnderWay = queriesUnderWay.filter((other) => other !== settled)
+      })
+    queriesUnderWay.push(settled)
+    return asked
+  }
+
+  return {
+    async createAccounts(events) {
+      assertNewAccounts(events)
+      return accounts.submit(events)
+    },
+    async createTransfers(events) {
+      assertTransferEvents(events)
+      return transfers.submit(events)
+    },
+    lookupAccounts: (ids) => inParts(ids, EVENTS_PER_CALL_MAX, accountReads.submit),
+    lookupTransfers: (ids) => inParts(ids, EVENTS_PER_CALL_MAX, transferReads.submit),
+    async queryTransfers(filter) {
+      assert(filter.accountId ?? filter.userData128, 'a query names an account or user data', filter)
+      return query(filter)
+    },
+    async close() {
+      closed = true
+      await Promise.all([accounts.close(), transfers.close(), accountReads.close(), transferReads.close()])
+      await Promise.all(queriesUnderWay)
+    },
+  }
+}
