@@ -43,7 +43,7 @@ test(
 
       // A server that is ended at once in the middle of payments, and comes back: every payment ends once, and as it should.
       const running = Array.from({ length: PAYMENTS }, (_, index) =>
-        payOnce(index % 2 === 0 ? ['b', 'bob'] : ['a', 'amara']),
+        index % 2 === 0 ? payOnce('b', 'bob') : payOnce('a', 'amara'),
       )
       await a.kill()
       a.start()

@@ -16,9 +16,10 @@ import {
   transferCode,
 } from '../../shared/ledger/index.ts'
 import { createTrustedHttp, Fault, silentLogger, systemClock } from '../../shared/platform/index.ts'
+import { silentTelemetry } from '../../shared/telemetry/index.ts'
 import { createTestDatabase, type TestDatabase, testClock } from '../../shared/testing/index.ts'
-import { createCounters } from '../counters.ts'
 import { listen } from '../http/index.ts'
+import { observeCalls } from './observe-calls.ts'
 import { createRpcServer } from './rpc-server.ts'
 
 const SECRET = 'the secret of this test'
@@ -32,7 +33,8 @@ async function serve(ledger: Ledger) {
     pipeline: absent as never,
     directory: absent as never,
     rates: absent as never,
-    counters: createCounters(),
+    telemetry: silentTelemetry,
+    observeCall: observeCalls(silentTelemetry),
     clock: systemClock,
     log: silentLogger,
     secrets: [SECRET],

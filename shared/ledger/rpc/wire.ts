@@ -128,8 +128,16 @@ export const parseTransferEvents = (value: unknown): TransferEvent[] =>
         }
       case 'void':
         return { kind: 'void', ...base, pendingId: idOf(fields, 'pendingId') }
+      case 'close':
+        return {
+          kind: 'close',
+          ...base,
+          accountId: idOf(fields, 'accountId'),
+          ledger: ledgerNumberOf(fields),
+          code: codeOf(fields),
+        }
       default:
-        throw new MalformedRpc('kind must be posted, pending, post or void')
+        throw new MalformedRpc('kind must be posted, pending, post, void or close')
     }
   })
 
@@ -222,11 +230,12 @@ function parseAccount(value: unknown): Account {
     debitsPosted: balanceOf(fields, 'debitsPosted'),
     creditsPending: balanceOf(fields, 'creditsPending'),
     creditsPosted: balanceOf(fields, 'creditsPosted'),
+    closed: flagOf(fields, 'closed'),
     createdAt: dateOf(fields, 'createdAt'),
   }
 }
 
-const KINDS = ['posted', 'pending', 'post', 'void'] as const
+const KINDS = ['posted', 'pending', 'post', 'void', 'close'] as const
 const STATES = ['pending', 'posted', 'voided', 'expired'] as const
 
 function parseTransfer(value: unknown): Transfer {
