@@ -138,6 +138,15 @@ describe('a payment between two banks, collected', () => {
     }
   })
 
+  it('shows metrics on private listeners, and not on public ones', async () => {
+    const { ports } = banks.a.settings
+    const read = async (port: number) => (await fetch(`http://localhost:${port}/metrics`)).text()
+    for (const port of [ports.connectorRpc, ports.admin, ports.authAdmin])
+      assert.match(await read(port), /^process_resident_memory_bytes \d+$/m)
+    for (const port of [ports.openPayments, ports.auth, ports.interaction, ports.connector])
+      assert.doesNotMatch(await read(port), /process_resident_memory_bytes/)
+  })
+
   it('has no error, and no words of anybody', () => {
     for (const span of [...ofPayer, ...ofPayee]) {
       assert.notEqual(span.status, 2, span.name)

@@ -115,7 +115,10 @@ export const catalog = {
   upesi_queue_run_ms: {
     kind: 'histogram',
     about: 'one run of a job',
-    labels: { queue, outcome: '`done`, `retry`, `postponed` (a dependency is away) or `threw`' },
+    labels: {
+      queue,
+      outcome: '`done`, `retry`, `postponed` (a dependency is away), `lease_lost` or `threw`',
+    },
   },
   upesi_queue_attempts: {
     kind: 'histogram',

@@ -162,6 +162,7 @@ describe('spans', () => {
     const collector = await startTestCollector()
     t.after(() => collector.close())
     const telemetry = await tracesTo(collector)
+    t.after(() => telemetry.close())
     const outgoingPaymentId = uuidv7()
     const headers = {
       traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
@@ -169,6 +170,7 @@ describe('spans', () => {
     }
     for (const callers of ['node', 'anybody'] as const) {
       const app = await createHttpApp({ log: silentLogger })
+      t.after(() => app.close())
       observeHttpApp(telemetry, app, { listener: callers, callers })
       app.post('/things/:id', async () => ({ carried: telemetry.tracing.carried()?.traceparent }))
       const port = await listenOn(app, 0)
@@ -180,7 +182,6 @@ describe('spans', () => {
       const { carried } = (await response.body.json()) as { carried?: string }
       assert.equal(carried?.includes('a'.repeat(32)), callers === 'node', 'and the handler is inside of it')
       await request(`http://127.0.0.1:${port}/nowhere/${uuidv7()}`).then(({ body }) => body.dump())
-      await app.close()
     }
     await telemetry.close()
     const [ofNode, ofAnybody] = ['node', 'anybody'].map((name) =>
@@ -221,9 +222,11 @@ describe('spans', () => {
   })
 })
 
-test('requests are timed by the pattern of their route, and no id becomes a label', async () => {
+test('requests are timed by the pattern of their route, and no id becomes a label', async (t) => {
   const telemetry = await start()
+  t.after(() => telemetry.close())
   const app = await createHttpApp({ log: silentLogger })
+  t.after(() => app.close())
   observeHttpApp(telemetry, app, { listener: 'test', callers: 'anybody' })
   serveMetrics(telemetry, app)
   app.get('/things/:id', async () => ({}))
@@ -242,8 +245,6 @@ test('requests are timed by the pattern of their route, and no id becomes a labe
     /^upesi_http_request_ms_count\{listener="test",method="GET",route="none",status="404"\} 20$/m,
   )
   for (const id of ids) assert.ok(!text.includes(id))
-  await app.close()
-  await telemetry.close()
 })
 
 describe('OTLP over gRPC', () => {

@@ -11,6 +11,7 @@ import { nodeTenantThreats } from './node-tenants.ts'
 import { partialPaymentThreats } from './partial-payments.ts'
 import { resourceServerThreats } from './resource-server.ts'
 import { signatureThreats } from './signatures.ts'
+import { telemetryThreats } from './telemetry.ts'
 import { tenantThreats } from './tenants.ts'
 import { upgradeThreats } from './upgrades.ts'
 import { webhookThreats } from './webhooks.ts'
@@ -32,4 +33,5 @@ export const threatTables: readonly ThreatTable[] = [
   webhookThreats,
   partialPaymentThreats,
   upgradeThreats,
+  telemetryThreats,
 ]
