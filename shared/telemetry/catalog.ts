@@ -162,7 +162,7 @@ export const catalog = {
   upesi_rpc_ms: {
     kind: 'histogram',
     about: "a call of the connector's RPC, at the connector",
-    labels: { method: '`probe`, `send`, `settle` or `getPrice`', outcome },
+    labels: { method: 'method of the RPC', outcome },
   },
   upesi_packet_rejects: counter('rejected packets of all kinds, probes included', {
     code: 'ILP code, or `other`',
