@@ -95,6 +95,9 @@ function refused(
       const message = isLiquidity ? rejectMessages.insufficientLiquidity : rejectMessages.insufficientBalance
       return { kind: 'refused', reject: ctx.rejects('T04', message) }
     }
+    // The payment ended after it was read as open: the ledger takes no money for it any more.
+    case 'credit_account_already_closed':
+      return { kind: 'refused', reject: ctx.rejects('F02', rejectMessages.wrongState) }
     case 'exists_with_different_fields':
       // Delivered before at another rate or with another amount: a Fulfill would confirm what did not arrive.
       throw new AnswerUnknown('the packet was delivered before, with another amount')

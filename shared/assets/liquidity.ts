@@ -3,6 +3,7 @@ import {
   type CreateTransferStatus,
   type Ledger,
   type LedgerId,
+  moveThroughClosed,
   settlementAccountId,
   type TransferEvent,
   tenantSurrogate,
@@ -29,6 +30,8 @@ export interface Deposit extends LiquidityAccount {
 export interface Withdrawal extends Deposit {
   /** 0 takes the money out at once; more reserves it until it is posted, voided or so many seconds have passed. */
   timeoutSeconds: number
+  /** The account may have been closed when its resource ended. */
+  mayBeClosed?: boolean
 }
 
 /** Whether this call moved the money, or found that an earlier one had. */
@@ -154,13 +157,22 @@ export async function withdrawLiquidity(ctx: { ledger: Ledger }, input: Withdraw
     userData128: input.accountId,
     userData64: tenantSurrogate(input.tenantId),
   }
-  return await move(
-    ctx,
+  const event: TransferEvent =
     input.timeoutSeconds === 0
       ? { ...movement, kind: 'posted' }
-      : { ...movement, kind: 'pending', timeoutSeconds: input.timeoutSeconds },
-    input,
-  )
+      : { ...movement, kind: 'pending', timeoutSeconds: input.timeoutSeconds }
+  // Asked first: a refusal by a closed account would cost the transfer its id.
+  if (input.mayBeClosed && (await isClosed(ctx, input.accountId)))
+    return toMovement(
+      await moveThroughClosed(ctx, { id: input.accountId, ledger: input.ledger }, event),
+      input,
+    )
+  return await move(ctx, event, input)
+}
+
+async function isClosed(ctx: { ledger: Ledger }, accountId: LedgerId): Promise<boolean> {
+  const [account] = await ctx.ledger.lookupAccounts([accountId])
+  return account?.closed === true
 }
 
 /** What the account can still pay; `undefined` where the ledger has no such account. */

@@ -327,6 +327,40 @@ test('trap 15: an expired payment with money is announced after the grace, with 
   )
 })
 
+/** As versions left it that closed the row alone. */
+async function openAccount(payment: { id: string }): Promise<void> {
+  const [status] = await node.ledger.createTransfers([
+    { kind: 'void', id: uuidv7(), pendingId: deriveId('close', payment.id, 0) },
+  ])
+  assert.equal(status, 'created')
+}
+
+test('the ledger itself refuses money for a payment whose end was told, and its money can be withdrawn all the same', async () => {
+  const [payment, empty] = [await create(), await create()]
+  await credit(payment, 10n)
+  await record(payment, 10n)
+  // Packets were on their way to both.
+  for (const { id } of [payment, empty]) await findForPackets(node, id, connectorId)
+  for (const { id } of [payment, empty]) await completeIncomingPayment(node, mine, id)
+  await process(payment)
+  await credit(payment, 3n)
+  node.clock.advance(ANNOUNCE_GRACE_MS)
+  await Promise.all([process(payment), process(payment), process(empty)])
+  const [, end, ...more] = await eventsOf(payment)
+  assert.deepEqual([end?.withdrawal, more], [13n, []])
+  for (const late of [payment, empty]) {
+    await assert.rejects(credit(late, 7n), /credit_account_already_closed/)
+    assert.equal((await node.ledger.lookupAccounts([late.id]))[0]?.closed, true)
+  }
+  const withdraw = (timeoutSeconds: number) =>
+    withdrawIncomingPayment(node, mine, { incomingPaymentId: payment.id, timeoutSeconds })
+  const made = await Promise.all([withdraw(0), withdraw(0), withdraw(0)])
+  assert.equal(new Set(made.map(({ transferId }) => transferId)).size, 1)
+  const [account] = await node.ledger.lookupAccounts([payment.id])
+  assert.deepEqual([account?.debitsPosted, account?.closed], [13n, true])
+  await assert.rejects(credit(payment, 1n), /credit_account_already_closed/)
+})
+
 test('money that comes behind the announcement is announced too, and can be withdrawn', async () => {
   const payment = await create()
   await credit(payment, 10n)
@@ -334,6 +368,7 @@ test('money that comes behind the announcement is announced too, and can be with
   await completeIncomingPayment(node, mine, payment.id)
   node.clock.advance(ANNOUNCE_GRACE_MS)
   assert.deepEqual(await process(payment), { status: 'retry', at: node.clock.fromNow(LATE_CREDIT_MS) })
+  await openAccount(payment)
   // Decided before the close; the ledger was slow for longer than the grace.
   await credit(payment, 7n)
   node.clock.advance(LATE_CREDIT_MS)
@@ -365,6 +400,7 @@ test('money that comes after an empty payment disappeared brings it back', async
   node.clock.advance(ANNOUNCE_GRACE_MS)
   await process(payment)
   assert.equal(await findIncomingPayment(node, mine, payment.id), undefined)
+  await openAccount(payment)
   await credit(payment, 4n)
   node.clock.advance(LATE_CREDIT_MS)
   assert.deepEqual(await process(payment), { status: 'done' })

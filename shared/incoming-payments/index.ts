@@ -2,7 +2,7 @@
  * Incoming payments owns promises to receive: their life from PENDING over PROCESSING to COMPLETED or EXPIRED, and telling the wallet
  * what arrived. Always true here: what was received is what the ledger says; a payment is created together with its event and
  * the job that will close it; its end is announced exactly once, with the whole amount that may be withdrawn; money is credited
- * only under the rule of {@link canReceive}, so none arrives after the announcement.
+ * only under the rule of {@link canReceive}, and the ledger account is closed before the end is announced, so none arrives after it.
  */
 import { traced } from '../telemetry/index.ts'
 import { createIncomingPayment as create } from './create-incoming-payment.ts'

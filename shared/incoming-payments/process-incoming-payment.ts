@@ -1,4 +1,4 @@
-import type { Ledger } from '../ledger/index.ts'
+import { closeForGood, type Ledger } from '../ledger/index.ts'
 import type { Clock, Db, Logger } from '../platform/index.ts'
 import type { Job, JobOutcome } from '../queue/index.ts'
 import { eventRecipients, serviceRecipients, type TenantDefaults } from '../tenants/index.ts'
@@ -6,6 +6,8 @@ import { findPaymentEvents, type NewWebhookEvent, recordEvent } from '../webhook
 import {
   ANNOUNCE_GRACE_MS,
   type IncomingPayment,
+  incomingPaymentAccount,
+  isFinal,
   LATE_CREDIT_MS,
   mayBeCredited,
   nextStep,
@@ -15,6 +17,7 @@ import { receivedTotals, withReceived } from './received.ts'
 import {
   closePayments,
   enqueueDue,
+  type IncomingPaymentRow,
   markFinished,
   recordAnnouncement,
   selectOpenWithAmount,
@@ -41,7 +44,7 @@ export async function processIncomingPayment(ctx: Context, job: Pick<Job, 'key'>
   const row = await selectPayment(ctx.db, 'all', job.key, { evenDeleted: true })
   if (!row) return { status: 'done' }
   const now = ctx.clock.now()
-  const [received = 0n] = await receivedTotals(ctx.ledger, [job.key])
+  const received = await readTotal(ctx, row, now)
   const payment = withReceived(row, received)
   const step = nextStep(row, received, now)
   const afterEnd: JobOutcome = mayBeCredited(row, received)
@@ -67,6 +70,22 @@ export async function processIncomingPayment(ctx: Context, job: Pick<Job, 'key'>
       await recordAnnouncement(ctx.db, { id: payment.id, now }, endEvent(ctx, payment, step.type))
       return afterEnd
   }
+}
+
+/**
+ * The ledger's total: the last one, when the end is about to be told. The account is closed before it is read then, so nothing
+ * that was decided earlier, or by a clock that is wrong, can come behind it. Withdrawals go through the closed account.
+ */
+async function readTotal(ctx: Context, row: IncomingPaymentRow, now: Date): Promise<bigint> {
+  const [account] = await ctx.ledger.lookupAccounts([row.id])
+  const received = account?.creditsPosted ?? 0n
+  const isEnding = isFinal(row.state) && !row.announcedAt && !row.deletedAt && row.processAt <= now
+  if (!isEnding || account?.closed || (received === 0n && !row.hasCreditors)) return received
+  const fresh = incomingPaymentAccount(row)
+  if (!account) await ctx.ledger.createAccounts([fresh])
+  await closeForGood(ctx, fresh)
+  const [total = 0n] = await receivedTotals(ctx.ledger, [row.id])
+  return total
 }
 
 const endTypes = ['incoming_payment.completed', 'incoming_payment.expired'] as const

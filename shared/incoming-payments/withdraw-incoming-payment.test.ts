@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Asset, LiquidityRefusal } from '../assets/index.ts'
-import { settlementAccountId, transferCode } from '../ledger/index.ts'
+import { moveThroughClosed, settlementAccountId, transferCode } from '../ledger/index.ts'
 import { deriveId, sql, uuidv7 } from '../platform/index.ts'
 import { createTestAccount, createTestNode, type TestNode } from '../testing/node.ts'
 import type { WalletAddress } from '../wallet-addresses/index.ts'
@@ -110,7 +110,9 @@ test('a reserved withdrawal is repeated as it is, and is not taken at once besid
   assert.deepEqual(await withdraw(payment, 60), { transferId: payment.eventId, amount: 100n })
   assert.deepEqual(await balanceOf(payment), [0n, 100n])
   await assert.rejects(withdraw(payment, 0), refused('duplicate_transfer'))
-  await node.ledger.createTransfers([{ kind: 'post', id: uuidv7(), pendingId: payment.eventId }])
+  const account = { id: payment.id, ledger: asset.ledger }
+  const post = { kind: 'post', id: uuidv7(), pendingId: payment.eventId } as const
+  assert.equal(await moveThroughClosed(node, account, post), 'created')
   assert.deepEqual(await withdraw(payment, 60), { transferId: payment.eventId, amount: 100n })
   assert.deepEqual(await balanceOf(payment), [100n, 0n])
 })

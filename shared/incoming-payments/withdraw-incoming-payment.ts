@@ -51,6 +51,7 @@ export async function withdrawIncomingPayment(
         amount,
         timeoutSeconds,
         acceptRepeat: true,
+        mayBeClosed: true,
       }),
     ),
   )

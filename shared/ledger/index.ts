@@ -3,6 +3,7 @@
  * running figures on the account, and the same id with the same fields is one transfer however often it is sent.
  */
 export { type AuditFinding, auditLedger, type LedgerInvariant } from './audit.ts'
+export { type ClosedAccount, closeForGood, moveThroughClosed } from './closed-accounts.ts'
 export { observeLedger } from './observe-ledger.ts'
 export * from './port.ts'
 export { createPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './postgres/ledger.ts'

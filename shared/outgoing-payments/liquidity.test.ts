@@ -172,6 +172,23 @@ test('another tenant can fund, withdraw, post and void nothing', async () => {
   assert.equal(await held(payment), 50n)
 })
 
+test('what a closed payment received is withdrawn in two steps as well, and it stays closed', async () => {
+  const receiver = await world.incoming(world.carol, 50n)
+  const payment = await world.outgoing(world.alice, receiver.url)
+  await world.fund(payment)
+  await world.runJobs()
+  await world.runJobs('incoming-payments')
+  const receiverAccount = async () => (await world.ledger.lookupAccounts([receiver.id]))[0]
+  assert.equal((await receiverAccount())?.closed, true)
+  const reserve = () =>
+    withdrawIncomingPayment(world.ctx, own(), { incomingPaymentId: receiver.id, timeoutSeconds: 60 })
+  const { transferId } = await reserve()
+  await postWithdrawal(world.ctx, own(), transferId)
+  await postWithdrawal(world.ctx, own(), transferId)
+  const account = await receiverAccount()
+  assert.deepEqual([account?.debitsPosted, account?.debitsPending, account?.closed], [50n, 0n, true])
+})
+
 test("only withdrawals are posted and voided: an asset's is, a packet's hold and a deposit are not", async () => {
   const transferId = uuidv7()
   const asset = { assetId: world.usd.id, transferId, amount: 5n, timeoutSeconds: 60 }

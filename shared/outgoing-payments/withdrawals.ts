@@ -1,4 +1,11 @@
-import { type CreateTransferStatus, type Transfer, transferCode } from '../ledger/index.ts'
+import {
+  type CreateTransferStatus,
+  moveThroughClosed,
+  type PostTransfer,
+  type Transfer,
+  transferCode,
+  type VoidTransfer,
+} from '../ledger/index.ts'
 import { assert, deriveId, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { type AccountScopeContext, isAccountInScope } from './account-scope.ts'
@@ -41,11 +48,21 @@ async function resolve(
   }
   const id = deriveId(`withdrawal-${kind}`, withdrawalId)
   const { userData128, userData64 } = withdrawal
-  const [status] = await ctx.ledger.createTransfers([
-    { kind, id, pendingId: withdrawalId, userData128, userData64 },
-  ])
+  const event = { kind, id, pendingId: withdrawalId, userData128, userData64 }
+  checkStatus(await apply(ctx, withdrawal, event), withdrawalId)
+}
+
+/** Of what an ended payment holds, only a void passes by itself. */
+async function apply(
+  ctx: AccountScopeContext,
+  withdrawal: Transfer,
+  event: PostTransfer | VoidTransfer,
+): Promise<CreateTransferStatus> {
+  const [account] = event.kind === 'post' ? await ctx.ledger.lookupAccounts([withdrawal.debitAccountId]) : []
+  if (account?.closed) return await moveThroughClosed(ctx, account, event)
+  const [status] = await ctx.ledger.createTransfers([event])
   assert(status !== undefined, 'one result per transfer')
-  checkStatus(status, withdrawalId)
+  return status
 }
 
 const alreadyPosted = () => refusal('withdrawal_already_posted', 'the withdrawal is posted already')

@@ -83,6 +83,13 @@ export function refusalOf(
       retryable: false,
       transferRefused: true,
     }
+  if (status === 'credit_account_already_closed')
+    return {
+      code: 'receiver_completed',
+      message: 'the receiver was closed before anything was sent',
+      retryable: false,
+      transferRefused: true,
+    }
   return {
     code: 'transfer_refused',
     message: `the ledger refused the payment: ${status}`,
