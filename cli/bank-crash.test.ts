@@ -1,32 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createDb, sql } from '../shared/platform/index.ts'
 import { waitFor } from '../shared/testing/index.ts'
 import { auditBanks } from './audit/audit-banks.ts'
 import { closeAll, deployableNames } from './bank.ts'
 import type { BankName } from './bank-settings.ts'
 import { type ChildBank, startChildBank } from './child-bank.ts'
-import {
-  createOutgoingPayment,
-  createQuote,
-  createReceiver,
-  getOutgoing,
-  type OutgoingAnswer,
-  type PaymentPlan,
-} from './payment.ts'
+import type { OutgoingAnswer } from './payment.ts'
 import { peerTotals } from './testing/books.ts'
+import { ended, prepare, untilMoved } from './testing/many-payments.ts'
 import { plainPlans, startTestBanks, type TestBanks } from './testing/test-banks.ts'
 
 const timeoutMs = 60_000
 
 /** Many packets per payment, so that some are on their way at any moment. */
 const smallPackets = { a: plainPlans.a, b: { ...plainPlans.b, maxPacketAmount: 20n } }
-
-interface Running {
-  plan: PaymentPlan
-  id: string
-}
 
 /** A bank in a process of its own; its wallet stays here. It can be killed and started again. */
 async function startElsewhere(banks: TestBanks, name: BankName) {
@@ -41,48 +29,6 @@ async function startElsewhere(banks: TestBanks, name: BankName) {
     },
     close: () => child.close(),
   }
-}
-
-/** Payments that wait for their money: they all begin at once when it is released. */
-async function prepare(banks: TestBanks, payee: string, count: number): Promise<Running[]> {
-  const plan: PaymentPlan = {
-    payer: banks.side('a', 'alice'),
-    payee: banks.side('b', payee),
-    receiveValue: 500n,
-    timeoutMs,
-  }
-  return await Promise.all(
-    Array.from({ length: count }, async () => {
-      const quote = await createQuote(plan, await createReceiver(plan))
-      return { plan, id: await createOutgoingPayment(plan, quote.id) }
-    }),
-  )
-}
-
-/** Until so many packets have moved money on that bank: the rest is on its way or about to be. */
-async function untilMoved(banks: TestBanks, name: BankName, count: number): Promise<void> {
-  const db = createDb({ connectionString: banks.databases[name].resources, poolSizeMax: 1 })
-  const moved = () =>
-    db.one(
-      (row) => Number(row.count),
-      sql`select count(*) as count from ledger.transfers where code = 1 and kind in (0, 2)`,
-    )
-  await waitFor(async () => (await moved()) >= count, timeoutMs)
-  await db.close()
-}
-
-/** Every payment ends once, and its wallet hears of it. */
-async function ended(payments: readonly Running[]): Promise<OutgoingAnswer[]> {
-  return await Promise.all(
-    payments.map(async ({ plan, id }) => {
-      const { journal, bank } = plan.payer
-      await Promise.race([
-        journal.wait('outgoing_payment.completed', id, timeoutMs),
-        journal.wait('outgoing_payment.failed', id, timeoutMs),
-      ])
-      return await getOutgoing(bank, id)
-    }),
-  )
 }
 
 /** What holds on each bank by itself, whatever was killed: I1, I2, I4 and I5. Leases of the dead run out first. */
@@ -107,15 +53,15 @@ async function walletAgrees(banks: TestBanks, ends: readonly OutgoingAnswer[]): 
   assert.equal(account().balance, opened - sent)
 }
 
-describe('a bank whose process is killed while payments run', { concurrency: true }, () => {
+describe('F31: a bank whose process is killed while payments run', { concurrency: true }, () => {
   it('the payer’s: every payment ends once, and it never books a packet that the payee has not', async () => {
     const banks = await startTestBanks({ plans: smallPackets })
     const bank = await startElsewhere(banks, 'a')
     try {
       const resume = banks.a.wallet.holdDeposits()
-      const payments = await prepare(banks, 'bahati', 12)
+      const payments = await prepare(banks, ['b', 'bahati'], 12, timeoutMs)
       resume()
-      await untilMoved(banks, 'a', 40)
+      await untilMoved(banks, 'a', 40, timeoutMs)
       await bank.killAndRestart()
       const ends = await ended(payments)
       await auditEach(banks)
@@ -134,10 +80,10 @@ describe('a bank whose process is killed while payments run', { concurrency: tru
     const bank = await startElsewhere(banks, 'b')
     try {
       const resume = banks.a.wallet.holdDeposits()
-      const payments = await prepare(banks, 'bahati', 12)
+      const payments = await prepare(banks, ['b', 'bahati'], 12, timeoutMs)
       resume()
       for (const packets of [40, 120]) {
-        await untilMoved(banks, 'b', packets)
+        await untilMoved(banks, 'b', packets, timeoutMs)
         await bank.killAndRestart()
       }
       const ends = await ended(payments)

@@ -17,7 +17,7 @@ const timeoutMs = 45_000
  * A's payments worker runs in a process of its own and is killed with SIGKILL; another one takes over. Whatever the moment, the
  * payment ends once and the books hold.
  */
-describe('a payments worker that is killed', () => {
+describe('F31: a payments worker that is killed', () => {
   let banks: TestBanks
   let proxy: PeerProxy
   let worker: ChildBank | undefined

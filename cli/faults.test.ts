@@ -44,7 +44,7 @@ const codeOf = (error: unknown): string => String((error as { code?: unknown }).
 const reasonOf = (error: unknown): string => String((error as { reason?: unknown }).reason)
 
 describe('payments when something is wrong', { concurrency: 3 }, () => {
-  it('waits for a peer that is down for a moment, and completes', () =>
+  it('F23: waits for a peer that is down for a moment, and completes', () =>
     withProxy({}, async (banks, proxy) => {
       const plan = {
         payer: banks.side('a', 'alice'),
@@ -81,7 +81,7 @@ describe('payments when something is wrong', { concurrency: 3 }, () => {
       assert.ok(payment.error)
     }))
 
-  it('posts the fulfilment of a peer that answers after 6 s', () =>
+  it('F1: posts the fulfilment of a peer that answers after 6 s', () =>
     withProxy({ TIGERBEETLE_TWO_PHASE_TIMEOUT_SECONDS: '5' }, async (banks, proxy) => {
       const plan = {
         payer: banks.side('a', 'alice'),
@@ -113,7 +113,7 @@ describe('payments when something is wrong', { concurrency: 3 }, () => {
       }
     }))
 
-  it('refuses a cross-currency quote while rates are away; same currency goes on', () =>
+  it('F10: refuses a cross-currency quote while rates are away; same currency goes on', () =>
     withBanks({ environments: { a: { EXCHANGE_RATES_URL: 'http://127.0.0.1:9/rates' } } }, async (banks) => {
       const payer = banks.side('a', 'alice')
       await assert.rejects(
@@ -182,7 +182,7 @@ describe('payments when something is wrong', { concurrency: 3 }, () => {
       )
     }))
 
-  it('never completes with nothing sent when the receiver cannot be reached', () =>
+  it('F3: never completes with nothing sent when the receiver cannot be reached', () =>
     withBanks({ environments: { a: oneAttempt } }, async (banks) => {
       const plan = {
         payer: banks.side('a', 'alice'),

@@ -108,7 +108,11 @@ export async function createQuote(plan: PaymentPlan, receiverUrl: string): Promi
   return answer.quote
 }
 
-export async function createOutgoingPayment(plan: PaymentPlan, quoteId: string): Promise<string> {
+export async function createOutgoingPayment(
+  plan: PaymentPlan,
+  quoteId: string,
+  idempotencyKey?: string,
+): Promise<string> {
   const { payer } = plan
   const answer = await payer.bank.admin.graphql<{ createOutgoingPayment: { payment: { id: string } } }>(
     OUTGOING,
@@ -116,6 +120,7 @@ export async function createOutgoingPayment(plan: PaymentPlan, quoteId: string):
       input: {
         walletAddressId: payer.walletAddress.id,
         quoteId,
+        ...(idempotencyKey !== undefined && { idempotencyKey }),
         ...(plan.metadata && { metadata: plan.metadata }),
       },
     },

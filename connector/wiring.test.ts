@@ -159,7 +159,7 @@ test('what is sent is recorded in the payment, and one that ended is not sent an
   assert.equal(await node.balance(ended), 500n)
 })
 
-test('SIGTERM: the packet under way is answered, then the process ends', async () => {
+test('F31: SIGTERM: the packet under way is answered, then the process ends', async () => {
   const hop = await startTestHop(fulfilAfter(900))
   const from = await node.peer(usd, { address: 'test.sigterm-from', liquidity: 1_000n })
   const to = await node.peer(usd, { address: 'test.sigterm-to', endpoint: hop.url })
@@ -188,7 +188,7 @@ test('SIGTERM: the packet under way is answered, then the process ends', async (
   await hop.close()
 })
 
-test('SIGKILL: what is held comes back by itself, and the repeated Prepare gets no false answer', async () => {
+test('F31: SIGKILL: what is held comes back by itself, and the repeated Prepare gets no false answer', async () => {
   const hop = await startTestHop(() => new Promise(() => {}))
   const from = await node.peer(usd, { address: 'test.sigkill-from', liquidity: 1_000n })
   await node.peer(usd, { address: 'test.sigkill-to', endpoint: hop.url })

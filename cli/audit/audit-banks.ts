@@ -30,7 +30,17 @@ export interface Finding {
   /** What was looked at, with counts. */
   checked: string
   problem?: string
+  disagreement?: Disagreement
 }
+
+/** Two books count differently: about an asset (code), a receiver or an outgoing payment (id). */
+export interface Disagreement {
+  about: string
+  /** By how much the payee's node counts more than the payer's, or the ledger more packets than the payment. */
+  excess: bigint
+}
+
+type Problem = string | { problem: string; disagreement: Disagreement }
 
 export interface AuditedBank {
   resources: string
@@ -80,10 +90,15 @@ function findingsOf(
   invariant: Invariant,
   bank: string,
   checked: string,
-  problems: readonly string[],
+  problems: readonly Problem[],
 ): Finding[] {
   if (problems.length === 0) return [{ invariant, bank, checked }]
-  return problems.map((problem) => ({ invariant, bank, checked, problem }))
+  return problems.map((problem) => ({
+    invariant,
+    bank,
+    checked,
+    ...(typeof problem === 'string' ? { problem } : problem),
+  }))
 }
 
 function checkClosure(books: Books): Finding[] {
@@ -121,16 +136,17 @@ function checkReceivers(books: Books): Finding[] {
 }
 
 function checkFulfilRule(books: Books): Finding[] {
-  const problems: string[] = []
+  const problems: Problem[] = []
   const sent = books.outgoing.filter((payment) => payment.method === 'ILP')
   let packets = 0
   for (const payment of sent) {
     const postings = movementsOf(books, payment.id).packetDebitCount
     packets += postings
     if (postings !== payment.packetsFulfilled)
-      problems.push(
-        `outgoing payment ${payment.id}: ${payment.packetsFulfilled} packets fulfilled, ${postings} posted`,
-      )
+      problems.push({
+        problem: `outgoing payment ${payment.id}: ${payment.packetsFulfilled} packets fulfilled, ${postings} posted`,
+        disagreement: { about: payment.id, excess: BigInt(postings - payment.packetsFulfilled) },
+      })
   }
   return findingsOf(
     'I9 fulfil rule',
@@ -151,7 +167,7 @@ const checkGrants = ({ name, grants }: Books): Finding[] =>
 
 /** What senders say was delivered to a receiver is what its bank credited. */
 function checkDelivery(all: readonly Books[]): Finding[] {
-  const problems: string[] = []
+  const problems: Problem[] = []
   const delivered = new Map<string, bigint>()
   for (const books of all)
     for (const payment of books.outgoing) {
@@ -165,7 +181,10 @@ function checkDelivery(all: readonly Books[]): Finding[] {
       const { packetCredits } = movementsOf(books, payment.id)
       const said = delivered.get(payment.id) ?? 0n
       if (said !== packetCredits)
-        problems.push(`incoming payment ${payment.id}: senders delivered ${said}, credited ${packetCredits}`)
+        problems.push({
+          problem: `incoming payment ${payment.id}: senders delivered ${said}, credited ${packetCredits}`,
+          disagreement: { about: payment.id, excess: packetCredits - said },
+        })
     }
   return findingsOf(
     'I5 receiver truth',
@@ -177,7 +196,7 @@ function checkDelivery(all: readonly Books[]): Finding[] {
 
 /** What one node owes the other is what the other is owed, per asset: both counted the same packets. */
 function checkAgreement(all: readonly Books[], ilpAddressOf: (name: string) => string): Finding[] {
-  const problems: string[] = []
+  const problems: Problem[] = []
   let pairs = 0
   for (const [index, books] of all.entries())
     for (const other of all.slice(index + 1)) {
@@ -195,7 +214,10 @@ function checkAgreement(all: readonly Books[], ilpAddressOf: (name: string) => s
         const owes = here.packetCredits - here.packetDebits
         const isOwed = there.packetDebits - there.packetCredits
         if (owes !== isOwed)
-          problems.push(`${peer.assetCode}: ${books.name} owes ${owes}, ${other.name} counts ${isOwed}`)
+          problems.push({
+            problem: `${peer.assetCode}: ${books.name} owes ${owes}, ${other.name} counts ${isOwed}`,
+            disagreement: { about: peer.assetCode, excess: isOwed - owes },
+          })
       }
     }
   const names = all.map((books) => books.name).join(' and ')

@@ -151,7 +151,7 @@ test('500 wanted: 300 and then 900 are both taken, everything later is refused',
   assert.deepEqual(await state(receiver), ['COMPLETED', 1200n])
 })
 
-test('while the state has not followed, later packets are declined authentically and without close', async () => {
+test('F2: while the state has not followed, later packets are declined authentically and without close', async () => {
   const receiver = await node.incomingPayment(usd, 500n)
   faults = {
     progress: () => {
@@ -180,7 +180,7 @@ test('the state is recorded when it changes, not with every packet', async () =>
   assert.deepEqual(await state(receiver), ['COMPLETED', 50n])
 })
 
-test('of many packets at once only those that are wanted are credited, and the end is announced with all of them', async () => {
+test('F25: of many packets at once only those that are wanted are credited, and the end is announced with all of them', async () => {
   const receiver = await node.incomingPayment(usd, 100n)
   const answers = await Promise.all(Array.from({ length: 40 }, () => send(receiver, 30n)))
   const fulfilled = answers.filter(({ reply }) => isFulfill(reply)).length
@@ -285,7 +285,7 @@ test('a payment is only reached through its own tenant', async () => {
   assert.ok(isFulfill((await send(receiver, 10n)).reply))
 })
 
-test('the same Prepare again is fulfilled again and credited once, also by a process that remembers nothing', async (t) => {
+test('F39: the same Prepare again is fulfilled again and credited once, also by a process that remembers nothing', async (t) => {
   const receiver = await node.incomingPayment(usd, 100n)
   const { prepare, reply } = await send(receiver, 30n)
   assert.ok(isFulfill(reply))
@@ -367,7 +367,7 @@ test('no money for it is T04', async () => {
   assert.deepEqual(await state(dry), ['PENDING', 0n])
 })
 
-test('a credit whose outcome is unknown is repeated: fulfilled once it is known, credited once', async () => {
+test('F39: a credit whose outcome is unknown is repeated: fulfilled once it is known, credited once', async () => {
   for (const when of ['before', 'after'] as const) {
     const receiver = await node.incomingPayment(usd, 20n)
     let lost = 0
@@ -386,7 +386,7 @@ test('a credit whose outcome is unknown is repeated: fulfilled once it is known,
   }
 })
 
-test('a credit that the ledger repeated by itself counts, and completes its payment', async () => {
+test('F40: a credit that the ledger repeated by itself counts, and completes its payment', async () => {
   const receiver = await node.incomingPayment(usd, 30n)
   // The first attempt's answer was lost inside of the ledger's client, and the second found its work.
   faults = { statuses: (given) => given.map(() => 'exists') }
@@ -396,7 +396,7 @@ test('a credit that the ledger repeated by itself counts, and completes its paym
   assert.ok(isReject((await send(receiver, 30n)).reply))
 })
 
-test('an outcome that stays unknown beyond the packet is found out: a Fulfill where the money moved', async () => {
+test('F2: an outcome that stays unknown beyond the packet is found out: a Fulfill where the money moved', async () => {
   const receiver = await node.incomingPayment(usd)
   faults = {
     after: () => {

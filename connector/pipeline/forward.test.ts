@@ -152,7 +152,7 @@ test('an amount that converts to nothing, or to too much, is refused and never f
   assert.deepEqual(await balances(), [2n ** 64n - 1n, 0n])
 })
 
-test('without a usable price the packet is refused: F07 for the code, T00 for the service', async () => {
+test('F9: without a usable price the packet is refused: F07 for the code, T00 for the service', async () => {
   const { post, address } = await pair({ asset: eur })
   for (const bad of ['0', '-1', '1e999', '"0.9"']) {
     prices = `{"base":"USD","rates":{"EUR":${bad}}}`
@@ -230,7 +230,7 @@ test('money that is not there is T04, and says whose', async () => {
   assert.equal(hop.requests.length, 0)
 })
 
-test('64 packets at once against money for one: exactly one is fulfilled', async () => {
+test('F4: 64 packets at once against money for one: exactly one is fulfilled', async () => {
   const { post, balances } = await pair({ liquidity: 10n })
   answer = fulfilAfter(50)
   const replies = await Promise.all(Array.from({ length: 64 }, () => post()))
@@ -263,7 +263,7 @@ test('the same Prepare while it is under way waits for the one answer; afterward
   assert.deepEqual(await balances(), [990n, 10n])
 })
 
-test('a repeat that only the ledger remembers is never forwarded again', async (t) => {
+test('F39: a repeat that only the ledger remembers is never forwarded again', async (t) => {
   const { from, balances, address } = await pair()
   const fulfilled = testPrepare(address)
   const refused = testPrepare(address)
@@ -288,7 +288,7 @@ test('a repeat that only the ledger remembers is never forwarded again', async (
   assert.deepEqual(await balances(), [990n, 10n])
 })
 
-test('a hold whose outcome is unknown is repeated, not doubled', async () => {
+test('F39: a hold whose outcome is unknown is repeated, not doubled', async () => {
   const { post, balances } = await pair()
   let lost = 0
   faults = {
@@ -301,7 +301,7 @@ test('a hold whose outcome is unknown is repeated, not doubled', async () => {
   assert.deepEqual(await balances(), [990n, 10n])
 })
 
-test('a post whose outcome is unknown is repeated until it is known, whether it happened or not', async () => {
+test('F39: a post whose outcome is unknown is repeated until it is known, whether it happened or not', async () => {
   const { post, balances } = await pair()
   for (const when of ['before', 'after'] as const) {
     let lost = 0
@@ -317,7 +317,7 @@ test('a post whose outcome is unknown is repeated until it is known, whether it 
   assert.equal(node.connector.counters.read().late_postings, 0)
 })
 
-test('a ledger that is away: the packet does not leave, and is refused in time', async () => {
+test('F38: a ledger that is away: the packet does not leave, and is refused in time', async () => {
   const { post, balances } = await pair()
   faults = {
     before: () => {

@@ -83,7 +83,7 @@ describe('answers that take their time', { concurrency: true }, () => {
     assert.deepEqual(await balances(), [990n, 10n])
   })
 
-  test('after the hold has ended it is posted late, in one asset and across two', async () => {
+  test('F1: after the hold has ended it is posted late, in one asset and across two', async () => {
     const before = node.connector.counters.read().late_postings
     await Promise.all(
       [usd, millis].map(async (asset) => {
@@ -96,7 +96,7 @@ describe('answers that take their time', { concurrency: true }, () => {
     assert.equal(node.connector.counters.read().late_postings, before + 2)
   })
 
-  test('after the hold has ended and the payer has nothing any more, the node covers the next hop', async () => {
+  test('F1: after the hold has ended and the payer has nothing any more, the node covers the next hop', async () => {
     const { post, balances, from } = await pair({ liquidity: 10n })
     shortHolds.add(from.id)
     const reply = await post(async (prepare) => {
@@ -121,7 +121,7 @@ describe('answers that take their time', { concurrency: true }, () => {
     assert.equal(node.connector.counters.read().covered_postings, 1)
   })
 
-  test('after the packet has expired it changes nothing: R00, and the money is free at once', async () => {
+  test('F1: after the packet has expired it changes nothing: R00, and the money is free at once', async () => {
     const { post, balances } = await pair()
     const startedMs = Date.now()
     const reply = await post(fulfilAfter(1_600), 2_200)

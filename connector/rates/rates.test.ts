@@ -20,7 +20,7 @@ test('prices are the decimal text, not its float', () => {
   assert.deepEqual(prices.get('XAU'), rate(3n, 10_000_000n))
 })
 
-test('a price that is none drops its code and leaves the others', () => {
+test('F9: a price that is none drops its code and leaves the others', () => {
   const bad = ['0', '-1', '-0.5', '1e308', '1e999', '"1.5"', 'null', 'true', '[1]', '{"v":1}', '0.000']
   for (const value of bad) {
     const prices = parseRates(`{"base":"USD","rates":{"BAD":${value},"EUR":0.9}}`, 'USD')
@@ -36,7 +36,7 @@ test('names of object properties are codes like any other', () => {
   assert.equal(prices.get('toString'), undefined)
 })
 
-test('rates of another base and documents that are none are refused whole', () => {
+test('F9: rates of another base and documents that are none are refused whole', () => {
   assert.throws(() => parseRates('{"base":"EUR","rates":{"EUR":0.9}}', 'USD'), refusedAs('wrong_base'))
   assert.throws(() => parseRates('{"base":"usd","rates":{"EUR":0.9}}', 'USD'), refusedAs('wrong_base'))
   for (const text of [
@@ -89,7 +89,7 @@ function service() {
 
 const away = new Fault('connection_failed', { retryable: true })
 
-test('equal codes need no service', async () => {
+test('F10: equal codes need no service', async () => {
   const { price, requests } = service()
   assert.deepEqual(await price({ destinationAssetCode: 'USD' }), rate(1n, 1n))
   assert.equal(requests.length, 0)
@@ -137,7 +137,7 @@ test('a code without a price is refused, and so is a tenant without a service', 
   )
 })
 
-test('in an outage packets go on with what is known for five lifetimes, quotes do not', async () => {
+test('F10: in an outage packets go on with what is known for five lifetimes, quotes do not', async () => {
   const { price, clock, state, requests } = service()
   await price()
   state.body = away
@@ -151,7 +151,7 @@ test('in an outage packets go on with what is known for five lifetimes, quotes d
   await assert.rejects(price(), refusedAs('rates_unavailable'))
 })
 
-test('in an outage nobody waits for the next failure, and the end of the outage is noticed', async () => {
+test('F10: in an outage nobody waits for the next failure, and the end of the outage is noticed', async () => {
   const { price, clock, state, requests } = service()
   await price()
   state.body = away
@@ -173,7 +173,7 @@ test('in an outage nobody waits for the next failure, and the end of the outage 
   assert.deepEqual(await price({ tolerance: 'fresh' }), rate(7n, 10n))
 })
 
-test('a service that answers nonsense or another status is an outage', async () => {
+test('F9: a service that answers nonsense or another status is an outage', async () => {
   const { price, clock, state } = service()
   await price()
   for (const [body, status, code] of [

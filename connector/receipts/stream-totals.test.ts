@@ -41,7 +41,7 @@ describe('STREAM totals in Redis', () => {
     }
   })
 
-  it('are unknown while Redis is away, at once', async () => {
+  it('F35: are unknown while Redis is away, at once', async () => {
     const client = await connectRedis({ url: 'redis://127.0.0.1:9', log: silentLogger })
     const totals = createRedisTotals(client, silentLogger)
     const startedAt = performance.now()

@@ -295,7 +295,7 @@ test('hundreds of payments at once', async () => {
   assert.deepEqual(await stateOf(receiver), ['PROCESSING', 2000n])
 })
 
-test('what a dead connector sent and did not record is not sent again', async (t) => {
+test('F31: what a dead connector sent and did not record is not sent again', async (t) => {
   const receiver = await b.incomingPayment(usdB)
   const id = await a.fundedPayment(usdA, 1000n)
   // As after a crash: the ledger has it, the records do not.
@@ -313,7 +313,7 @@ test('what a dead connector sent and did not record is not sent again', async (t
   assert.deepEqual(await stateOf(receiver), ['PROCESSING', 1000n])
 })
 
-test('money that a dead connector still holds is waited for before anything more is sent', async () => {
+test('F31: money that a dead connector still holds is waited for before anything more is sent', async () => {
   const receiver = await b.incomingPayment(usdB)
   const id = await a.fundedPayment(usdA, 1000n)
   const [status] = await a.node.ledger.createTransfers([
@@ -452,7 +452,7 @@ test('a packet whose fate is unknown stops the sending; the ledger says where to
   assert.deepEqual(await stateOf(receiver), ['PROCESSING', 1000n])
 })
 
-test('a graceful end waits for packets under way and records them', async () => {
+test('F31: a graceful end waits for packets under way and records them', async () => {
   const receiver = await b.incomingPayment(usdB)
   const leaving = await startTestNode({
     connectionString: databases[0]!.connectionString,

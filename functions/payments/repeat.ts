@@ -1,4 +1,4 @@
-import { type Logger, messageOf } from '../../shared/platform/index.ts'
+import { isWorthALine, type Logger, messageOf } from '../../shared/platform/index.ts'
 
 export interface Repeated {
   /** Starts no further run, and resolves when the one under way has ended. */
@@ -33,11 +33,17 @@ export function repeat(ctx: { log: Logger }, options: RepeatOptions): Repeated {
 
   const loop = async (): Promise<void> => {
     await pause(Math.random() * Math.min(FIRST_MS_MAX, options.everyMs))
+    let failures = 0
     while (!closing) {
-      const isMore = await options.run().catch((error: unknown) => {
-        ctx.log.warn({ sweep: options.name, reason: messageOf(error) }, 'a sweep failed')
-        return false
-      })
+      let isMore = false
+      try {
+        isMore = await options.run()
+        failures = 0
+      } catch (error) {
+        failures++
+        if (isWorthALine(failures))
+          ctx.log.warn({ sweep: options.name, failures, reason: messageOf(error) }, 'a sweep failed')
+      }
       if (!isMore && !closing) await pause(options.everyMs * (1 - JITTER / 2 + Math.random() * JITTER))
     }
   }

@@ -74,7 +74,7 @@ test('payments are sent as soon as they are funded, many side by side, and recei
   await worker.close()
 })
 
-test('a slow payment does not hold up others', async () => {
+test('F21: a slow payment does not hold up others', async () => {
   const worker = start()
   let release: () => void = () => {}
   const slow = world.remote.addPayment().url
@@ -95,7 +95,7 @@ test('a slow payment does not hold up others', async () => {
   await worker.close()
 })
 
-test('closing waits for what is in flight and starts nothing more', async () => {
+test('F31: closing waits for what is in flight and starts nothing more', async () => {
   const worker = start()
   let isSending = false
   let release: () => void = () => {}
@@ -120,7 +120,7 @@ test('closing waits for what is in flight and starts nothing more', async () => 
   await next.close()
 })
 
-test('what a crash left is found by the sweep soon after a start: lost jobs, funding cut short, the unfunded', async () => {
+test('F36: what a crash left is found by the sweep soon after a start: lost jobs, funding cut short, the unfunded', async () => {
   const lost = await funded(world.remote.addPayment().url)
   const cutShort = await world.outgoing(world.alice, world.remote.addPayment().url, { debit: 50n })
   const unfunded = await world.outgoing(world.alice, world.remote.addPayment().url, { debit: 50n })

@@ -244,7 +244,7 @@ test('eight workers announce once', async () => {
   }
 })
 
-test('a packet that completes the payment while a worker looks at it is in the announcement', async () => {
+test('F25: a packet that completes the payment while a worker looks at it is in the announcement', async () => {
   const payment = await create()
   await credit(payment, 60n)
   await record(payment, 60n)
@@ -361,7 +361,7 @@ test('the ledger itself refuses money for a payment whose end was told, and its 
   await assert.rejects(credit(payment, 1n), /credit_account_already_closed/)
 })
 
-test('money that comes behind the announcement is announced too, and can be withdrawn', async () => {
+test('F25: money that comes behind the announcement is announced too, and can be withdrawn', async () => {
   const payment = await create()
   await credit(payment, 10n)
   await record(payment, 10n)
@@ -391,7 +391,7 @@ test('money that comes behind the announcement is announced too, and can be with
   assert.equal(account?.debitsPosted, 17n)
 })
 
-test('money that comes after an empty payment disappeared brings it back', async () => {
+test('F26: money that comes after an empty payment disappeared brings it back', async () => {
   const payment = await create({ expiresAt: node.clock.fromNow(1_000) })
   // A packet was on its way.
   await findForPackets(node, payment.id, connectorId)
@@ -423,7 +423,7 @@ test('an expired payment of which nothing came disappears without an event', asy
   assert.deepEqual(await process(payment), { status: 'done' })
 })
 
-test('money that arrives while an empty payment expires is announced, not hidden', async () => {
+test('F26: money that arrives while an empty payment expires is announced, not hidden', async () => {
   const payment = await create({ expiresAt: node.clock.fromNow(1_000) })
   node.clock.advance(1_000)
   await process(payment)
@@ -435,7 +435,7 @@ test('money that arrives while an empty payment expires is announced, not hidden
   assert.ok(await findIncomingPayment(node, mine, payment.id))
 })
 
-test('a completion whose record was lost is found by the reconciler, and does not end as expired', async () => {
+test('F2: a completion whose record was lost is found by the reconciler, and does not end as expired', async () => {
   const [lost, short, open] = [await create(), await create(), await create({ incomingAmount: usd(1_000n) })]
   await credit(lost, 100n)
   await credit(short, 99n)
@@ -455,7 +455,7 @@ test('a completion whose record was lost is found by the reconciler, and does no
   assert.equal((await get(unreconciled)).state, 'COMPLETED')
 })
 
-test('the sweep asks again for what is overdue, and only for that', async () => {
+test('F36: the sweep asks again for what is overdue, and only for that', async () => {
   await node.db.execute(sql`update incoming_payments set announced_at = now() where announced_at is null`)
   const [due, waiting, closed] = [
     await create({ expiresAt: node.clock.fromNow(1_000) }),
@@ -473,7 +473,7 @@ test('the sweep asks again for what is overdue, and only for that', async () => 
   assert.deepEqual(await findIncomingPaymentsToProcess(node), [due.id])
 })
 
-test('complete, expiry and credits race, and the event has everything', async () => {
+test('F25: complete, expiry and credits race, and the event has everything', async () => {
   for (let round = 0; round < 12; round++) {
     const payment = await create({ incomingAmount: usd(100n), expiresAt: node.clock.fromNow(1_000) })
     // Every credit is decided while the payment is open, as a connector must.

@@ -473,7 +473,7 @@ function reservationTests(
     assert.equal(await available(ledger, from), 80n)
   })
 
-  test('an expired reservation is refused and blocks nobody', async () => {
+  test('F28: an expired reservation is refused and blocks nobody', async () => {
     const { ledger, subject } = subjectOf()
     const book = bookOf()
     const [from, to] = [await book.open(100n), await book.open()]
@@ -862,7 +862,7 @@ function closingTests(
 }
 
 function repeatTests(ledgerOf: () => Ledger, bookOf: () => Book): void {
-  test('every request may be repeated, alone or at once, and changes nothing', async () => {
+  test('F39: every request may be repeated, alone or at once, and changes nothing', async () => {
     const [ledger, book, other] = [ledgerOf(), bookOf(), bookOf()]
     const [a, b, x, y] = [
       await book.open(100n),
@@ -894,7 +894,7 @@ function repeatTests(ledgerOf: () => Ledger, bookOf: () => Book): void {
     assert.deepEqual(again, before)
   })
 
-  test('five first attempts at once are one transfer', async () => {
+  test('F40: five first attempts at once are one transfer', async () => {
     const [ledger, book] = [ledgerOf(), bookOf()]
     const [from, to] = [await book.open(100n), await book.open()]
     const chain = [
@@ -907,7 +907,7 @@ function repeatTests(ledgerOf: () => Ledger, bookOf: () => Book): void {
     assert.equal(await available(ledger, from), 40n)
   })
 
-  test('the same id with any other field is refused', async () => {
+  test('F40: the same id with any other field is refused', async () => {
     const [ledger, book, other] = [ledgerOf(), bookOf(), bookOf()]
     const [from, to, third] = [await book.open(100n), await book.open(), await book.open()]
     const hold = book.pending({
@@ -1062,7 +1062,7 @@ function concurrencyTests(
   }
   const of = <T>(items: readonly T[], index: number): T => items[index % items.length] as T
 
-  test('of 64 concurrent debits of an account that holds money for one, one passes', () =>
+  test('F4: of 64 concurrent debits of an account that holds money for one, one passes', () =>
     withClients(4, async (clients) => {
       const { ledger } = subjectOf()
       const book = bookOf()
@@ -1080,7 +1080,7 @@ function concurrencyTests(
       assert.equal(await available(ledger, from), 0n)
     }))
 
-  test('opposite transfers and rings neither deadlock nor lose money', () =>
+  test('F27: opposite transfers and rings neither deadlock nor lose money', () =>
     withClients(4, async (clients) => {
       const { ledger } = subjectOf()
       // A ring of eight accounts on eight ledgers would need exchange; pairs on two ledgers and a ring on one do it.
@@ -1112,7 +1112,7 @@ function concurrencyTests(
       )
     }))
 
-  test('posts, voids and repeats from several clients: each reservation has one outcome', () =>
+  test('F28: posts, voids and repeats from several clients: each reservation has one outcome', () =>
     withClients(3, async (clients) => {
       const { ledger } = subjectOf()
       const book = bookOf()

@@ -99,7 +99,7 @@ async function workOnce(ctx: ReturnType<typeof mortal>, chance: () => number): P
 const isOpen = async ({ id }: OutgoingPayment) =>
   ['FUNDING', 'SENDING'].includes((await getOutgoingPayment(world.ctx, 'all', id)).state)
 
-test('whenever processes die: one deposit, one payment, one event, and every unit accounted for', async () => {
+test('F7, F31: whenever processes die: one deposit, one payment, one event, and every unit accounted for', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer(), async (start) => {
       const chance = randomOf(start)

@@ -100,7 +100,7 @@ const crashPoints: [string, () => Parameters<typeof fundOutgoingPayment>[0]][] =
   ['before the payment is SENDING', () => dyingDb(3)],
 ]
 for (const [name, ctx] of crashPoints) {
-  test(`funding that dies ${name} is finished by the sweep: one deposit, one payment, one event`, async () => {
+  test(`F7: funding that dies ${name} is finished by the sweep: one deposit, one payment, one event`, async () => {
     const { payment, receiver } = await local()
     await assert.rejects(fundWith(ctx(), payment), Fault)
     assert.equal((await read(payment)).state, 'FUNDING')
@@ -118,7 +118,7 @@ for (const [name, ctx] of crashPoints) {
     assert.equal(await endings(payment), 1)
   })
 
-  test(`funding that dies ${name} is finished by the wallet's own repeat`, async () => {
+  test(`F7: funding that dies ${name} is finished by the wallet's own repeat`, async () => {
     const { payment } = await local()
     await assert.rejects(fundWith(ctx(), payment), Fault)
     assert.equal((await world.fund(payment)).state, 'SENDING')
@@ -129,7 +129,7 @@ for (const [name, ctx] of crashPoints) {
   })
 }
 
-test('many deposits at once are one deposit', async () => {
+test('F7: many deposits at once are one deposit', async () => {
   const { payment } = await local()
   const results = await Promise.all(Array.from({ length: 16 }, () => world.fund(payment)))
   assert.ok(results.every(({ state }) => state === 'SENDING'))
@@ -170,7 +170,7 @@ test('only the debit amount can be deposited', async () => {
   await world.runJobs()
 })
 
-test('a worker that dies after the ledger was posted: the next one finds it paid and pays nothing', async () => {
+test('F6: a worker that dies after the ledger was posted: the next one finds it paid and pays nothing', async () => {
   for (const amount of [1n, 7n, 2n ** 53n + 1n]) {
     const { payment, receiver } = await local(amount)
     await world.fund(payment)
@@ -194,7 +194,7 @@ test('a worker that dies after the ledger was posted: the next one finds it paid
   }
 })
 
-test('a worker that dies across currencies: both legs are there once', async () => {
+test('F6: a worker that dies across currencies: both legs are there once', async () => {
   world.connector.prices['USD EUR'] = '0.91'
   const receiver = await world.incoming(world.bob)
   const payment = await world.outgoing(world.alice, receiver.url, { debit: 500n })
@@ -209,7 +209,7 @@ test('a worker that dies across currencies: both legs are there once', async () 
   assert.equal(await received(receiver.id), 455n)
 })
 
-test('a worker that lost its lease cannot record; the payment is still paid and announced once', async () => {
+test('F37: a worker that lost its lease cannot record; the payment is still paid and announced once', async () => {
   const { payment, receiver } = await local()
   await world.fund(payment)
   const [first] = await world.claim()
@@ -228,7 +228,7 @@ test('a worker that lost its lease cannot record; the payment is still paid and 
   assert.equal(await endings(payment), 1)
 })
 
-test('two workers at once on one payment: one payment, one event', async () => {
+test('F37: two workers at once on one payment: one payment, one event', async () => {
   for (let round = 0; round < 5; round++) {
     const { payment, receiver } = await local()
     await world.fund(payment)
@@ -280,7 +280,7 @@ test('a decision that nothing can be sent is taken again when something was sent
   assert.equal(await received(receiver.id), 100n)
 })
 
-test('a job that was lost is asked for again, one that waits is left alone', async () => {
+test('F36: a job that was lost is asked for again, one that waits is left alone', async () => {
   const { payment } = await local()
   await world.fund(payment)
   await world.db.execute(sql`delete from jobs where key = ${payment.id}`)

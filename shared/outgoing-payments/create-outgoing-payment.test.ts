@@ -170,7 +170,7 @@ test('payments are seen by their tenant only, and found by receiver, wallet addr
   await refused(getOutgoingPayment(world.ctx, 'all', 'no id'), 'unknown_payment')
 })
 
-test('with a time limit, payments that nobody funded are cancelled, oldest first; others are not', async () => {
+test('F24: with a time limit, payments that nobody funded are cancelled, oldest first; others are not', async () => {
   const [old, funded, young] = [await remoteQuote(), await remoteQuote(), await remoteQuote()]
   await create(old)
   await world.fund(await create(funded))
@@ -183,7 +183,7 @@ test('with a time limit, payments that nobody funded are cancelled, oldest first
   assert.deepEqual([state, metadata], ['CANCELLED', { cancellationReason: 'not funded in time' }])
 })
 
-test('the database itself keeps a completed payment from having sent nothing', async () => {
+test('F3: the database itself keeps a completed payment from having sent nothing', async () => {
   const payment = await create(await remoteQuote())
   await assert.rejects(
     world.db.execute(

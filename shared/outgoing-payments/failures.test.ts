@@ -17,7 +17,7 @@ const input = { stateAttempts: 0, attemptsMax: 5, quoteExpiresAt: inMs(300_000),
 const failure = (type: FailureClass) => ({ code: 'some_code', message: 'some words', class: type })
 
 // Independent of the table in the code: what an operator reads in the list of errors.
-test('every failure has its class', () => {
+test('F23: every failure has its class', () => {
   assert.deepEqual(failureClass, {
     quote_expired: 'fatal',
     receiver_completed: 'fatal',
@@ -40,7 +40,7 @@ test('every failure has its class', () => {
   assert.equal(reportedFailure({ ...reported, retryable: false }).class, 'fatal')
 })
 
-test('counted attempts wait ten seconds longer each time, a minute at most, and end at the limit', () => {
+test('F23: counted attempts wait ten seconds longer each time, a minute at most, and end at the limit', () => {
   const waits = [0, 1, 2, 3, 4, 5, 6, 20].map((stateAttempts) => {
     const retry = retryAfter(failure('retry'), { ...input, stateAttempts, attemptsMax: 100 })
     assert.ok(retry?.counted)
@@ -51,7 +51,7 @@ test('counted attempts wait ten seconds longer each time, a minute at most, and 
   assert.ok(retryAfter(failure('retry'), { ...input, stateAttempts: 3 }))
 })
 
-test('nothing is tried again after a fatal failure, nor a counted one after the quote is over', () => {
+test('F23: nothing is tried again after a fatal failure, nor a counted one after the quote is over', () => {
   assert.equal(retryAfter(failure('fatal'), input), undefined)
   assert.equal(retryAfter(failure('retry'), { ...input, quoteExpiresAt: now }), undefined)
 })
@@ -68,7 +68,7 @@ test('waits are short and free; around the expiry they leave time for a slice to
   assert.deepEqual(retryAfter(failure('wait'), over), { at: inMs(6_000), counted: true })
 })
 
-test('what is no matter of the payment goes through to the queue', () => {
+test('F23: what is no matter of the payment goes through to the queue', () => {
   const classify = (error: unknown) => failureOfError(error, silentLogger, 'id')
   const lost = new Fault('database_unavailable', { retryable: true })
   assert.throws(() => classify(lost), lost)

@@ -124,7 +124,7 @@ for (const [name, answer] of [
   ['answers nonsense', { status: 200, body: '<html>' }],
   ['answers half a payment', { status: 200, body: '{"id":"https://remote.example"}' }],
 ] as const)
-  test(`a receiver whose node ${name} is tried again and never taken for paid`, async () => {
+  test(`F3: a receiver whose node ${name} is tried again and never taken for paid`, async () => {
     const payment = await funded(world.remote.addPayment().url)
     world.remote.answer = answer
     await world.runJobs()
@@ -140,7 +140,7 @@ for (const [name, answer] of [
     assert.deepEqual([paid.state, paid.errorCode, paid.error], ['COMPLETED', undefined, undefined])
   })
 
-test('a receiver that stays unreachable fails the payment, all of it refundable', async () => {
+test('F3: a receiver that stays unreachable fails the payment, all of it refundable', async () => {
   const payment = await funded(world.remote.addPayment().url)
   world.remote.answer = 'unreachable'
   await world.runJobs()
@@ -247,7 +247,7 @@ test('a part that was sent before the end stays sent, the rest is refundable', a
   assert.equal((await endOf(payment))[0]?.withdrawal, 30n)
 })
 
-test('a connector that is away costs no attempts, and the payment goes through when it is back', async () => {
+test('F23: a connector that is away costs no attempts, and the payment goes through when it is back', async () => {
   const payment = await funded(world.remote.addPayment().url)
   world.connector.isDown = true
   for (let outage = 0; outage < 20; outage++) {

@@ -39,7 +39,7 @@ export { createTrustedHttp, type HttpClient, type HttpRequest, type HttpResponse
 export { bytesToUuid, deriveId, isUuid, uuidv7 } from './ids.ts'
 export { isObject } from './is-object.ts'
 export { createListener, type Listener } from './listener.ts'
-export { createLogger, type Logger, type LogLevel, silentLogger } from './log.ts'
+export { createLogger, isWorthALine, type Logger, type LogLevel, silentLogger } from './log.ts'
 export { MigrationMismatch, migrate, PendingMigrations } from './migrations.ts'
 export {
   type AnyOf,

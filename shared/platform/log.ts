@@ -50,3 +50,6 @@ export function createLogger(options: {
 }
 
 export const silentLogger: Logger = pino({ level: 'silent' })
+
+/** Of a row of failures the first, second, fourth, eighth … are worth a line: an outage must not fill the log. */
+export const isWorthALine = (failuresInARow: number): boolean => (failuresInARow & (failuresInARow - 1)) === 0

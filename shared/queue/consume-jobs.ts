@@ -1,4 +1,11 @@
-import { type Clock, type Db, type Listener, type Logger, messageOf } from '../platform/index.ts'
+import {
+  type Clock,
+  type Db,
+  isWorthALine,
+  type Listener,
+  type Logger,
+  messageOf,
+} from '../platform/index.ts'
 import { silentTelemetry, type Telemetry } from '../telemetry/index.ts'
 import { createGate } from './gate.ts'
 import type { Job, JobHandler, JobResult, LoadWithClaim, QueueName } from './model.ts'
@@ -108,7 +115,8 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
         if (sleepMs > 0) await claimGate.wait(sleepMs)
       } catch (error) {
         failures++
-        ctx.log.warn({ queue, failures, reason: messageOf(error) }, 'cannot claim jobs')
+        if (isWorthALine(failures))
+          ctx.log.warn({ queue, failures, reason: messageOf(error) }, 'cannot claim jobs')
         await outage(failures)
       }
     }
@@ -139,7 +147,8 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
         if (again || batch.some(({ retryAt }) => retryAt && retryAt < soon)) claimGate.wake()
       } catch (error) {
         failures++
-        ctx.log.warn({ queue, failures, reason: messageOf(error) }, 'cannot record jobs')
+        if (isWorthALine(failures))
+          ctx.log.warn({ queue, failures, reason: messageOf(error) }, 'cannot record jobs')
         if (closing && failures >= FINISH_ATTEMPTS_AT_CLOSE) return
         finished.unshift(...batch)
         await new Promise((resolve) =>

@@ -95,7 +95,7 @@ test('two workers drain thousands of jobs and never hold one at the same time', 
   await waitFor(async () => (await jobsLeft()) === 0 || undefined)
 })
 
-test('a notification wakes an idle worker within milliseconds', async () => {
+test('F20: a notification wakes an idle worker within milliseconds', async () => {
   const seen: number[] = []
   startWorker({ handler: async () => note(seen, performance.now()), idleMs: 60_000 })
   await warmUp(seen)
@@ -110,7 +110,7 @@ test('a notification wakes an idle worker within milliseconds', async () => {
   assert.ok(best < 100, `the quickest of five took ${best} ms`)
 })
 
-test('without notifications the safety poll finds work', async () => {
+test('F20: without notifications the safety poll finds work', async () => {
   const seen: Job[] = []
   startWorker({ handler: async (job) => note(seen, job), idleMs: 40 }, { listener: silent })
   await new Promise((resolve) => setTimeout(resolve, 20))
@@ -122,7 +122,7 @@ test('without notifications the safety poll finds work', async () => {
   assert.equal(seen[0]?.attempts, 1)
 })
 
-test('a worker sleeps until the next job is due, not until the next poll', async () => {
+test('F20: a worker sleeps until the next job is due, not until the next poll', async () => {
   const seen: number[] = []
   startWorker({ handler: async () => note(seen, performance.now()), idleMs: 60_000 })
   await warmUp(seen)
@@ -133,7 +133,7 @@ test('a worker sleeps until the next job is due, not until the next poll', async
   assert.ok(delay >= 190 && delay < 2_000, `ran after ${delay} ms`)
 })
 
-test('jobs run oldest first, across tenants', async () => {
+test('F22: jobs run oldest first, across tenants', async () => {
   const order: string[] = []
   const keys = Array.from({ length: 20 }, (_, index) => deriveId('fifo', index))
   for (const [index, key] of keys.entries()) {
@@ -145,7 +145,7 @@ test('jobs run oldest first, across tenants', async () => {
   assert.deepEqual(order, keys)
 })
 
-test('a job that is asked for while it runs runs once more, also when both happen at the same moment', async () => {
+test('F37: a job that is asked for while it runs runs once more, also when both happen at the same moment', async () => {
   const key = uuidv7()
   let runs = 0
   let gate = Promise.withResolvers<void>()
@@ -187,7 +187,7 @@ test('a job that is asked for twice before it runs runs once, at the earlier tim
   )
 })
 
-test('a worker that lost its lease cannot record', async () => {
+test('F37: a worker that lost its lease cannot record', async () => {
   const key = uuidv7()
   const recorded: string[] = []
   const refused: unknown[] = []
@@ -223,7 +223,7 @@ test('a worker that lost its lease cannot record', async () => {
   assert.equal(refused[0].code, 'lease_lost')
 })
 
-test('a late result of a worker that lost its lease changes nothing', async () => {
+test('F37: a late result of a worker that lost its lease changes nothing', async () => {
   const key = uuidv7()
   const late: (() => void)[] = []
   startWorker({
@@ -267,7 +267,7 @@ const STUCK_WORKER = `
     { queue: 'webhooks', concurrency: 10, idleMs: 50, leaseSeconds: 0.5, handler: () => new Promise(() => {}) },
   )`
 
-test('the jobs of a killed process run in another', async () => {
+test('F31: the jobs of a killed process run in another', async () => {
   await enqueueMany(5)
   const child = spawn(process.execPath, ['--input-type=module', '-e', STUCK_WORKER], {
     env: {
@@ -296,7 +296,7 @@ test('the jobs of a killed process run in another', async () => {
   }
 })
 
-test('work of a worker that died runs elsewhere when the lease ends', async () => {
+test('F31: work of a worker that died runs elsewhere when the lease ends', async () => {
   const key = uuidv7()
   await enqueueJob(db, { queue: 'webhooks', key })
   await db.execute(
@@ -446,7 +446,7 @@ test('a tenant’s backlog goes on as its places come free, several at a time', 
   await waitFor(async () => runs === 1_000 && (await jobsLeft()) === 0)
 })
 
-test('an outage neither spins nor loses work, and its end is noticed', async () => {
+test('F19: an outage neither spins nor loses work, and its end is noticed', async () => {
   const warnings: unknown[] = []
   const log = { ...silentLogger, warn: (entry: unknown) => void warnings.push(entry) } as unknown as Logger
   let down = false
@@ -497,7 +497,7 @@ test('an outage neither spins nor loses work, and its end is noticed', async () 
   assert.equal(seen.length, 51, 'the run that ended during the outage was recorded and did not repeat')
 })
 
-test('connections that the server cuts are replaced, also within transactions, and nothing is lost', async () => {
+test('F19: connections that the server cuts are replaced, also within transactions, and nothing is lost', async () => {
   const seen = new Set<string>()
   const work = createDb({ connectionString: database.connectionString })
   toClose.push(work)

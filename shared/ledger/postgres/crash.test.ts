@@ -42,7 +42,7 @@ async function work(ledger: PostgresLedger, from: string, to: string): Promise<T
   }
 }
 
-test('what was acknowledged survives a crash of the server, and the books balance', async () => {
+test('F31: what was acknowledged survives a crash of the server, and the books balance', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'upesi-crash-'))
   const open = (server: EmbeddedPostgres) =>
     createPostgresLedger({

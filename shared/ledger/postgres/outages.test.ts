@@ -133,7 +133,7 @@ async function again<T>(call: () => Promise<T>): Promise<T> {
 
 const received = async (id: LedgerId) => (await ledger.lookupAccounts([id]))[0]?.creditsPosted
 
-test('an answer that is lost is asked for again, and the money moves once', async () => {
+test('F39: an answer that is lost is asked for again, and the money moves once', async () => {
   const parties = await openAccounts()
   const hold: TransferEvent = { ...movement(parties, 10n), kind: 'pending', timeoutSeconds: 60 }
   const steps: TransferEvent[][] = [
@@ -150,7 +150,7 @@ test('an answer that is lost is asked for again, and the money moves once', asyn
   assert.equal(await received(parties.to), 40n)
 })
 
-test('a server that stays away makes the outcome unknown, and the same events settle it', async () => {
+test('F39: a server that stays away makes the outcome unknown, and the same events settle it', async () => {
   const parties = await openAccounts()
   await ledger.close()
   ledger = open({ outcomeTimeoutMs: 150 })
@@ -172,7 +172,7 @@ test('a server that stays away makes the outcome unknown, and the same events se
   assert.equal(await again(() => received(parties.to)), 30n)
 })
 
-test('while the server hangs, waiting calls are bounded and refused, and it recovers without a restart', async () => {
+test('F19: while the server hangs, waiting calls are bounded and refused, and it recovers without a restart', async () => {
   const parties = await openAccounts()
   await ledger.close()
   ledger = open({ outcomeTimeoutMs: 200, queueSizeMax: 50 })
@@ -213,7 +213,7 @@ test('connections that the server ends cost nothing but a repeat', async () => {
   assert.equal(await received(parties.to), 20n)
 })
 
-test('the sweep comes by itself and gives reserved money back', async () => {
+test('F28: the sweep comes by itself and gives reserved money back', async () => {
   const parties = await openAccounts()
   await ledger.close()
   ledger = open({ sweepIntervalMs: 50 })

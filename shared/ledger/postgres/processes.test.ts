@@ -94,7 +94,7 @@ const available = async (id: LedgerId) => {
   return availableCredit(account)
 }
 
-test('processes that drain an account together never overdraw it', async () => {
+test('F4: processes that drain an account together never overdraw it', async () => {
   const [from, to] = [await open(USD, 100n), await open(USD, 0n)]
   const results = await runProcesses(() => Array.from({ length: 64 }, () => [posted(USD, from, to, 10n)]))
   const statuses = results.flat(2)
@@ -104,7 +104,7 @@ test('processes that drain an account together never overdraw it', async () => {
   assert.equal(await available(to), 100n)
 })
 
-test('chains over two ledgers in opposite orders from several processes do not deadlock', async () => {
+test('F27: chains over two ledgers in opposite orders from several processes do not deadlock', async () => {
   const [a, b] = [await open(USD, 1000n), await open(USD, 1000n)]
   const [x, y] = [await open(EUR, 1000n), await open(EUR, 1000n)]
   const results = await runProcesses((process) =>
@@ -120,7 +120,7 @@ test('chains over two ledgers in opposite orders from several processes do not d
   assert.equal((await available(a)) + (await available(b)), 2000n)
 })
 
-test('the same chains sent by every process are applied once', async () => {
+test('F39: the same chains sent by every process are applied once', async () => {
   const [from, to] = [await open(USD, 1000n), await open(USD, 0n)]
   const chains = Array.from({ length: 50 }, (): TransferEvent[] => {
     const first = posted(USD, from, to, 3n)

@@ -91,7 +91,7 @@ async function grow(): Promise<void> {
     select gen_random_uuid(), n, '', '', uuid_send(gen_random_uuid()) ${series}`)
 }
 
-test('plans made for empty tables stay good when the tables grow', async () => {
+test('F5: plans made for empty tables stay good when the tables grow', async () => {
   const open = (path: 'clean' | 'ordered') =>
     createPostgresLedger({
       connectionString: database.connectionString,

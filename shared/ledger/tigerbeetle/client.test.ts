@@ -90,7 +90,7 @@ test('a server that takes smaller messages gets smaller ones, and no chain is cu
   assert.deepEqual(results.map(codeOf), [undefined, 'fulfilled'])
 })
 
-test('a cluster that is away: the outcome is unknown in time, and the client that was silent sends nothing later', async () => {
+test('F38: a cluster that is away: the outcome is unknown in time, and the client that was silent sends nothing later', async () => {
   const { native, ledger } = await setUp()
   native.answer = never
   const start = performance.now()
@@ -105,7 +105,7 @@ test('a cluster that is away: the outcome is unknown in time, and the client tha
   assert.deepEqual(await ledger.createTransfers(events), ['created'])
 })
 
-test('silence is repeated on a new client, to addresses that are resolved anew', async () => {
+test('F38: silence is repeated on a new client, to addresses that are resolved anew', async () => {
   const { native, ledger } = await setUp({ replicas: [{ host: 'localhost', port: 3000 }] })
   native.answer = (batch, client) => (client === 0 ? never() : Promise.resolve(batch.map(() => 'exists')))
   assert.deepEqual(await ledger.createTransfers([pay()]), ['exists'])
@@ -150,7 +150,7 @@ test('a client that is never answered is replaced', async () => {
   )
 })
 
-test('a client that was evicted is replaced and never destroyed', async () => {
+test('F38: a client that was evicted is replaced and never destroyed', async () => {
   for (const code of ['ERR_CLIENT_EVICTED', 'ERR_CLIENT_RELEASE_TOO_LOW']) {
     const { native, ledger } = await setUp()
     native.answer = async (batch, client) => {
@@ -165,14 +165,14 @@ test('a client that was evicted is replaced and never destroyed', async () => {
   }
 })
 
-test('a name that does not resolve is like a cluster that is away', async () => {
+test('F38: a name that does not resolve is like a cluster that is away', async () => {
   const { native, ledger } = await setUp({ replicas: [{ host: 'replica.invalid', port: 3000 }] })
   await assert.rejects(ledger.createTransfers([pay()]), { code: 'ledger_outcome_unknown', retryable: true })
   await assert.rejects(ledger.lookupAccounts([randomUUID()]), { code: 'ledger_unavailable', retryable: true })
   assert.equal(native.clients.length, 0)
 })
 
-test('while the cluster is away what waits is bounded and refused', async () => {
+test('F38: while the cluster is away what waits is bounded and refused', async () => {
   const { native, ledger } = await setUp({ queueSizeMax: 50 })
   native.answer = never
   const first = ledger.createTransfers([pay()])
@@ -226,7 +226,7 @@ test('a number that nobody knows, or that nothing asks for, is no outcome', asyn
   }
 })
 
-test('a repeated chain exists only when all of it does, with the same fields', async () => {
+test('F40: a repeated chain exists only when all of it does, with the same fields', async () => {
   const { native, ledger } = await setUp()
   const chain = [pay({ linked: true, userData64: 7n }), pay({ userData128: randomUUID() })]
   await ledger.createTransfers(chain)

@@ -49,7 +49,7 @@ const posted = (from: string, to: string, amount: bigint): TransferEvent => ({
   amount,
 })
 
-test('with nobody there, the real client gives answers in time, memory stays flat, and it closes', async () => {
+test('F38: with nobody there, the real client gives answers in time, memory stays flat, and it closes', async () => {
   const ledger = await open([{ host: 'localhost', port: await choosePort() }], { queueSizeMax: 500 })
   const before = process.memoryUsage().rss
   const start = performance.now()

@@ -42,7 +42,7 @@ const resolved = (event: TransferEvent, amount: bigint): NativeTransfer => {
   }
 }
 
-test('a post or void is the same with what it inherits, written out or not', () => {
+test('F40: a post or void is the same with what it inherits, written out or not', () => {
   const of = { id: randomUUID(), pendingId: uuidOf(pending.id) }
   const whole: TransferEvent = { ...of, kind: 'post' }
   const part: TransferEvent = { ...of, kind: 'post', amount: 4n }
@@ -84,7 +84,7 @@ test('an account that was closed since is still the one that was created', () =>
   assert.ok(!isSameAccount(stored, undefined))
 })
 
-test('chains that may be repeats are found whole; open ones are none', () => {
+test('F39: chains that may be repeats are found whole; open ones are none', () => {
   const events = [0, 1, 0, 1, 1, 0, 1].map((flags) => ({ flags }))
   const any = () => true
   assert.deepEqual(findRepeats(events, 1, any), [

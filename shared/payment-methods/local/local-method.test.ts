@@ -43,7 +43,7 @@ for (const isCross of [false, true]) {
   const name = isCross ? 'across currencies' : 'in one currency'
   const delivered = isCross ? 500n : 550n
 
-  test(`${name}: paying again, and asking for less, finds what was paid`, async () => {
+  test(`F6: ${name}: paying again, and asking for less, finds what was paid`, async () => {
     const input = await asked(isCross)
     const done = { status: 'done', sentAmount: 550n, deliveredAmount: delivered, packets }
     assert.deepEqual(await pay(input), done)
@@ -53,7 +53,7 @@ for (const isCross of [false, true]) {
     assert.equal(await received(input), delivered)
   })
 
-  test(`${name}: many at once pay once`, async () => {
+  test(`F6: ${name}: many at once pay once`, async () => {
     const input = await asked(isCross)
     const results = await Promise.all(Array.from({ length: 10 }, () => pay(input)))
     for (const result of results)

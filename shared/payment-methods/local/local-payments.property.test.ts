@@ -27,7 +27,7 @@ const plans = fc.record({
   }),
 })
 
-test('whatever is paid into one receiver at once: every unit is accounted for and nobody is paid twice', async () => {
+test('F6: whatever is paid into one receiver at once: every unit is accounted for and nobody is paid twice', async () => {
   await fc.assert(
     fc.asyncProperty(plans, async ({ isCross, price: [numerator, denominator], wanted, payments }) => {
       const { ctx, alice, bob, carol } = world
