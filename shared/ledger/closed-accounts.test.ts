@@ -1,36 +1,58 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
-import { after, before, test } from 'node:test'
+import { randomInt, randomUUID } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
 import { silentLogger } from '../platform/index.ts'
-import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
+import { createTestDatabase, openTestTigerBeetle, withoutTigerBeetle } from '../testing/index.ts'
 import { auditLedger } from './audit.ts'
 import { closeForGood, moveThroughClosed } from './closed-accounts.ts'
-import { accountCode, isSuccess, type PostedTransfer, settlementAccountId } from './port.ts'
-import { createPostgresLedger, type PostgresLedger } from './postgres/ledger.ts'
+import { accountCode, isSuccess, type Ledger, type PostedTransfer, settlementAccountId } from './port.ts'
+import { createPostgresLedger } from './postgres/ledger.ts'
+import { createTigerBeetleLedger } from './tigerbeetle/ledger.ts'
 
-const LEDGER = 1
+// A cluster that tests share keeps what earlier runs wrote.
+const LEDGER = randomInt(1, 1_000_000_000)
 const settlement = settlementAccountId(LEDGER)
-let database: TestDatabase
-let ledger: PostgresLedger
 
-before(async () => {
-  database = await createTestDatabase('ledger')
-  ledger = createPostgresLedger({
-    connectionString: database.connectionString,
-    log: silentLogger,
-    sweepIntervalMs: 0,
-  })
+interface Store {
+  open(): Promise<Ledger>
+  close(): Promise<void>
+}
+
+async function postgres(): Promise<Store> {
+  const { connectionString, drop } = await createTestDatabase('ledger')
+  return {
+    open: async () => createPostgresLedger({ connectionString, log: silentLogger, sweepIntervalMs: 0 }),
+    async close() {
+      assert.deepEqual(await auditLedger(connectionString), [])
+      await drop()
+    },
+  }
+}
+
+async function tigerBeetle(): Promise<Store> {
+  const cluster = await openTestTigerBeetle()
+  return {
+    open: () => createTigerBeetleLedger({ ...cluster, log: silentLogger, outcomeTimeoutMs: 60_000 }),
+    close: () => cluster.stop(),
+  }
+}
+
+let store: Store
+let ledger: Ledger
+
+async function openLedger(create: () => Promise<Store>): Promise<void> {
+  store = await create()
+  ledger = await store.open()
   const account = { id: settlement, ledger: LEDGER, code: accountCode.settlement }
   assert.ok(
     (await ledger.createAccounts([{ ...account, creditsMustNotExceedDebits: true }])).every(isSuccess),
   )
-})
+}
 
-after(async () => {
+async function closeLedger(): Promise<void> {
   await ledger.close()
-  assert.deepEqual(await auditLedger(database.connectionString), [])
-  await database.drop()
-})
+  await store.close()
+}
 
 const move = (debitAccountId: string, creditAccountId: string, amount: bigint): PostedTransfer => ({
   kind: 'posted',
@@ -60,49 +82,52 @@ const find = async (id: string) => {
   return account
 }
 
-test('what a closed account holds goes out, in one step or two, and nothing comes in', async () => {
-  const account = await closed()
-  const through = (event: Parameters<typeof moveThroughClosed>[2]) =>
-    moveThroughClosed({ ledger }, account, event)
-  const first = move(account.id, settlement, 60n)
-  assert.equal(await through(first), 'created')
-  assert.equal(await through(first), 'exists')
-  assert.equal(await through(move(account.id, settlement, 41n)), 'exceeds_credits')
-  assert.equal(await through({ ...first, amount: 1n }), 'exists_with_different_fields')
-  const hold = { ...move(account.id, settlement, 40n), kind: 'pending' as const, timeoutSeconds: 60 }
-  assert.equal(await through(hold), 'created')
-  const post = { kind: 'post' as const, id: randomUUID(), pendingId: hold.id }
-  assert.deepEqual(await ledger.createTransfers([post]), ['debit_account_already_closed'])
-  assert.equal(await through({ ...post, id: randomUUID() }), 'created')
-  assert.equal(await through({ ...post, id: randomUUID() }), 'pending_transfer_already_posted')
-  assert.deepEqual(await ledger.createTransfers([move(settlement, account.id, 1n)]), [
-    'credit_account_already_closed',
-  ])
-  const { debitsPosted, debitsPending, closed: isClosed } = await find(account.id)
-  assert.deepEqual([debitsPosted, debitsPending, isClosed], [100n, 0n, true])
-})
+for (const [name, create, skip] of [
+  ['Postgres', postgres, false],
+  ['TigerBeetle', tigerBeetle, withoutTigerBeetle],
+] as const)
+  describe(`closed accounts: ${name}`, { skip }, () => {
+    before(() => openLedger(create))
+    after(closeLedger)
 
-test('many movements at once through one closed account: each happens, once, and it ends closed', async () => {
-  const account = await closed()
-  const others = [1, 2].map(() =>
-    createPostgresLedger({
-      connectionString: database.connectionString,
-      log: silentLogger,
-      sweepIntervalMs: 0,
-    }),
-  )
-  try {
-    const clients = [ledger, ...others]
-    const events = Array.from({ length: 10 }, () => move(account.id, settlement, 7n))
-    const statuses = await Promise.all(
-      [...events, ...events].map((event, index) =>
-        moveThroughClosed({ ledger: clients[index % 3] as PostgresLedger }, account, event),
-      ),
-    )
-    assert.ok(statuses.every(isSuccess), statuses.join(' '))
-    const { debitsPosted, closed: isClosed } = await find(account.id)
-    assert.deepEqual([debitsPosted, isClosed], [70n, true])
-  } finally {
-    for (const other of others) await other.close()
-  }
-})
+    test('what a closed account holds goes out, in one step or two, and nothing comes in', async () => {
+      const account = await closed()
+      const through = (event: Parameters<typeof moveThroughClosed>[2]) =>
+        moveThroughClosed({ ledger }, account, event)
+      const first = move(account.id, settlement, 60n)
+      assert.equal(await through(first), 'created')
+      assert.equal(await through(first), 'exists')
+      assert.equal(await through(move(account.id, settlement, 41n)), 'exceeds_credits')
+      assert.equal(await through({ ...first, amount: 1n }), 'exists_with_different_fields')
+      const hold = { ...move(account.id, settlement, 40n), kind: 'pending' as const, timeoutSeconds: 60 }
+      assert.equal(await through(hold), 'created')
+      const post = { kind: 'post' as const, id: randomUUID(), pendingId: hold.id }
+      assert.deepEqual(await ledger.createTransfers([post]), ['debit_account_already_closed'])
+      assert.equal(await through({ ...post, id: randomUUID() }), 'created')
+      assert.equal(await through({ ...post, id: randomUUID() }), 'pending_transfer_already_posted')
+      assert.deepEqual(await ledger.createTransfers([move(settlement, account.id, 1n)]), [
+        'credit_account_already_closed',
+      ])
+      const { debitsPosted, debitsPending, closed: isClosed } = await find(account.id)
+      assert.deepEqual([debitsPosted, debitsPending, isClosed], [100n, 0n, true])
+    })
+
+    test('many movements at once through one closed account: each happens, once, and it ends closed', async () => {
+      const account = await closed()
+      const others = [await store.open(), await store.open()]
+      try {
+        const clients = [ledger, ...others]
+        const events = Array.from({ length: 10 }, () => move(account.id, settlement, 7n))
+        const statuses = await Promise.all(
+          [...events, ...events].map((event, index) =>
+            moveThroughClosed({ ledger: clients[index % 3] as Ledger }, account, event),
+          ),
+        )
+        assert.ok(statuses.every(isSuccess), statuses.join(' '))
+        const { debitsPosted, closed: isClosed } = await find(account.id)
+        assert.deepEqual([debitsPosted, isClosed], [70n, true])
+      } finally {
+        for (const other of others) await other.close()
+      }
+    })
+  })

@@ -1,4 +1,4 @@
-import { assert, deriveId } from '../platform/index.ts'
+import { assert, deriveId, Fault } from '../platform/index.ts'
 import {
   type CloseTransfer,
   type CreateTransferStatus,
@@ -57,7 +57,10 @@ export async function moveThroughClosed(
     // Another movement was first: it voided this close, and made the next.
     if (moved !== 'linked_event_failed') return moved
   }
-  assert(false, 'an account is moved through in the end', account)
+  throw new Fault('ledger_overloaded', {
+    retryable: true,
+    message: 'others moved money on this account all the time',
+  })
 }
 
 async function findLastClose(ctx: { ledger: Ledger }, { id }: ClosedAccount): Promise<number> {

@@ -3,6 +3,7 @@
  * A packet is a linked chain of two pending transfers on two ledgers and, once acknowledged, a linked chain of two posts.
  * Payers and payees are many, the two liquidity accounts are one each, as in a node that exchanges one currency for another.
  * `--seconds=<per row>`, `--in-flight=<numbers>`, `--history=<transfers>` (measures 256 again on top of them), `--path=clean|ordered`.
+ * `--tigerbeetle`: through the cluster at TIGERBEETLE_REPLICA_ADDRESSES instead, whose CPU is not seen from here.
  */
 import { randomUUID } from 'node:crypto'
 import { cpus, loadavg } from 'node:os'
@@ -15,10 +16,12 @@ import {
   accountCode,
   auditLedger,
   createPostgresLedger,
+  createTigerBeetleLedger,
   isSuccess,
   type Ledger,
   type LedgerId,
   migrateLedger,
+  parseTigerBeetleCluster,
   settlementAccountId,
   type TransferEvent,
   transferCode,
@@ -119,7 +122,8 @@ async function exchangePacket(ledger: Ledger, book: Book, number: number): Promi
 }
 
 /** Only Linux tells. */
-const serverMicroseconds = (postmaster: number): number => (cpuMs(postmaster) ?? Number.NaN) * 1000
+const serverMicroseconds = (postmaster: number | undefined): number =>
+  (postmaster === undefined ? Number.NaN : (cpuMs(postmaster) ?? Number.NaN)) * 1000
 
 const nodeMicroseconds = (): number => {
   const { user, system } = process.cpuUsage()
@@ -133,7 +137,7 @@ async function measure(input: {
   name: string
   ledger: Ledger
   book: Book
-  postmaster: number
+  postmaster: number | undefined
   inFlight: number
   seconds: number
 }): Promise<Row> {
@@ -189,6 +193,8 @@ async function writeHistory(ledger: Ledger, book: Book, transfers: number): Prom
   await Promise.all(Array.from({ length: 480 }, worker))
 }
 
+const shown = (microseconds: number): string => (Number.isNaN(microseconds) ? '–' : microseconds.toFixed(1))
+
 function print(rows: readonly Row[]): void {
   const columns = ['in flight', 'packets/s', 'p50 ms', 'p99 ms', 'CPU us/packet', 'Node', 'Postgres']
   const lines = rows.map((row) => [
@@ -196,12 +202,35 @@ function print(rows: readonly Row[]): void {
     row.packetsPerSecond.toFixed(0),
     row.p50.toFixed(2),
     row.p99.toFixed(2),
-    (row.nodeMicroseconds + row.postgresMicroseconds).toFixed(1),
-    row.nodeMicroseconds.toFixed(1),
-    row.postgresMicroseconds.toFixed(1),
+    shown(row.nodeMicroseconds + row.postgresMicroseconds),
+    shown(row.nodeMicroseconds),
+    shown(row.postgresMicroseconds),
   ])
   for (const line of [columns, ...lines])
     console.log(line.map((cell, index) => (index === 0 ? cell.padEnd(26) : cell.padStart(14))).join(''))
+}
+
+interface Run {
+  ledger: Ledger
+  postmaster?: number
+  values: { seconds: string; history: string; 'in-flight': string }
+}
+
+async function run({ ledger, postmaster, values }: Run): Promise<void> {
+  const history = Number(values.history)
+  const load = loadavg().map((value) => value.toFixed(2))
+  console.log(`${cpus().length} x ${cpus()[0]?.model}, Node ${process.version}, load ${load.join(' ')}`)
+  const book = await openBook(ledger)
+  const rows: Row[] = []
+  const common = { ledger, book, postmaster, seconds: Number(values.seconds) }
+  for (const inFlight of values['in-flight'].split(',').map(Number))
+    rows.push(await measure({ ...common, inFlight, name: String(inFlight) }))
+  if (history > 0) {
+    await writeHistory(ledger, book, history)
+    rows.push(await measure({ ...common, inFlight: 256, name: `256, ${history} transfers on` }))
+  }
+  print(rows)
+  await ledger.close()
 }
 
 async function main(): Promise<void> {
@@ -211,10 +240,18 @@ async function main(): Promise<void> {
       history: { type: 'string', default: '0' },
       path: { type: 'string', default: 'auto' },
       'in-flight': { type: 'string', default: '1,32,256' },
+      tigerbeetle: { type: 'boolean', default: false },
     },
   })
-  const seconds = Number(values.seconds)
-  const history = Number(values.history)
+  if (values.tigerbeetle) {
+    const cluster = parseTigerBeetleCluster({
+      clusterId: process.env.TIGERBEETLE_CLUSTER_ID ?? '0',
+      replicaAddresses: process.env.TIGERBEETLE_REPLICA_ADDRESSES ?? '3004',
+    })
+    const log = createLogger({ level: 'warn', name: 'bench' })
+    await run({ ledger: await createTigerBeetleLedger({ ...cluster, log }), values })
+    return
+  }
   const server = await startTemporaryPostgres()
   try {
     await server.createDatabase('ledger')
@@ -225,19 +262,7 @@ async function main(): Promise<void> {
       log: createLogger({ level: 'warn', name: 'bench' }),
       path: values.path as 'auto' | 'clean' | 'ordered',
     })
-    const load = loadavg().map((value) => value.toFixed(2))
-    console.log(`${cpus().length} x ${cpus()[0]?.model}, Node ${process.version}, load ${load.join(' ')}`)
-    const book = await openBook(ledger)
-    const rows: Row[] = []
-    const common = { ledger, book, postmaster: server.pid, seconds }
-    for (const inFlight of values['in-flight'].split(',').map(Number))
-      rows.push(await measure({ ...common, inFlight, name: String(inFlight) }))
-    if (history > 0) {
-      await writeHistory(ledger, book, history)
-      rows.push(await measure({ ...common, inFlight: 256, name: `256, ${history} transfers on` }))
-    }
-    print(rows)
-    await ledger.close()
+    await run({ ledger, postmaster: server.pid, values })
     const findings = await auditLedger(connectionString)
     for (const finding of findings) console.log(finding.message)
     console.log(findings.length === 0 ? 'balanced' : `NOT BALANCED: ${findings.length} findings`)

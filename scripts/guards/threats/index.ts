@@ -6,6 +6,7 @@ import { egressThreats } from './egress.ts'
 import { graphqlThreats } from './graphql.ts'
 import { interactionThreats } from './interactions.ts'
 import { keyThreats } from './keys.ts'
+import { ledgerThreats } from './ledger.ts'
 import { limitThreats } from './limits.ts'
 import { nodeTenantThreats } from './node-tenants.ts'
 import { partialPaymentThreats } from './partial-payments.ts'
@@ -30,6 +31,7 @@ export const threatTables: readonly ThreatTable[] = [
   graphqlThreats,
   keyThreats,
   connectorThreats,
+  ledgerThreats,
   webhookThreats,
   partialPaymentThreats,
   upgradeThreats,
