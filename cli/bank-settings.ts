@@ -106,6 +106,8 @@ export function bankEnvironment(
     LOG_LEVEL: 'warn',
     USE_TIGERBEETLE: 'false',
     REDIS_URL: 'none',
+    // Nobody balances load here.
+    CONNECTOR_SHUTDOWN_NOTICE_MS: '0',
     DATABASE_URL: databases.resources,
     AUTH_DATABASE_URL: databases.auth,
     OPERATOR_TENANT_ID: settings.operatorTenantId,

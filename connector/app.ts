@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { PartialDecisions } from '../shared/incoming-payments/index.ts'
 import type { Ledger } from '../shared/ledger/index.ts'
 import type { Clock, HttpClient, Listener, Logger } from '../shared/platform/index.ts'
@@ -63,6 +64,8 @@ export interface ConnectorSettings {
   rpcSecrets: readonly string[]
   connectorPort: number
   rpcPort: number
+  /** CONNECTOR_SHUTDOWN_NOTICE_MS. */
+  shutdownNoticeMs: number
 }
 
 export interface Connector {
@@ -70,7 +73,7 @@ export interface Connector {
   directory: PeerDirectory
   counters: Counters
   ports: { connector: number; rpc: number }
-  /** Takes nothing new, finishes every packet under way, records what was sent. */
+  /** Says that it ends, then takes nothing new, finishes every packet under way, records what was sent. */
   close(): Promise<void>
 }
 
@@ -131,6 +134,9 @@ export async function buildConnectorApp(
     ready: ctx.ready,
   })
   const close = async () => {
+    packets.announceEnd()
+    rpc.announceEnd()
+    await sleep(settings.shutdownNoticeMs)
     // What still sends and receives comes first: its packets need the rest to end well.
     await Promise.all([sessions.close(), packets.drain(DRAIN_MS)])
     await rpc.drain(DRAIN_MS)

@@ -78,6 +78,7 @@ export const connectorSettings = (config: ConnectorConfig): ConnectorSettings =>
   rpcSecrets: connectorRpcSecrets(config),
   connectorPort: config.connectorPort,
   rpcPort: config.connectorRpcPort,
+  shutdownNoticeMs: config.shutdownNoticeMs,
 })
 
 /** The rooms of `shared` behind the connector's ports. */

@@ -6,6 +6,8 @@ import { type Logger, messageOf } from '../../shared/platform/index.ts'
 /** A node:http server that can end without losing an answer. */
 export interface DrainingServer {
   readonly server: Server
+  /** From now on `/readyz` says no and every answer ends its connection, so that others send elsewhere; all else goes on. */
+  announceEnd(): void
   /** Takes no new connection, answers what is under way for up to `timeoutMs`, and closes. */
   drain(timeoutMs: number): Promise<void>
 }
@@ -19,7 +21,7 @@ export function createDrainingServer(
   ctx: { log: Logger },
   handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
 ): DrainingServer {
-  let draining = false
+  let ending = false
   let open = 0
   const server = createServer(
     { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_MS, requestTimeout: BODY_MS },
@@ -28,7 +30,8 @@ export function createDrainingServer(
       response.once('close', () => {
         open--
       })
-      if (draining) response.setHeader('connection', 'close')
+      if (ending) response.setHeader('connection', 'close')
+      if (ending && request.url === '/readyz') return text(response, 503, 'Not Ready')
       handle(request, response).catch((error: unknown) => {
         ctx.log.warn({ reason: messageOf(error) }, 'request failed')
         if (response.headersSent || response.destroyed) response.destroy()
@@ -39,8 +42,11 @@ export function createDrainingServer(
 
   return {
     server,
+    announceEnd() {
+      ending = true
+    },
     async drain(timeoutMs) {
-      draining = true
+      ending = true
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       const deadlineMs = Date.now() + timeoutMs
       while (open > 0 && Date.now() < deadlineMs) {

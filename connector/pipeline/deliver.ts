@@ -136,10 +136,14 @@ async function credit(
   }
 }
 
+/** How long another connector may have counted alone: its view of the payee was that old at most, and a credit takes a moment. */
+const SECOND_LOOK_MS = 1_500
+
 /** Never fails: the money has moved, or not, whatever becomes of the record. */
 async function reportProgress(ctx: DeliverContext, delivery: Delivery): Promise<void> {
   try {
     await delivery.open()
+    if (delivery.takeSecondLook()) ctx.progress.later(SECOND_LOOK_MS, () => lookAgain(ctx, delivery))
     const receivedAmount = delivery.takeReport()
     if (receivedAmount === undefined) return
     await ctx.progress.record({ incomingPaymentId: delivery.payee.id, receivedAmount })
@@ -150,4 +154,9 @@ async function reportProgress(ctx: DeliverContext, delivery: Delivery): Promise<
       'progress is not recorded',
     )
   }
+}
+
+async function lookAgain(ctx: DeliverContext, { payee }: Delivery): Promise<void> {
+  const delivery = await ctx.deliveries.find(payee.id).catch(() => undefined)
+  if (delivery && !isClosed(ctx, delivery)) await reportProgress(ctx, delivery)
 }

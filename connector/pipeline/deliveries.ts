@@ -15,6 +15,8 @@ export interface Payee {
   accountCode: typeof accountCode.incomingPayment | typeof accountCode.webMonetization
   incomingAmount?: bigint
   expiresAt?: Date
+  /** Payments within this node, or another connector, credit it too: its total is not what this connector counts. */
+  othersMayCredit?: boolean
 }
 
 export interface Payees {
@@ -47,6 +49,8 @@ export interface Delivery {
    * only when nothing more is on its way, because the payment's end is announced with the total at that moment. Needs `open`.
    */
   takeReport(): bigint | undefined
+  /** True once, for a payee that others credit: some of them may have counted alone until now, and missed the end. */
+  takeSecondLook(): boolean
 }
 
 export interface Deliveries {
@@ -65,13 +69,14 @@ interface Entry extends Delivery {
   readAtMs: number
   received: bigint
   reserved: bigint
-  /** How often something was reserved: tells a reading of the ledger that it may be out of date. */
-  reservations: number
+  /** All that was ever reserved: tells a reading of the ledger what came in between. */
+  everReserved: bigint
   hasAccount: boolean
   /** The total in memory may be too low. It is read again when nothing is on its way. */
   needsReading: boolean
   reading: Promise<void> | undefined
   reported: boolean
+  lookedAgain: boolean
 }
 
 export function createDeliveries(ctx: DeliveriesContext): Deliveries {
@@ -135,12 +140,15 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
     readAtMs: Number.NEGATIVE_INFINITY,
     received: 0n,
     reserved: 0n,
-    reservations: 0,
+    everReserved: 0n,
     hasAccount: false,
     needsReading: true,
     reading: undefined,
     reported: false,
+    lookedAgain: false,
     async open() {
+      // Each needs a figure that is younger than its own question.
+      if (isShared(entry.payee)) return await readTotal(ctx, entry)
       if (!entry.reading && entry.needsReading && entry.reserved === 0n)
         entry.reading = readTotal(ctx, entry).finally(() => {
           entry.reading = undefined
@@ -152,7 +160,7 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
       const { incomingAmount } = entry.payee
       if (incomingAmount !== undefined && entry.received + entry.reserved >= incomingAmount) return false
       entry.reserved += amount
-      entry.reservations++
+      entry.everReserved += amount
       return true
     },
     settle(amount, outcome) {
@@ -170,25 +178,37 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
       entry.reported = true
       return entry.received
     },
+    takeSecondLook() {
+      if (entry.lookedAgain || !isShared(entry.payee)) return false
+      entry.lookedAgain = true
+      return true
+    },
   }
   return entry
 }
 
+/** Only then somebody has to know when it is reached. */
+const isShared = ({ othersMayCredit, incomingAmount }: Payee): boolean =>
+  othersMayCredit === true && incomingAmount !== undefined
+
 /**
  * The ledger's total. The account is made with the first packet; that it exists already is as good. What is on its way may or may
- * not be in the figure, so a reading counts only if nothing was from its beginning to its end; otherwise the next one will.
+ * not be in the figure. If nothing was from its beginning to its end the figure counts; otherwise at least what it says without
+ * that has been received, and the next reading will tell.
  */
 async function readTotal(ctx: DeliveriesContext, entry: Entry): Promise<void> {
-  const { reservations, hasAccount } = entry
+  const { everReserved, reserved, hasAccount } = entry
   const [account] = await Promise.all([
     ctx.ledger.lookupAccounts([entry.payee.id]).then(([found]) => found),
     hasAccount || createAccount(ctx, entry.payee),
   ])
   entry.hasAccount = true
-  if (entry.reservations !== reservations) return
   // All that was ever credited: withdrawals do not make room for more.
-  entry.received = account?.creditsPosted ?? 0n
-  entry.needsReading = false
+  const total = account?.creditsPosted ?? 0n
+  const onItsWay = reserved + entry.everReserved - everReserved
+  // Of several readings at once the last may be the oldest, and nothing that was received is ever taken back.
+  if (total - onItsWay > entry.received) entry.received = total - onItsWay
+  if (onItsWay === 0n) entry.needsReading = false
 }
 
 async function createAccount(

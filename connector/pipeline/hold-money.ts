@@ -42,6 +42,7 @@ export function holdMoney(ctx: HoldContext, next: Service<OutgoingPacket>): Serv
     })
     const refusal = await hold(ctx, packet, legs)
     if (refusal) return refusal
+    packet.onHeld?.()
     let reply: Reply
     try {
       reply = await next(packet)

@@ -32,6 +32,8 @@ export interface IncomingPacket {
   account: IncomingAccount
   prepare: PreparePacket
   trail?: PacketTrail
+  /** Called when its money is held: from then on the ledger shows that it is under way. */
+  onHeld?: () => void
 }
 
 /** With what makes a packet the same packet when it comes again. */

@@ -32,6 +32,8 @@ export interface Pipeline {
   receive(account: IncomingAccount, bytes: Buffer): Promise<Reply>
   /** A packet of this node's own payments and probes. */
   send(account: IncomingAccount, prepare: IlpPrepare): Promise<Reply>
+  /** When each packet that an account has under way is answered, or at least seen in the ledger by everybody. */
+  allHeld(accountId: string): Promise<void>
   /** Packets under way. */
   readonly inFlight: number
 }
@@ -68,19 +70,39 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   )
 
   let inFlight = 0
-  const receive = async (account: IncomingAccount, bytes: Buffer): Promise<Reply> => {
+  const receive = async (account: IncomingAccount, bytes: Buffer, onHeld?: () => void): Promise<Reply> => {
     const prepare = parsePrepare(bytes)
     inFlight++
     try {
-      return await handle({ account, prepare })
+      return await handle({ account, prepare, ...(onHeld && { onHeld }) })
     } finally {
       inFlight--
     }
   }
 
+  const unheld = new Map<string, Set<Promise<void>>>()
+  const send = async (account: IncomingAccount, prepare: IlpPrepare): Promise<Reply> => {
+    const held = Promise.withResolvers<void>()
+    const others = unheld.get(account.id) ?? new Set()
+    unheld.set(account.id, others.add(held.promise))
+    const end = () => {
+      held.resolve()
+      others.delete(held.promise)
+      if (others.size === 0 && unheld.get(account.id) === others) unheld.delete(account.id)
+    }
+    try {
+      return await receive(account, serializePrepare(prepare), end)
+    } finally {
+      end()
+    }
+  }
+
   return {
-    receive,
-    send: (account, prepare) => receive(account, serializePrepare(prepare)),
+    receive: (account, bytes) => receive(account, bytes),
+    send,
+    async allHeld(accountId) {
+      await Promise.all([...(unheld.get(accountId) ?? [])])
+    },
     get inFlight() {
       return inFlight
     },

@@ -14,6 +14,8 @@ export type WriteProgress = (progress: Progress) => Promise<void>
 export interface ProgressRecorder {
   /** Resolves when it is written, or after {@link WAIT_MS}; then it goes on in the background. Never rejects. */
   record(progress: Progress): Promise<void>
+  /** Does this after a while, unless the connector ends before. */
+  later(delayMs: number, work: () => Promise<void>): void
   /** Waits for what is still to be written, up to `timeoutMs`. What is lost is repaired at the next start. */
   close(timeoutMs: number): Promise<void>
 }
@@ -29,6 +31,7 @@ export function createProgressRecorder(ctx: {
   counters: Counters
 }): ProgressRecorder {
   const running = new Set<Promise<void>>()
+  const waiting = new Set<NodeJS.Timeout>()
   let closed = false
 
   const writeUntilDone = async (progress: Progress): Promise<void> => {
@@ -52,8 +55,19 @@ export function createProgressRecorder(ctx: {
       running.add(writing)
       return withinMs(writing, WAIT_MS)
     },
+    later(delayMs, work) {
+      if (closed) return
+      const timer = setTimeout(() => {
+        waiting.delete(timer)
+        const working = work().finally(() => running.delete(working))
+        running.add(working)
+      }, delayMs)
+      timer.unref()
+      waiting.add(timer)
+    },
     async close(timeoutMs) {
       closed = true
+      for (const timer of waiting) clearTimeout(timer)
       await withinMs(Promise.allSettled(running), timeoutMs)
     },
   }

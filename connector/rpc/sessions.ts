@@ -13,7 +13,7 @@ import { addRejects, createStreamPayment, InvalidDestination, type StreamPayment
 import { getSendable, readSendTotals, type SendRecords, type SendTotals } from './send-ledger.ts'
 
 export interface SessionsContext {
-  pipeline: Pick<Pipeline, 'send'>
+  pipeline: Pick<Pipeline, 'send' | 'allHeld'>
   ledger: Ledger
   records: SendRecords
   clock: Clock
@@ -168,6 +168,11 @@ async function runSlice(
   const untilMs = ctx.clock.nowMs() + input.budgetMs
   const recorded = await getSendable(ctx, session.id)
   await adoptLimits(session, input)
+  // Another connector has sent since: what is known here is too little, and would be sent a second time.
+  if (session.recorded && recorded.sentAmount > session.recorded.sentAmount) {
+    await drain(session)
+    forgetTotals(session)
+  }
   if (!session.known) {
     const totals = await readSendTotals(ctx, input, { recorded, untilMs, signal })
     // Nothing is certain yet; the caller's own figures are the best there are.
@@ -180,6 +185,8 @@ async function runSlice(
     budgetMs: Math.max(0, untilMs - ctx.clock.nowMs()),
     signal,
   })
+  // The next slice may be another connector's, which goes by the ledger: what is under way must be seen there.
+  await ctx.pipeline.allHeld(session.id)
   await record(ctx, session)
   if (result.status === 'done' || (result.status === 'failed' && !result.failure.retryable))
     session.final = result

@@ -100,6 +100,7 @@ export const testEnvironment = (options: TestNodeOptions): Record<string, string
   STREAM_SECRET: Buffer.alloc(32, 7).toString('base64'),
   CONNECTOR_PORT: '0',
   CONNECTOR_RPC_PORT: '0',
+  CONNECTOR_SHUTDOWN_NOTICE_MS: '0',
   REDIS_URL: 'none',
   ...options.env,
 })

@@ -43,6 +43,8 @@ export interface ReceivingPayment {
   asset: AssetRef
   incomingAmount?: bigint
   expiresAt: Date
+  /** For a connector: payments of this node, or another connector, are registered as its creditors too. */
+  othersMayCredit?: boolean
 }
 
 export const isFinal = (state: IncomingPaymentState): boolean => state === 'COMPLETED' || state === 'EXPIRED'

@@ -113,7 +113,10 @@ const toReceivingPayment = (row: Row): ReceivingPayment => ({
   state: row.state as IncomingPaymentState,
   asset: { id: row.asset_id, code: row.asset_code, scale: row.asset_scale, ledger: row.asset_ledger },
   expiresAt: row.expires_at,
-  ...present({ incomingAmount: row.incoming_amount as bigint | null }),
+  ...present({
+    incomingAmount: row.incoming_amount as bigint | null,
+    othersMayCredit: row.others_may_credit as boolean | undefined,
+  }),
 })
 
 export const selectReceivingPayment = (db: Db, id: string): Promise<ReceivingPayment | undefined> =>
@@ -324,6 +327,7 @@ export async function selectForPackets(
           set paid_by_connector = case when p.paid_by_connector is null then ${connectorId}::uuid else ${SEVERAL}::uuid end
           where p.id = ${id} and ${open} and (p.paid_by_connector is null or not ${known}) returning p.id)
         select p.id, p.tenant_id, p.state, p.incoming_amount, p.expires_at,
+          p.paid_locally or coalesce(p.paid_by_connector <> ${connectorId}::uuid, false) as others_may_credit,
           a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger,
           coalesce(${known}, false) or exists (select from registration) as registered
         from incoming_payments p join assets a on a.id = p.asset_id where p.id = ${id} and p.deleted_at is null`,

@@ -98,6 +98,10 @@ export const resourceVariables = {
     about: 'its replicas in their order: port, host:port or [IPv6]:port, with commas between',
     default: '3004',
   }),
+  shutdownNoticeMs: variable('CONNECTOR_SHUTDOWN_NOTICE_MS', integer({ min: 0, max: 60_000 }), {
+    about: 'how long a connector that ends says so at /readyz before it takes no more connections, in ms',
+    default: 2_000,
+  }),
   twoPhaseTimeoutSeconds: variable(
     'TIGERBEETLE_TWO_PHASE_TIMEOUT_SECONDS',
     integer({ min: 1, max: 86_400 }),

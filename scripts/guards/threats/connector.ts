@@ -5,6 +5,7 @@ const answerPeer = 'connector/pipeline/answer-peer.ts'
 const limitTraffic = 'connector/pipeline/limit-traffic.ts'
 const peerLimits = 'connector/peer-limits.test.ts'
 const sharedLimits = 'connector/limits/shared-limits.test.ts'
+const replicas = 'connector/replicas.test.ts'
 const peerProtocols = 'connector/peer-protocols.test.ts'
 
 /** Packets from peers, on one connector and on several. */
@@ -124,6 +125,82 @@ export const connectorThreats: ThreatTable = {
           text: 'return isAway ? takeOwn(key, share, quantity)',
           without: 'return isAway ? undefined',
           test: { file: sharedLimits, name: 'in the middle: no packet waits or fails' },
+        },
+      ],
+    },
+    {
+      name: 'A receipt that hangs on Redis (F34)',
+      guards: [
+        {
+          name: 'without Redis money arrives, without a receipt',
+          file: 'connector/receipts/stream-totals.ts',
+          text: "'no receipt: redis is away')\n        return undefined",
+          without: "'no receipt: redis is away')\n        throw error",
+          test: { file: replicas, name: 'F34: receipts count over both connectors' },
+        },
+      ],
+    },
+    {
+      name: 'Money around the end of a payment (F25, F26)',
+      guards: [
+        {
+          name: 'an end that somebody asked for is announced after the grace',
+          file: 'shared/incoming-payments/change-incoming-payment.ts',
+          text: 'now.getTime() + ANNOUNCE_GRACE_MS',
+          without: 'now.getTime() + 0 * ANNOUNCE_GRACE_MS',
+          test: { file: replicas, name: 'F25: 1,000 packets' },
+        },
+        {
+          name: 'a payment that expires is looked at again after the grace',
+          file: 'shared/incoming-payments/process-incoming-payment.ts',
+          text: 'const processAt = new Date(now.getTime() + ANNOUNCE_GRACE_MS)',
+          without: 'const processAt = new Date(now.getTime() + 0 * ANNOUNCE_GRACE_MS)',
+          test: { file: replicas, name: 'F26: packets race the expiry' },
+        },
+      ],
+    },
+    {
+      name: 'Several connectors that each know a part',
+      guards: [
+        {
+          name: 'changes of peers that were missed are read when notifications come again',
+          file: 'shared/platform/listener.ts',
+          text: 'for (const set of handlers.values()) for (const handler of set) handler(undefined)',
+          without: 'void handlers',
+          test: { file: replicas, name: 'a token that was replaced while no notification could arrive' },
+        },
+        {
+          name: 'what others credit counts at once',
+          file: 'connector/pipeline/deliveries.ts',
+          text: 'if (isShared(entry.payee)) return await readTotal(ctx, entry)',
+          without: 'void isShared',
+          test: { file: replicas, name: 'packets of one payment arrive over both' },
+        },
+        {
+          name: 'what another connector has sent is not sent again',
+          file: 'connector/rpc/sessions.ts',
+          text: 'recorded.sentAmount > session.recorded.sentAmount)',
+          without: 'recorded.sentAmount < 0n)',
+          test: { file: replicas, name: 'a payment that is sent in turns by both' },
+        },
+      ],
+    },
+    {
+      name: 'A connector that is ended (F31)',
+      guards: [
+        {
+          name: 'it says so before it takes nothing more',
+          file: 'connector/http/draining-server.ts',
+          text: "if (ending && request.url === '/readyz')",
+          without: "if (!ending && request.url === '/no')",
+          test: { file: replicas, name: 'F31: SIGTERM' },
+        },
+        {
+          name: 'what is under way is waited for',
+          file: 'connector/http/draining-server.ts',
+          text: 'while (open > 0 && Date.now() < deadlineMs)',
+          without: 'while (open < 0 && Date.now() < deadlineMs)',
+          test: { file: replicas, name: 'F31: SIGTERM' },
         },
       ],
     },
