@@ -208,22 +208,3 @@ test(
       assert.equal(settlement?.debitsPosted, DEPOSIT)
     }),
 )
-
-test(
-  'F38: a client whose session was evicted goes on with another',
-  { skip: withoutTigerBeetleBinary },
-  () => {
-    const patient = { outcomeTimeoutMs: 30_000, silenceMsMax: 30_000, connectMsMax: 30_000 }
-    return withCluster(patient, async (cluster, ledger) => {
-      const { from, to } = await openAccounts(ledger)
-      // One more than the cluster keeps, some at a time: connections are limited too.
-      for (let group = 0; group < 5; group++) {
-        const others = await Promise.all(Array.from({ length: 13 }, () => open(cluster.replicas, patient)))
-        await Promise.all(others.map((other) => other.lookupAccounts([from])))
-        await Promise.all(others.map((other) => other.close()))
-      }
-      assert.deepEqual(await ledger.createTransfers([posted(from, to, 1n)]), ['created'])
-      assert.equal((await ledger.lookupAccounts([to]))[0]?.creditsPosted, 1n)
-    })
-  },
-)
