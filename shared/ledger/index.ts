@@ -4,11 +4,26 @@
  */
 export { type AuditFinding, auditLedger, type LedgerInvariant } from './audit.ts'
 export { type ClosedAccount, closeForGood, moveThroughClosed } from './closed-accounts.ts'
+export {
+  compareLedgers,
+  type LedgerCompareOptions,
+  type LedgerComparison,
+  type LedgerTotals,
+} from './compare.ts'
+export type { LedgerContents, StoredAccount, StoredTransfer } from './contents.ts'
+export { assertSound, copyLedger, type LedgerCopyOptions } from './copy.ts'
+export { LedgerCopyRefusal } from './errors.ts'
 export { observeLedger } from './observe-ledger.ts'
 export * from './port.ts'
+export { openPostgresContents, type PostgresContents } from './postgres/contents.ts'
 export { createPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './postgres/ledger.ts'
 export { migrateLedger } from './postgres/migrate.ts'
 export { createRpcLedger, type RpcLedgerOptions } from './rpc/ledger.ts'
 export { serveLedgerCall } from './rpc/serve.ts'
 export { parseTigerBeetleCluster, type TigerBeetleCluster } from './tigerbeetle/addresses.ts'
+export {
+  openTigerBeetleContents,
+  type TigerBeetleContents,
+  type TigerBeetleContentsOptions,
+} from './tigerbeetle/contents.ts'
 export { createTigerBeetleLedger, type TigerBeetleLedgerOptions } from './tigerbeetle/ledger.ts'

@@ -31,5 +31,6 @@ export {
   withoutTigerBeetle,
   withoutTigerBeetleBinary,
 } from './tigerbeetle.ts'
+export { untilUnused } from './until-unused.ts'
 export { waitFor } from './wait-for.ts'
 export { fitsWeakKeys, WEAK_KEYS } from './weak-keys.ts'

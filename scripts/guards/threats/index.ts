@@ -7,6 +7,7 @@ import { graphqlThreats } from './graphql.ts'
 import { interactionThreats } from './interactions.ts'
 import { keyThreats } from './keys.ts'
 import { ledgerThreats } from './ledger.ts'
+import { ledgerCopyThreats } from './ledger-copy.ts'
 import { limitThreats } from './limits.ts'
 import { nodeTenantThreats } from './node-tenants.ts'
 import { partialPaymentThreats } from './partial-payments.ts'
@@ -36,4 +37,5 @@ export const threatTables: readonly ThreatTable[] = [
   partialPaymentThreats,
   upgradeThreats,
   telemetryThreats,
+  ledgerCopyThreats,
 ]

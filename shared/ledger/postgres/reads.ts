@@ -2,7 +2,7 @@ import type { Account, LedgerId, Transfer, TransferFilter } from '../port.ts'
 import { type Arena, resetArena, uuidArray } from './binary.ts'
 import { type Connections, type Statement, UNAVAILABLE } from './connections.ts'
 
-const ACCOUNT_COLUMNS = `a.id, a.ledger, a.code, a.debits_must_not_exceed_credits, a.credits_must_not_exceed_debits,
+export const ACCOUNT_COLUMNS = `a.id, a.ledger, a.code, a.debits_must_not_exceed_credits, a.credits_must_not_exceed_debits,
   a.user_data_128, a.user_data_64, a.user_data_32, a.debits_pending, a.debits_posted, a.credits_pending,
   a.credits_posted, a.closed, a.created_at`
 
@@ -10,7 +10,8 @@ const ACCOUNT_COLUMNS = `a.id, a.ledger, a.code, a.debits_must_not_exceed_credit
 const LOOKUP_ACCOUNTS = `select u.place, ${ACCOUNT_COLUMNS} from unnest($1::uuid[]) with ordinality u(id, place)
   cross join lateral (select * from ledger.accounts x where x.id = u.id limit 1) a`
 
-const TRANSFER_COLUMNS = `t.id, t.debit_account_id, t.credit_account_id, t.ledger, t.code, t.amount, t.kind, t.pending_id,
+/** With the time in $1. */
+export const TRANSFER_COLUMNS = `t.id, t.debit_account_id, t.credit_account_id, t.ledger, t.code, t.amount, t.kind, t.pending_id,
   t.timeout, t.user_data_128, t.user_data_64, t.user_data_32, t.created_at, h.expires_at,
   case
     when t.kind not in (1, 4) then null
@@ -69,13 +70,13 @@ function queryStatement(filter: TransferFilter, now: Date | undefined): Statemen
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a row is untyped until its mapper has read it.
-type Row = Record<string, any>
+export type Row = Record<string, any>
 
 const lowerCase = (id: LedgerId): LedgerId => id.toLowerCase()
 const unsigned64 = (text: string): bigint => BigInt.asUintN(64, BigInt(text))
 const unsigned32 = (value: number): number => value >>> 0
 
-const toAccount = (row: Row): Account => ({
+export const toAccount = (row: Row): Account => ({
   id: row.id,
   ledger: row.ledger,
   code: row.code,
@@ -94,7 +95,7 @@ const toAccount = (row: Row): Account => ({
 
 const KINDS = ['posted', 'pending', 'post', 'void', 'close'] as const
 
-const toTransfer = (row: Row): Transfer => ({
+export const toTransfer = (row: Row): Transfer => ({
   id: row.id,
   debitAccountId: row.debit_account_id,
   creditAccountId: row.credit_account_id,
@@ -111,7 +112,7 @@ const toTransfer = (row: Row): Transfer => ({
   createdAt: row.created_at,
 })
 
-function inPlace<T>(count: number, rows: Row[], map: (row: Row) => T): (T | undefined)[] {
+export function inPlace<T>(count: number, rows: Row[], map: (row: Row) => T): (T | undefined)[] {
   const found = new Array<T | undefined>(count).fill(undefined)
   for (const row of rows) found[Number(row.place) - 1] = map(row)
   return found

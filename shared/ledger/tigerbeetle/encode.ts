@@ -1,5 +1,6 @@
 import { assert } from '../../platform/index.ts'
 import { transferRefusal } from '../checks.ts'
+import type { StoredAccount, StoredTransfer } from '../contents.ts'
 import {
   type Account,
   accountCode,
@@ -95,6 +96,45 @@ export function encodeTransfer(event: TransferEvent): NativeTransfer {
   }
 }
 
+/** As it was created elsewhere. That it was closed is done by the transfer that closed it. */
+export const encodeCopiedAccount = (account: StoredAccount): NativeAccount => {
+  const encoded = encodeAccount(account)
+  return { ...encoded, flags: encoded.flags | accountFlag.imported, timestamp: account.timestamp }
+}
+
+/** As it was created elsewhere; but TigerBeetle takes no timeout for it. */
+export const encodeCopiedTransfer = (transfer: StoredTransfer): NativeTransfer => {
+  const flags =
+    flag(transfer.linked, transferFlag.linked) | copiedFlags[transfer.kind] | transferFlag.imported
+  const isResolution = transfer.kind === 'post' || transfer.kind === 'void'
+  const movement = {
+    debit_account_id: toU128(transfer.debitAccountId),
+    credit_account_id: toU128(transfer.creditAccountId),
+    timeout: 0,
+    ledger: transfer.ledger,
+    code: transfer.code,
+  }
+  return {
+    id: toU128(transfer.id),
+    ...(isResolution ? inherited : movement),
+    amount: transfer.kind === 'void' ? 0n : transfer.amount,
+    pending_id: optionalId(transfer.pendingId),
+    user_data_128: toU128(transfer.userData128),
+    user_data_64: transfer.userData64,
+    user_data_32: transfer.userData32,
+    timestamp: transfer.timestamp,
+    flags,
+  }
+}
+
+const copiedFlags = {
+  posted: 0,
+  pending: transferFlag.pending,
+  post: transferFlag.post,
+  void: transferFlag.void,
+  close: transferFlag.pending | transferFlag.closingCredit,
+} as const satisfies Record<Transfer['kind'], number>
+
 /** What posts and voids take from their pending transfer. */
 const inherited = { debit_account_id: 0n, credit_account_id: 0n, timeout: 0, ledger: 0, code: 0 } as const
 
@@ -157,10 +197,12 @@ export function decodeTransfer(transfer: NativeTransfer, state: Transfer['state'
     amount: transfer.amount,
     kind,
     ...(state !== undefined && { state }),
-    ...(kind === 'pending' && {
-      timeoutSeconds: transfer.timeout,
-      expiresAt: new Date(createdAt.getTime() + transfer.timeout * 1000),
-    }),
+    // Copies have none (copy.ts): theirs ended before they were made.
+    ...(kind === 'pending' &&
+      !has(transfer.flags, transferFlag.imported) && {
+        timeoutSeconds: transfer.timeout,
+        expiresAt: new Date(createdAt.getTime() + transfer.timeout * 1000),
+      }),
     ...(transfer.pending_id !== 0n && { pendingId: toUuid(transfer.pending_id) }),
     userData128: toUuid(transfer.user_data_128),
     userData64: transfer.user_data_64,

@@ -9,6 +9,7 @@ export type Native = Pick<typeof tigerbeetle, 'createClient' | 'CreateAccountSta
 export type NativeClient = tigerbeetle.Client
 export type NativeAccount = tigerbeetle.Account
 export type NativeTransfer = tigerbeetle.Transfer
+export type QueryFilter = tigerbeetle.QueryFilter
 export type NativeAccountStatus = keyof typeof tigerbeetle.CreateAccountStatus
 export type NativeTransferStatus = keyof typeof tigerbeetle.CreateTransferStatus
 
@@ -20,6 +21,7 @@ export const accountFlag = {
   debitsMustNotExceedCredits: 2,
   creditsMustNotExceedDebits: 4,
   history: 8,
+  imported: 16,
   closed: 32,
 } as const
 
@@ -29,6 +31,7 @@ export const transferFlag = {
   post: 4,
   void: 8,
   closingCredit: 128,
+  imported: 256,
 } as const
 
 export const filterFlag = { debits: 1, credits: 2, reversed: 4 } as const

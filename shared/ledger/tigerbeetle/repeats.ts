@@ -29,31 +29,42 @@ export function findRepeats(
   return repeats
 }
 
+export const isImported = (transfer: NativeTransfer): boolean =>
+  (transfer.flags & transferFlag.imported) !== 0
+
 export const isLinked = (event: { flags: number } | undefined): boolean =>
   event !== undefined && (event.flags & LINKED) !== 0
 
-/** Whether an account was created from these fields. That it was closed since is not one of them. */
+/** Whether an account was created from these fields. That it was closed since, or came from another ledger, is not one of them. */
 export const isSameAccount = (asked: NativeAccount, stored: NativeAccount | undefined): boolean =>
   stored !== undefined &&
-  asked.flags === (stored.flags & ~accountFlag.closed) &&
+  without(asked.flags, accountFlag.imported) ===
+    without(stored.flags, accountFlag.closed | accountFlag.imported) &&
   asked.user_data_128 === stored.user_data_128 &&
   asked.user_data_64 === stored.user_data_64 &&
   asked.user_data_32 === stored.user_data_32 &&
   asked.ledger === stored.ledger &&
   asked.code === stored.code
 
+const without = (flags: number, bits: number): number => flags & ~bits
+
 const RESOLUTION = transferFlag.post | transferFlag.void
 
-/** Whether a transfer was created from these fields, by TigerBeetle's own rule (docs/reference/requests/create_transfers.md, `exists`). */
+/**
+ * Whether a transfer was created from these fields, by TigerBeetle's own rule (docs/reference/requests/create_transfers.md, `exists`);
+ * but one that came from another ledger is the one that was created there. Of such a pending transfer the timeout is not known.
+ */
 export function isSameTransfer(
   asked: NativeTransfer,
   storedBy: ReadonlyMap<bigint, NativeTransfer>,
 ): boolean {
   const stored = storedBy.get(asked.id)
-  if (!stored || asked.flags !== stored.flags || asked.pending_id !== stored.pending_id) return false
+  if (!stored || asked.pending_id !== stored.pending_id) return false
+  if (without(asked.flags, transferFlag.imported) !== without(stored.flags, transferFlag.imported))
+    return false
   if ((asked.flags & RESOLUTION) !== 0) return isSameResolution(asked, stored, storedBy.get(asked.pending_id))
   return (
-    asked.timeout === stored.timeout &&
+    (isImported(stored) || asked.timeout === stored.timeout) &&
     asked.debit_account_id === stored.debit_account_id &&
     asked.credit_account_id === stored.credit_account_id &&
     asked.amount === stored.amount &&

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { assert } from '../../platform/index.ts'
 import { transferRefusal } from '../checks.ts'
+import { expiryId } from '../contents.ts'
 import {
   type CreateAccountStatus,
   type CreateTransferStatus,
@@ -12,10 +13,10 @@ import {
   ZERO_ID,
 } from '../port.ts'
 import { encodeAccount, encodeProbe, encodeTransfer } from './encode.ts'
-import { toU128 } from './ids.ts'
+import { toU128, toUuid } from './ids.ts'
 import { inMessages, type MessageLimit, withinLimit } from './messages.ts'
 import { filterFlag, type NativeAccount, type NativeTransfer, queryFlag, transferFlag } from './native.ts'
-import { findRepeats, isLinked, isSameAccount, isSameTransfer } from './repeats.ts'
+import { findRepeats, isImported, isLinked, isSameAccount, isSameTransfer } from './repeats.ts'
 import type { Session } from './session.ts'
 import type { Statuses } from './statuses.ts'
 
@@ -35,12 +36,8 @@ export async function applyAccounts(
   ctx: RequestContext,
   accounts: readonly NewAccount[],
 ): Promise<CreateAccountStatus[]> {
-  const { session, limits } = ctx
   const events = accounts.map(encodeAccount)
-  const results = await inMessages(events, limits.events, isLinked, (part) =>
-    session.run((client) => client.createAccounts(part), OUTCOME_UNKNOWN),
-  )
-  const statuses = results.map(({ status }) => ctx.statuses.account(status))
+  const statuses = (await sendAccounts(ctx, events)).map(ctx.statuses.account)
   // A single account is looked at too: one that was closed since has other flags than those it was created with.
   const repeats = findRepeats(events, 1, (first) => {
     const status = statuses[first]
@@ -80,7 +77,12 @@ export async function applyTransfers(
     assert(status !== 'refused_by_port', 'what is spoilt is refused', { code })
     return status
   })
-  const repeats = findRepeats(encoded, 2, (first) => statuses[first] === 'exists')
+  await nameExpiries(ctx, encoded, statuses)
+  const repeats = findRepeats(encoded, 1, (first) => {
+    const status = statuses[first]
+    // A copy has another flag than what it is a copy of.
+    return status === 'exists_with_different_fields' || (status === 'exists' && isLinked(encoded[first]))
+  })
   if (repeats.length === 0) return statuses
   const repeated = repeats.flatMap(({ first, end }) => encoded.slice(first, end))
   const ids = repeated.flatMap(({ id, pending_id }) => (pending_id === 0n ? [id] : [id, pending_id]))
@@ -91,8 +93,48 @@ export async function applyTransfers(
   return statuses
 }
 
+/** What a copy ended in the place of time (see {@link expiryId}) is answered as what it was. */
+async function nameExpiries(
+  ctx: RequestContext,
+  events: readonly NativeTransfer[],
+  statuses: CreateTransferStatus[],
+): Promise<void> {
+  const voided = events.filter((_event, index) => statuses[index] === 'pending_transfer_already_voided')
+  if (voided.length === 0) return
+  const expired = await readExpired(
+    ctx,
+    voided.map((event) => event.pending_id),
+    OUTCOME_UNKNOWN,
+  )
+  for (const [index, event] of events.entries())
+    if (statuses[index] === 'pending_transfer_already_voided' && expired.has(event.pending_id))
+      statuses[index] = 'pending_transfer_expired'
+}
+
+/** Those of the voided transfers that had expired in the ledger they were copied from. */
+async function readExpired(
+  ctx: RequestContext,
+  pendingIds: readonly bigint[],
+  onTimeout: string,
+): Promise<Set<bigint>> {
+  const expiryIds = pendingIds.map((id) => toU128(expiryId(toUuid(id))))
+  const found = await readTransfers(ctx, expiryIds, onTimeout)
+  return new Set(pendingIds.filter((id, index) => found.get(expiryIds[index] as bigint)?.pending_id === id))
+}
+
 /** TigerBeetle's own numbers, one per event. */
-async function sendTransfers(
+export async function sendAccounts(
+  { session, limits }: RequestContext,
+  events: readonly NativeAccount[],
+): Promise<number[]> {
+  const results = await inMessages(events, limits.events, isLinked, (part) =>
+    session.run((client) => client.createAccounts(part), OUTCOME_UNKNOWN),
+  )
+  return results.map(({ status }) => status)
+}
+
+/** The same for transfers. */
+export async function sendTransfers(
   { session, limits }: RequestContext,
   events: readonly NativeTransfer[],
   onTimeout: string,
@@ -144,7 +186,7 @@ export async function readStates(
   const pending = [...transfers].filter(({ flags }) => (flags & transferFlag.pending) !== 0)
   const probes = pending.flatMap(({ id }) => encodeProbe(toU128(randomUUID()), id))
   const codes = await sendTransfers(ctx, probes, UNAVAILABLE)
-  return new Map(
+  const states = new Map(
     pending.map(({ id }, index) => {
       const status = ctx.statuses.transfer(codes[2 * index] as number)
       const state = stateAfter[status as CreateTransferStatus]
@@ -152,6 +194,15 @@ export async function readStates(
       return [id, state]
     }),
   )
+  const copied = pending.filter((transfer) => isImported(transfer) && states.get(transfer.id) === 'voided')
+  if (copied.length === 0) return states
+  const expired = await readExpired(
+    ctx,
+    copied.map(({ id }) => id),
+    UNAVAILABLE,
+  )
+  for (const id of expired) states.set(id, 'expired')
+  return states
 }
 
 /** In the order of creation, as many as the filter asks for. */
