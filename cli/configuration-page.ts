@@ -1,6 +1,7 @@
 import { connectorConfig } from '../connector/config.ts'
 import { adminConfig } from '../functions/admin/config.ts'
 import { authConfig } from '../functions/auth/config.ts'
+import { autoPeeringConfig } from '../functions/auto-peering/config.ts'
 import { openPaymentsConfig } from '../functions/open-payments/config.ts'
 import { paymentsConfig } from '../functions/payments/config.ts'
 import { webhooksConfig } from '../functions/webhooks/config.ts'
@@ -19,6 +20,7 @@ export interface ShownVariable {
 export const deployables: Readonly<Record<string, Readonly<Record<string, ShownVariable>>>> = {
   'functions/admin': adminConfig,
   'functions/open-payments': openPaymentsConfig,
+  'functions/auto-peering': autoPeeringConfig,
   'functions/auth': authConfig,
   'functions/webhooks': webhooksConfig,
   'functions/payments': paymentsConfig,

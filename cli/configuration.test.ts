@@ -15,14 +15,15 @@ import { configurationPage, deployables, groupOf, type ShownVariable } from './c
 const letters: Readonly<Record<string, string>> = {
   A: 'functions/admin',
   O: 'functions/open-payments',
+  I: 'functions/auto-peering',
   G: 'functions/auth',
   W: 'functions/webhooks',
   P: 'functions/payments',
   C: 'connector',
 }
 /** Every deployable on the resource database. */
-const NODE = 'AOWPC'
-const ALL = 'AOGWPC'
+const NODE = 'AOIWPC'
+const ALL = 'AOIGWPC'
 
 type Expected =
   | readonly [readers: string, fallback?: string | number | boolean]
@@ -51,8 +52,8 @@ const resourceSide: Readonly<Record<string, Expected>> = {
   OPEN_PAYMENTS_URL: [NODE],
   OPEN_PAYMENTS_PORT: ['O', 3003],
   CONNECTOR_PORT: ['C', 3002],
-  AUTO_PEERING_SERVER_PORT: 'absent feature',
-  ENABLE_AUTO_PEERING: 'absent feature',
+  AUTO_PEERING_SERVER_PORT: ['I', 3005],
+  ENABLE_AUTO_PEERING: ['I', false],
   ENABLE_MANUAL_MIGRATIONS: [ALL, false],
   DATABASE_URL: [NODE, 'postgresql://postgres:password@localhost:5432/development'],
   WALLET_ADDRESS_URL: [NODE, 'http://127.0.0.1:3001/.well-known/pay'],
@@ -62,7 +63,7 @@ const resourceSide: Readonly<Record<string, Expected>> = {
   REDIS_TLS_KEY_FILE_PATH: ['C'],
   REDIS_TLS_CERT_FILE_PATH: ['C'],
   ILP_ADDRESS: [NODE],
-  ILP_CONNECTOR_URL: ['A'],
+  ILP_CONNECTOR_URL: ['AI'],
   INSTANCE_NAME: [ALL],
   STREAM_SECRET: [NODE],
   USE_TIGERBEETLE: [NODE, true],
@@ -268,7 +269,10 @@ describe('the names that starts know', () => {
       'PORT',
     ])
       assert.deepEqual(environmentWarnings({ [name]: 'x' }), [], name)
-    assert.deepEqual(environmentWarnings({ ENABLE_AUTO_PEERING: '', LIVENET: undefined }), [])
+    assert.deepEqual(
+      environmentWarnings({ SQS_WEBHOOKS_QUEUE_URL: '', SQS_PAYMENTS_QUEUE_URL: undefined }),
+      [],
+    )
   })
 })
 

@@ -27,6 +27,7 @@ export type Belongings = Record<
   | 'assetToDelete'
   | 'peer'
   | 'peerToDelete'
+  | 'peerToApprove'
   | 'walletAddress'
   | 'address'
   | 'payeeWalletAddress'
@@ -86,6 +87,12 @@ const newPeerInput = (assetId: string, name: string) => ({
     incoming: { authTokens: [newSecret()] },
   },
 })
+
+/** One that asked to be a peer, as it comes over the auto-peering port. */
+async function newAskingPeer(node: NodeContext, id: string): Promise<string> {
+  await node.db.execute(sql`update peers set accepted_at = now() where id = ${id}`)
+  return id
+}
 
 /** Sends and closes payments, and tells about it, until closed. */
 const startWorkers = (node: NodeContext) => {
@@ -171,6 +178,10 @@ async function makeCatalog({ admin, party, name, asset, make, run }: Maker) {
   return {
     assetToDelete: (await make('createAsset', 'asset', { code: 'OLD', scale: 2 })).id,
     peer,
+    peerToApprove: await newAskingPeer(
+      admin.node,
+      (await make('createPeer', 'peer', newPeerInput(asset, `${name}-asking`))).id,
+    ),
     peerToDelete: (await make('createPeer', 'peer', newPeerInput(asset, `${name}-old`))).id,
     walletAddress,
     address: `${party.prefix}/alice`,

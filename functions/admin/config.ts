@@ -11,6 +11,10 @@ const {
   authServiceApiSecret,
   idempotencyLockMs,
   idempotencyLifespanMs,
+  autoPeeringCredit,
+  autoPeeringCreditTotal,
+  autoPeeringApproval,
+  autoPeeringPeersMax,
   ilpConnectorUrl,
 } = resourceVariables
 
@@ -26,6 +30,10 @@ export const adminConfig = {
   authServiceApiSecret,
   idempotencyLockMs,
   idempotencyLifespanMs,
+  autoPeeringCredit,
+  autoPeeringCreditTotal,
+  autoPeeringApproval,
+  autoPeeringPeersMax,
   ilpConnectorUrl,
 }
 

@@ -72,6 +72,8 @@ const graphqlCode = {
   peer_ilp_configuration: 'INTERNAL_SERVER_ERROR',
   peer_lacks_asset: 'BAD_USER_INPUT',
   peering_refused: 'BAD_USER_INPUT',
+  peering_busy: 'CONFLICT',
+  not_accepted_peer: 'CONFLICT',
   peering_liquidity: 'INTERNAL_SERVER_ERROR',
   unknown_wallet_address: 'NOT_FOUND',
   empty_wallet_address: 'FORBIDDEN',

@@ -115,6 +115,7 @@ const catalog: Record<string, IsolationCase> = {
     input({ walletAddressId: of.creditedWalletAddress, id: uuidv7(), timeoutSeconds: '0' }),
   ),
   deleteAsset: own((of) => input({ id: of.assetToDelete })),
+  approvePeer: own((of) => input({ id: of.peerToApprove })),
   deletePeer: own((of) => input({ id: of.peerToDelete })),
   depositAssetLiquidity: one((of) => input({ assetId: of.asset, ...movement() })),
   depositPeerLiquidity: one((of) => input({ peerId: of.peer, ...movement() })),

@@ -1,5 +1,6 @@
 import { authServiceSecret, createAuthServiceClient } from '../../shared/auth-service-client/index.ts'
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
+import { toPeeringPolicy } from '../../shared/peers/index.ts'
 import { listenOn, messageOf, present, type StartDeployable } from '../../shared/platform/index.ts'
 import { consumeJobs } from '../../shared/queue/index.ts'
 import { observeHttpApp, serveMetrics } from '../../shared/telemetry/index.ts'
@@ -40,6 +41,7 @@ export const startAdmin: StartDeployable = async (env) => {
         ...node,
         idempotency: { lockMs: config.idempotencyLockMs, lifespanMs: config.idempotencyLifespanMs },
         peering: present({ ilpConnectorUrl: config.ilpConnectorUrl, name: config.instanceName }),
+        peeringPolicy: toPeeringPolicy(config),
       },
       {
         log: node.log,

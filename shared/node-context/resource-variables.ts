@@ -46,6 +46,31 @@ export const resourceVariables = {
     about: 'where peers post packets; without it this node cannot peer by URL',
   }),
 
+  autoPeeringEnabled: variable('ENABLE_AUTO_PEERING', boolean, {
+    about: 'let other nodes make themselves peers',
+    default: false,
+  }),
+  autoPeeringPort: variable('AUTO_PEERING_SERVER_PORT', port, {
+    about: 'where other nodes ask to be peers',
+    default: 3005,
+  }),
+  autoPeeringCredit: variable('AUTO_PEERING_CREDIT', integer({ min: 0 }), {
+    about: "credit of a peer that asked to be one, in its asset's smallest unit",
+    default: 0,
+  }),
+  autoPeeringCreditTotal: variable('AUTO_PEERING_CREDIT_TOTAL', integer({ min: 0 }), {
+    about: 'credit of all of them together, in each asset',
+    default: 0,
+  }),
+  autoPeeringApproval: variable('AUTO_PEERING_APPROVAL', boolean, {
+    about: 'their credit waits for approvePeer; false: they have it at once',
+    default: true,
+  }),
+  autoPeeringPeersMax: variable('AUTO_PEERING_PEERS_MAX', integer({ min: 1, max: 1_000_000 }), {
+    about: 'peers that asked to be one and are not approved, at most',
+    default: 1_000,
+  }),
+
   introspectionUrl: variable('AUTH_SERVER_INTROSPECTION_URL', httpUrl, { about: "auth's introspection" }),
   introspectionCacheMs: variable('INTROSPECTION_CACHE_MS', milliseconds, {
     about: 'life of introspection results in ms',

@@ -17,6 +17,10 @@ export type PeerRefusalCode =
   | 'peer_ilp_configuration'
   | 'peer_lacks_asset'
   | 'peering_refused'
+  /** Peering is asked for too often. */
+  | 'peering_busy'
+  /** Only peers that asked to be one are approved. */
+  | 'not_accepted_peer'
   /** The peer is there, its liquidity is not. */
   | 'peering_liquidity'
 

@@ -27,6 +27,12 @@ export interface Peer {
   outgoing: { endpoint: string; authToken: string }
   /** The URL that it was made through: its endpoint is the other node's word, not this node's choice. */
   peeringUrl?: string
+  /** When this node accepted its request; absent: it was made on this side. */
+  acceptedAt?: Date
+  /** When the operator said that it may have credit. */
+  approvedAt?: Date
+  /** What it was given at first. */
+  initialLiquidity?: bigint
   /** Every ILP prefix that leads to this peer; the static address is always among them. */
   routes: string[]
   createdAt: Date

@@ -15,8 +15,9 @@ import {
 } from '../platform/index.ts'
 import { PeerRefusal } from './errors.ts'
 import { checkEndpoint, checkIlpAddress, checkLimits, checkToken, type Peer } from './model.ts'
+import { areRelated, mayBeReached } from './peering-rules.ts'
 import { createPeer, depositPeerLiquidity, updatePeer } from './peers.ts'
-import { selectPeerAt } from './store.ts'
+import { selectPeerAt, selectPeerByUrl } from './store.ts'
 
 type Context = {
   db: Db
@@ -108,7 +109,8 @@ async function requestPeering(
     ...(input.maxPacketAmount !== undefined && { maxPacketAmount: toNumber(input.maxPacketAmount) }),
     ...(own.name !== undefined && { name: own.name }),
   })
-  const response = await post(ctx, input.peerUrl, body)
+  const known = await selectPeerByUrl(ctx, { tenantId: input.tenantId }, input)
+  const response = await post(ctx, input.peerUrl, body, known?.outgoing.authToken)
   if (response.status !== 200) throw refusalOf(response)
   return toDetails(ctx, response, own.staticIlpAddress)
 }
@@ -117,9 +119,14 @@ async function requestPeering(
 const toNumber = (amount: bigint): number =>
   Number(amount > BigInt(Number.MAX_SAFE_INTEGER) ? BigInt(Number.MAX_SAFE_INTEGER) : amount)
 
-async function post(ctx: Context, url: string, body: string): Promise<HttpResponse> {
+/** `token`: what that node knows us by, if it does. It then changes what it knows at once. */
+async function post(ctx: Context, url: string, body: string, token?: string): Promise<HttpResponse> {
   try {
-    const headers = { 'content-type': 'application/json', accept: 'application/json' }
+    const headers = {
+      'content-type': 'application/json',
+      accept: 'application/json',
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    }
     return await ctx.guardedHttp.request({ method: 'POST', url, headers, body, timeoutMs: TIMEOUT_MS })
   } catch (error) {
     // Whatever the reason, the answer is the same: it must not tell what listens where.
@@ -172,10 +179,8 @@ function toDetails(ctx: Context, response: HttpResponse, ownAddress: string): Pe
     throw badPeer('its ILP address, connector URL or token cannot be used', error)
   }
   // Packets for ourselves, and for what lies below us, must not have a route that leads away.
-  const [ownPrefix, prefix] = [`${ownAddress}.`, `${staticIlpAddress}.`]
-  if (ownPrefix.startsWith(prefix) || prefix.startsWith(ownPrefix))
-    throw badPeer('its ILP address is also ours')
-  if (!mayBeReached(ctx, ilpConnectorUrl)) throw badPeer('its connector URL must be an https URL')
+  if (areRelated(ownAddress, staticIlpAddress)) throw badPeer('its ILP address is also ours')
+  if (!mayBeReached(ctx.guardedHttp, ilpConnectorUrl)) throw badPeer('its connector URL must be an https URL')
   return {
     staticIlpAddress,
     endpoint: ilpConnectorUrl,
@@ -184,16 +189,11 @@ function toDetails(ctx: Context, response: HttpResponse, ownAddress: string): Pe
   }
 }
 
-/** Packets go there through the guarded client: https, or where that may use http. */
-function mayBeReached({ guardedHttp }: Context, endpoint: string): boolean {
-  const url = new URL(endpoint)
-  if (url.protocol === 'https:') return true
-  return new URL(guardedHttp.effectiveUrl(url.href.replace(/^http:/, 'https:'))).protocol === 'http:'
-}
-
 /** A peer is changed only at the word of a URL that it was made through, or that is at its own host: nobody may take another's place. */
 function mayChange(peer: Peer, peerUrl: string): boolean {
-  if (peer.peeringUrl !== undefined) return new URL(peer.peeringUrl).origin === new URL(peerUrl).origin
+  // One that asked named its own endpoint, on a port of its own.
+  if (peer.peeringUrl !== undefined && !peer.acceptedAt)
+    return new URL(peer.peeringUrl).origin === new URL(peerUrl).origin
   return new URL(peer.outgoing.endpoint).hostname === new URL(peerUrl).hostname
 }
 

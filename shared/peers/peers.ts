@@ -115,7 +115,12 @@ export async function createPeer(ctx: WriteContext, input: CreatePeerInput): Pro
   return peer
 }
 
-function insertNewPeer(ctx: WriteContext, asset: Asset, input: CreatePeerInput): Promise<Peer> {
+/** The row alone. */
+export function insertNewPeer(
+  ctx: ReadContext & { clock: Clock },
+  asset: Asset,
+  input: CreatePeerInput & { acceptedAt?: Date },
+): Promise<Peer> {
   const { incoming, ...row } = input
   return insertPeer(
     ctx,
@@ -131,7 +136,7 @@ function insertNewPeer(ctx: WriteContext, asset: Asset, input: CreatePeerInput):
 }
 
 /** Safe to repeat: the deposit's id follows from the peer's. */
-async function ensurePeerAccount(
+export async function ensurePeerAccount(
   ctx: { ledger: Ledger },
   peer: Peer,
   initialLiquidity: bigint | undefined,

@@ -1,4 +1,5 @@
 import type { SealedColumn } from '../platform/index.ts'
+import { sealedProofColumns } from './accepted-store.ts'
 import { tokenPlace } from './store.ts'
 
 export const sealedPeerColumns: readonly SealedColumn[] = [
@@ -9,4 +10,5 @@ export const sealedPeerColumns: readonly SealedColumn[] = [
     keyType: 'uuid',
     place: (row) => tokenPlace(row.id),
   },
+  ...sealedProofColumns,
 ]

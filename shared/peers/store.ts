@@ -20,6 +20,7 @@ const columns = rawSql(
   `p.id, p.tenant_id, p.static_ilp_address, p.name, p.max_packet_amount, p.packets_per_minute,
   p.amount_limit, p.amount_limit_seconds, p.liquidity_threshold,
   p.outgoing_endpoint, p.outgoing_token_sealed, p.peering_url, p.routes, p.created_at,
+  p.accepted_at, p.approved_at, p.initial_liquidity,
   a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger`,
 )
 const joins = rawSql('join assets a on a.id = p.asset_id')
@@ -49,6 +50,9 @@ const toPeer =
       packetsPerMinute: row.packets_per_minute as number | null,
       liquidityThreshold: row.liquidity_threshold as bigint | null,
       peeringUrl: row.peering_url as string | null,
+      acceptedAt: row.accepted_at as Date | null,
+      approvedAt: row.approved_at as Date | null,
+      initialLiquidity: row.initial_liquidity as bigint | null,
     }),
   })
 
@@ -84,6 +88,19 @@ export const selectPeers = (ctx: Context, scope: TenantScope, page: Page): Promi
       cursorWhere: [scopeSql(scope, tenantColumn)],
     },
     page,
+  )
+
+/** The asset's peer that was made through this very URL. */
+export const selectPeerByUrl = (
+  ctx: Context,
+  scope: TenantScope,
+  place: { assetId: string; peerUrl: string },
+): Promise<Peer | undefined> =>
+  ctx.db.maybe(
+    toPeer(ctx.secretBox),
+    sql`select ${columns} from ${joined}
+      where p.asset_id = ${place.assetId} and p.peering_url = ${place.peerUrl} and ${scopeSql(scope, tenantColumn)}
+      order by p.id limit 1`,
   )
 
 /** By what is unique. */
@@ -147,6 +164,7 @@ export interface PeerRow {
   initialLiquidity?: bigint
   outgoing: { endpoint: string; authToken: string }
   peeringUrl?: string
+  acceptedAt?: Date
   routes: string[]
   createdAt: Date
 }
@@ -186,10 +204,10 @@ export async function insertPeer(
       await lockAsset(db, peer.assetId)
       await db.execute(sql`
         insert into peers (id, tenant_id, asset_id, static_ilp_address, name, max_packet_amount, packets_per_minute, amount_limit,
-          amount_limit_seconds, liquidity_threshold, initial_liquidity, outgoing_endpoint, outgoing_token_sealed, peering_url, routes, created_at, updated_at)
+          amount_limit_seconds, liquidity_threshold, initial_liquidity, outgoing_endpoint, outgoing_token_sealed, peering_url, accepted_at, routes, created_at, updated_at)
         values (${peer.id}, ${peer.tenantId}, ${peer.assetId}, ${peer.staticIlpAddress}, ${peer.name}, ${peer.maxPacketAmount},
           ${peer.packetsPerMinute}, ${peer.amountLimit?.amount}, ${peer.amountLimit?.seconds}, ${peer.liquidityThreshold}, ${peer.initialLiquidity}, ${peer.outgoing.endpoint},
-          ${ctx.secretBox.seal(peer.outgoing.authToken, tokenPlace(peer.id))}, ${peer.peeringUrl}, ${peer.routes}, ${peer.createdAt}, ${peer.createdAt})`)
+          ${ctx.secretBox.seal(peer.outgoing.authToken, tokenPlace(peer.id))}, ${peer.peeringUrl}, ${peer.acceptedAt}, ${peer.routes}, ${peer.createdAt}, ${peer.createdAt})`)
       if (incomingTokens.length > 0) await replaceTokens(db, peer.id, incomingTokens, peer.createdAt)
       await db.execute(notify(peer.id))
       return await db.one(
@@ -277,5 +295,5 @@ export const selectPeersAfter = (
       peer: toPeer(ctx.secretBox)(row),
       ...present({ initialLiquidity: row.initial_liquidity as bigint | null }),
     }),
-    sql`select ${columns}, p.initial_liquidity from ${joined} where p.id > ${after} order by p.id limit ${limit}`,
+    sql`select ${columns} from ${joined} where p.id > ${after} order by p.id limit ${limit}`,
   )

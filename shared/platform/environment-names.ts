@@ -17,6 +17,11 @@ export const namesOfVariables = [
   'AUTH_SERVICE_API_SECRET',
   'AUTH_SERVICE_API_SECRET_PREVIOUS',
   'AUTH_SERVICE_API_URL',
+  'AUTO_PEERING_APPROVAL',
+  'AUTO_PEERING_CREDIT',
+  'AUTO_PEERING_CREDIT_TOTAL',
+  'AUTO_PEERING_PEERS_MAX',
+  'AUTO_PEERING_SERVER_PORT',
   'CARD_SERVICE_URL',
   'CARD_WEBHOOK_SERVICE_URL',
   'CONNECTOR_PORT',
@@ -33,6 +38,7 @@ export const namesOfVariables = [
   'DB_ENCRYPTION_SECRET_PREVIOUS',
   'EGRESS_ALLOW',
   'EGRESS_ALLOW_HTTP',
+  'ENABLE_AUTO_PEERING',
   'ENABLE_ILP_TIMING_TELEMETRY',
   'ENABLE_MANUAL_MIGRATIONS',
   'ENABLE_PARTIAL_PAYMENT_DECISION',
@@ -143,12 +149,8 @@ export const namesBeside = [
   'TENANT_SECRET',
 ] as const
 
-const autoPeering = 'auto-peering'
-
 /** Variables of what this version has not, by the feature's name. */
 export const namesOfAbsentFeatures: Readonly<Record<string, string>> = {
-  ENABLE_AUTO_PEERING: autoPeering,
-  AUTO_PEERING_SERVER_PORT: autoPeering,
   SQS_WEBHOOKS_QUEUE_URL: 'the SQS queue',
   SQS_PAYMENTS_QUEUE_URL: 'the SQS queue',
 }

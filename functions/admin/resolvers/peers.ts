@@ -1,6 +1,7 @@
 import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
 import {
   type AmountLimit,
+  approvePeer,
   createOrUpdatePeerByUrl,
   createPeer,
   deletePeer,
@@ -27,6 +28,7 @@ const toPeer = (peer: Peer) => ({
   name: peer.name,
   maxPacketAmount: peer.maxPacketAmount?.toString(),
   packetsPerMinute: peer.packetsPerMinute,
+  ...(peer.acceptedAt && { isApproved: peer.approvedAt !== undefined }),
   ...(peer.amountLimit && {
     amountLimit: { amount: peer.amountLimit.amount.toString(), seconds: peer.amountLimit.seconds },
   }),
@@ -174,6 +176,12 @@ export const peerResolvers: ResolverMap = {
         })
         return { peer: toPeer(peer) }
       },
+    ),
+    approvePeer: mutation(
+      'approvePeer',
+      async (ctx, input: { id: string; idempotencyKey?: string | null }) => ({
+        peer: toPeer(await approvePeer(ctx.node, own(ctx), ctx.node.peeringPolicy, parseId(input.id, 'id'))),
+      }),
     ),
     deletePeer: rowMutation(
       'deletePeer',

@@ -6,6 +6,7 @@ const limitTraffic = 'connector/pipeline/limit-traffic.ts'
 const peerLimits = 'connector/peer-limits.test.ts'
 const sharedLimits = 'connector/limits/shared-limits.test.ts'
 const replicas = 'connector/replicas.test.ts'
+const autoPeering = 'functions/auto-peering/auto-peering.test.ts'
 const peerProtocols = 'connector/peer-protocols.test.ts'
 
 /** Packets from peers, on one connector and on several. */
@@ -201,6 +202,121 @@ export const connectorThreats: ThreatTable = {
           text: 'while (open > 0 && Date.now() < deadlineMs)',
           without: 'while (open < 0 && Date.now() < deadlineMs)',
           test: { file: replicas, name: 'F31: SIGTERM' },
+        },
+      ],
+    },
+    {
+      name: 'Credit for whoever asks to be a peer (F8, A18)',
+      guards: [
+        {
+          name: 'all of them together have what the policy says',
+          file: 'shared/peers/peering-policy.ts',
+          text: 'const left = policy.creditTotal - grantedInAll',
+          without: 'const left = policy.creditTotal + 0n * grantedInAll',
+          test: { file: autoPeering, name: 'F8: a thousand peers' },
+        },
+        {
+          name: 'each has no more than its part',
+          file: 'shared/peers/peering-policy.ts',
+          text: 'policy.creditPerPeer < left ? policy.creditPerPeer : left',
+          without: 'left',
+          test: { file: autoPeering, name: 'F8: a thousand peers' },
+        },
+        {
+          name: 'requests at the same time are decided one after the other',
+          file: 'shared/peers/accept-peering.ts',
+          text: '    await lockAcceptance(db)\n    const place',
+          without: '    const place',
+          test: { file: autoPeering, name: 'F8: a thousand peers' },
+        },
+        {
+          name: 'credit waits for the operator',
+          file: 'shared/peers/accept-peering.ts',
+          text: 'policy.needsApproval',
+          without: '!policy.needsApproval',
+          test: { file: autoPeering, name: 'waits for the operator’s word' },
+        },
+        {
+          name: 'it is off unless it is asked for',
+          file: 'functions/auto-peering/config.ts',
+          text: 'if (!config.autoPeeringEnabled)',
+          without: 'if (false)',
+          test: { file: autoPeering, name: 'is off unless it is asked for' },
+        },
+        {
+          name: 'peers that nobody approved are counted',
+          file: 'shared/peers/accept-peering.ts',
+          text: '>= policy.unapprovedPeersMax',
+          without: '< 0',
+          test: { file: autoPeering, name: 'peers that nobody approved are so many' },
+        },
+        {
+          name: 'requests are limited by source',
+          file: 'functions/auto-peering/app.ts',
+          text: "if (request.method === 'POST') ctx.limiter.take(request.ip)",
+          without: 'void request',
+          test: { file: autoPeering, name: 'who proves nothing is limited by source' },
+        },
+      ],
+    },
+    {
+      name: 'A peer’s place taken by somebody else (A18)',
+      guards: [
+        {
+          name: 'new tokens wait until its endpoint knows them',
+          file: 'shared/peers/prove-endpoints.ts',
+          text: '(await accepts(ctx, endpoint, outgoingToken)) &&',
+          without: 'outgoingToken !== endpoint &&',
+          test: { file: autoPeering, name: 'without its token: when its own endpoint accepts' },
+        },
+        {
+          name: 'an endpoint that knows every token proves nothing',
+          file: 'shared/peers/prove-endpoints.ts',
+          text: "!(await accepts(ctx, endpoint, randomBytes(32).toString('base64url')))",
+          without: 'randomBytes !== undefined',
+          test: { file: autoPeering, name: 'an endpoint that takes any token proves nothing' },
+        },
+        {
+          name: 'its endpoint changes only with its token',
+          file: 'shared/peers/accept-peering.ts',
+          text: 'if (endpoint !== known.outgoing.endpoint)',
+          without: 'if (false)',
+          test: { file: autoPeering, name: 'by nobody else' },
+        },
+        {
+          name: 'with its own token',
+          file: 'shared/peers/accept-peering.ts',
+          text: '?.id === known.id',
+          without: '?.id !== undefined',
+          test: { file: autoPeering, name: 'by nobody else' },
+        },
+        {
+          name: 'what was made by hand stays',
+          file: 'shared/peers/accept-peering.ts',
+          text: 'if (known.peeringUrl === undefined)',
+          without: 'if (false)',
+          test: { file: autoPeering, name: 'by nobody else' },
+        },
+        {
+          name: 'no address is taken from another peer',
+          file: 'shared/peers/accept-peering.ts',
+          text: 'rivals.some((endpoint) => endpoint !== request.ilpConnectorUrl)',
+          without: 'rivals.length < 0',
+          test: { file: autoPeering, name: 'does not take an address from another peer' },
+        },
+        {
+          name: 'nor from this node',
+          file: 'shared/peers/accept-peering.ts',
+          text: 'if (areRelated(own.staticIlpAddress, request.staticIlpAddress))',
+          without: 'if (false)',
+          test: { file: autoPeering, name: 'says in the contract’s words what is wrong' },
+        },
+        {
+          name: 'its endpoint is reached under the rules for strangers’ URLs',
+          file: 'shared/peers/accept-peering.ts',
+          text: '    peeringUrl: endpoint,\n    acceptedAt',
+          without: '    acceptedAt',
+          test: { file: autoPeering, name: 'answers with all that the other node needs' },
         },
       ],
     },
