@@ -89,6 +89,33 @@ describe('copyLedger', () => {
     assert.deepEqual((await compareLedgers([source, target], { names })).differences, [])
   })
 
+  test('pages are read one after the other, also where a chain goes from one to the next', async () => {
+    await use(async (ledger) => {
+      const statuses: string[] = []
+      for (let call = 0; call < 5; call++) {
+        const chains = Array.from({ length: 999 }, (_, index) => ({
+          ...hold(0),
+          kind: 'posted' as const,
+          linked: index % 3 !== 2,
+        }))
+        statuses.push(...(await ledger.createTransfers(chains)))
+      }
+      return statuses
+    })
+    const source = await look()
+    const pages: number[] = []
+    for await (const page of source.transfers()) pages.push(page.length)
+    assert.ok(pages.length > 2, pages.join())
+    const target = createFakeCopyTarget(testClock())
+    const copied = await copyLedger(source, target)
+    assert.equal(
+      copied.transfers,
+      pages.reduce((sum, size) => sum + size, 0),
+    )
+    const result = await compareLedgers([source, target], { names })
+    assert.deepEqual([result.differences, result.transfers], [[], copied.transfers])
+  })
+
   test('what was written after a copy is added by the next one, behind the rest', async () => {
     const target = createFakeCopyTarget(testClock())
     await copyLedger(await look(), target)
