@@ -1,5 +1,6 @@
 // `npm run kill-sweep -- --points=100`: SIGKILL at so many points of a payment's life, on the payer's node, on the payee's, and in
-// half as many of a local payment; the node comes back, everything settles, and both banks are audited. `--at-once`: pairs of banks.
+// half as many of a local payment; the node comes back, everything settles, and both banks are audited. `--at-once`: pairs of banks;
+// `--scene`: a part of a scene's name.
 import { parseArgs } from 'node:util'
 import { messageOf } from '../shared/platform/index.ts'
 import { startTestServer, TEST_SERVER_VARIABLE } from '../shared/testing/index.ts'
@@ -52,6 +53,7 @@ async function main(): Promise<number> {
     options: {
       points: { type: 'string', default: '100' },
       'at-once': { type: 'string', default: '4' },
+      scene: { type: 'string', default: '' },
     },
   })
   const [total, atOnce] = [Number(values.points), Number(values['at-once'])]
@@ -59,7 +61,8 @@ async function main(): Promise<number> {
     throw new Error('--points and --at-once are numbers from 1')
   const server = await startTestServer()
   process.env[TEST_SERVER_VARIABLE] = server.connectionString
-  const tasks = scenes.flatMap((scene) =>
+  const chosen = scenes.filter(({ name }) => name.includes(values.scene))
+  const tasks = chosen.flatMap((scene) =>
     tasksOf(scene, scene.payee[0] === 'a' ? Math.ceil(total / 2) : total),
   )
   const outcomes: PointOutcome[] = []
@@ -78,7 +81,7 @@ async function main(): Promise<number> {
   await Promise.all(Array.from({ length: atOnce }, worker))
   if (!server.adopted) await server.stop()
   console.log('')
-  for (const scene of scenes) console.log(summary(scene, outcomes))
+  for (const scene of chosen) console.log(summary(scene, outcomes))
   return failures.length > 0 || outcomes.some(({ problems }) => problems.length > 0) ? 1 : 0
 }
 

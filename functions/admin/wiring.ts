@@ -13,7 +13,7 @@ import { sweepSignatures } from './used-signatures.ts'
 const SWEEP_MS = 60_000
 /** Tenants change rarely; this many changes reach the authorization server side by side. */
 const MIRROR_CONCURRENCY = 8
-const MIRROR_IDLE_MS = 2_000
+const MIRROR_IDLE_MS = 5_000
 
 /** Brings tenants to the authorization server until closed. */
 const consumeTenants = (node: NodeContext, config: AdminConfig) => {

@@ -5,6 +5,7 @@ import { getIncomingPayment } from '../../shared/incoming-payments/index.ts'
 import { accountCode } from '../../shared/ledger/index.ts'
 import { getOutgoingPayment, type OutgoingPayment } from '../../shared/outgoing-payments/index.ts'
 import {
+  createDb,
   createListener,
   type Listener,
   silentLogger,
@@ -12,6 +13,7 @@ import {
   systemClock,
   uuidv7,
 } from '../../shared/platform/index.ts'
+import { enqueueJob } from '../../shared/queue/index.ts'
 import { type TestClock, waitFor } from '../../shared/testing/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../../shared/testing/payment-world.ts'
 import { findWalletAddressForPackets } from '../../shared/wallet-addresses/index.ts'
@@ -93,6 +95,88 @@ test('F21: a slow payment does not hold up others', async () => {
   await ended([slowPayment])
   delete world.connector.onSend
   await worker.close()
+})
+
+test('F21: two hundred payments that hang hold no connection and no transaction, and end when they can, whatever was cut meanwhile', async () => {
+  const COUNT = 200
+  const worker = start({ outgoingWorkers: 6 })
+  const gate = Promise.withResolvers<void>()
+  let hanging = 0
+  world.connector.onSend = async () => {
+    hanging++
+    await gate.promise
+  }
+  const payments = await Promise.all(
+    Array.from({ length: COUNT }, () => funded(world.remote.addPayment().url)),
+  )
+  await waitFor(() => hanging >= COUNT, 20_000)
+  const inTransactions = await world.db.one(
+    (row) => Number(row.count),
+    sql`select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+      and (state like 'idle in transaction%' or now() - xact_start > interval '1 second')`,
+  )
+  assert.equal(inTransactions, 0)
+  const times: number[] = []
+  for (const payment of payments.slice(0, 50)) {
+    const startedAt = performance.now()
+    await stateOf(payment)
+    times.push(performance.now() - startedAt)
+  }
+  const median = times.sort((a, b) => a - b)[25] ?? Number.NaN
+  assert.ok(median < 50, `a read took ${median} ms`)
+  const control = createDb({ connectionString: world.db.connectionString, poolSizeMax: 1 })
+  await control.execute(
+    sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
+  )
+  await control.close()
+  gate.resolve()
+  delete world.connector.onSend
+  await waitFor(
+    async () => (await Promise.all(payments.map(stateOf))).every((state) => state === 'COMPLETED'),
+    30_000,
+  )
+  await worker.close()
+})
+
+test('F37: jobs that come twice, late, out of order and again while they run: each payment is paid and announced once', async () => {
+  const workers = [start(), start()]
+  world.connector.onSend = async () => await new Promise((resolve) => setTimeout(resolve, Math.random() * 40))
+  const receivers = Array.from({ length: 60 }, () => world.remote.addPayment())
+  const payments = await Promise.all(receivers.map(({ url }) => funded(url)))
+  let isOver = false
+  const broker = async () => {
+    while (!isOver) {
+      // A fifth of what runs is given out again as if its time were over; a fifth of what waits comes later or sooner.
+      await world.db.execute(sql`
+        update jobs set lease_until = case when lease_until is null then null else now() - interval '1 second' end,
+          run_at = now() + random() * interval '300 milliseconds'
+        where queue = 'outgoing-payments' and random() < 0.2`)
+      await Promise.all(
+        payments
+          .filter(() => Math.random() < 0.2)
+          .map(({ id, tenantId }) => enqueueJob(world.db, { queue: 'outgoing-payments', key: id, tenantId })),
+      )
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+  const disturbing = broker()
+  try {
+    await waitFor(
+      async () => (await Promise.all(payments.map(stateOf))).every((state) => state === 'COMPLETED'),
+      30_000,
+    )
+  } finally {
+    isOver = true
+    await disturbing
+    delete world.connector.onSend
+    for (const worker of workers) await worker.close()
+  }
+  const completed = (await world.events('outgoing_payment.completed')).map(({ data }) => data.id)
+  for (const { id } of payments) assert.equal(completed.filter((each) => each === id).length, 1)
+  for (const payment of payments) {
+    const { sentAmount } = await getOutgoingPayment(world.ctx, 'all', payment.id)
+    assert.equal(sentAmount.value, 49n)
+  }
 })
 
 test('F31: closing waits for what is in flight and starts nothing more', async () => {

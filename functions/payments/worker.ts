@@ -29,7 +29,9 @@ const WALLET_ADDRESSES_PER_WORKER = 8
 /** Longer than a slice of sending; extended while one is under way. */
 const LEASE_SECONDS = 10
 /** Work is announced, so this only looks for what an announcement missed; *_WORKER_IDLE may make it rarer. */
-const IDLE_MS_MIN = 1_000
+const IDLE_MS_MIN = 5_000
+/** Nobody announces that a wallet address is due. */
+const WALLET_ADDRESS_IDLE_MS_MIN = 2_000
 const SWEEP_MS = 10_000
 const RECONCILE_MS = 60_000
 const SWEEP_SIZE = 500
@@ -105,7 +107,7 @@ function startSweeps(ctx: SendingContext, options: PaymentsOptions): Repeated[] 
   const { unfundedPaymentTimeoutMs: timeoutMs, withdrawalThrottleDelayMs: throttleDelayMs } = options
   const announceCredits = repeat(ctx, {
     name: 'wallet addresses',
-    everyMs: Math.max(options.walletAddressIdleMs, IDLE_MS_MIN),
+    everyMs: Math.max(options.walletAddressIdleMs, WALLET_ADDRESS_IDLE_MS_MIN),
     run: async () => {
       await announceWalletAddressCredits(ctx, {
         concurrency: options.walletAddressWorkers * WALLET_ADDRESSES_PER_WORKER,

@@ -8,6 +8,9 @@ import { watchLiquidity } from './watch-liquidity.ts'
 import { consumeWebhooks, DELIVERIES_PER_WORKER_MAX } from './worker.ts'
 
 const HOUR_MS = 3_600_000
+/** Events are announced, so this only looks for what an announcement missed; WEBHOOK_WORKER_IDLE may make it rarer. */
+const IDLE_MS_MIN = 5_000
+
 /** Between two looks at the balances that are watched: while payments are made, and while none are. */
 const LIQUIDITY_MS_MIN = 1_000
 const LIQUIDITY_MS_MAX = 5_000
@@ -39,7 +42,7 @@ export const startWebhooks: StartDeployable = async (env) => {
       // Payments announce themselves here, and move liquidity.
       onDelivery: () => liquidity.wake(),
     },
-    { workers: config.workers, idleMs: config.workerIdleMs },
+    { workers: config.workers, idleMs: Math.max(config.workerIdleMs, IDLE_MS_MIN) },
   )
   const attempts = periodic(node, {
     name: 'old attempts',

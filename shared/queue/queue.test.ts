@@ -145,6 +145,35 @@ test('F22: jobs run oldest first, across tenants', async () => {
   assert.deepEqual(order, keys)
 })
 
+test('F22: under constant overload no job waits while younger ones are begun', async () => {
+  const CONCURRENCY = 4
+  const begun: number[] = []
+  const numbers = new Map<string, number>()
+  for (const _ of [1, 2])
+    startWorker({
+      concurrency: CONCURRENCY,
+      idleMs: 100,
+      handler: async ({ key }) => {
+        begun.push(numbers.get(key) ?? Number.NaN)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        return done
+      },
+    })
+  // Twice as many as both can do, for a while.
+  const until = Date.now() + 2_000
+  let next = 0
+  while (Date.now() < until) {
+    const keys = Array.from({ length: 10 }, () => uuidv7())
+    for (const key of keys) numbers.set(key, next++)
+    for (const key of keys) await enqueueJob(db, { queue: 'webhooks', key })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  await waitFor(async () => begun.length === next && (await jobsLeft()) === 0, 20_000)
+  const late = begun.map((number, place) => place - number)
+  // What is claimed at once may begin in any order; each worker claims at most what it has places for.
+  assert.ok(Math.max(...late) <= 3 * CONCURRENCY, `${Math.max(...late)} younger ones went first`)
+})
+
 test('F37: a job that is asked for while it runs runs once more, also when both happen at the same moment', async () => {
   const key = uuidv7()
   let runs = 0

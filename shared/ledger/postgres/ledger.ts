@@ -37,6 +37,8 @@ export interface PostgresLedger extends Ledger {
 }
 
 const RESERVATIONS_MAX = 100_000
+/** Every process sweeps, and what expired stands in nobody's way before that. */
+const SWEEP_INTERVAL_MS = 5_000
 /** Transfers, and accounts. */
 const WRITERS = 2
 
@@ -83,7 +85,11 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
     ...limits,
     apply: (ids: readonly string[]) => readTransfers(reads, transferReadArena, ids, now()),
   })
-  const sweeper = startSweeper({ connections: reads, now }, options.sweepIntervalMs ?? 1000, options.log)
+  const sweeper = startSweeper(
+    { connections: reads, now },
+    options.sweepIntervalMs ?? SWEEP_INTERVAL_MS,
+    options.log,
+  )
 
   return {
     async createAccounts(events) {

@@ -120,6 +120,26 @@ test('F27: chains over two ledgers in opposite orders from several processes do 
   assert.equal((await available(a)) + (await available(b)), 2000n)
 })
 
+test('F27: a ring of eight accounts, 64 chains from each process in both directions: nobody sees a deadlock', async () => {
+  const ring = await Promise.all(Array.from({ length: 8 }, () => open(USD, 1000n)))
+  const at = (index: number): LedgerId => ring[index % ring.length] ?? ''
+  const results = await runProcesses((process) =>
+    Array.from({ length: 64 }, (_, index) => {
+      const step = (index + process) % 2 === 0 ? 1 : ring.length - 1
+      const first = posted(USD, at(index), at(index + step), 1n)
+      return [{ ...first, linked: true }, posted(USD, at(index + step), at(index + 2 * step), 1n)]
+    }),
+  )
+  const statuses = results.flat(2)
+  assert.equal(statuses.length, PROCESSES * 64 * 2)
+  assert.deepEqual(new Set(statuses), new Set(['created']))
+  const balances = await Promise.all(ring.map(available))
+  assert.equal(
+    balances.reduce((sum, balance) => sum + balance, 0n),
+    8000n,
+  )
+})
+
 test('F39: the same chains sent by every process are applied once', async () => {
   const [from, to] = [await open(USD, 1000n), await open(USD, 0n)]
   const chains = Array.from({ length: 50 }, (): TransferEvent[] => {
