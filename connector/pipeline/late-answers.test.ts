@@ -80,8 +80,13 @@ describe('answers that take their time', { concurrency: true }, () => {
   // Around the hold setting of 5 s, and up to the 30 s that a packet may be kept.
   for (const seconds of [4.9, 5.1, 10, 29])
     test(`F1: after ${seconds} s it is posted: what was answered with a Fulfill is in the ledger`, async () => {
-      const { post, balances } = await pair()
-      assert.ok(isFulfill(await post(fulfilAfter(seconds * 1000), 32_000)))
+      const { post, balances, from } = await pair()
+      const answered = post(fulfilAfter(seconds * 1000), 32_000)
+      // Long enough for a hold of 5 s to have ended and been released.
+      await sleep(seconds * 700)
+      const [held] = await node.node.ledger.lookupAccounts([from.id])
+      assert.equal(held?.debitsPending, 10n)
+      assert.ok(isFulfill(await answered))
       assert.deepEqual(await balances(), [990n, 10n])
     })
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fault } from './errors.ts'
-import { createLogger } from './log.ts'
+import { createLogger, isWorthALine } from './log.ts'
 
 const secret = 'a-secret-that-nobody-may-read'
 const logged = (value: object): string => {
@@ -53,4 +53,10 @@ test('also where an error carries them', () => {
 
 test('what is no secret is there', () => {
   assert.match(logged({ walletAddress: 'https://bank.example/alice' }), /bank\.example/)
+})
+
+test('F19: a row of failures is told of ever more rarely: an hour of one a second in a dozen lines', () => {
+  const told = Array.from({ length: 3_600 }, (_, index) => index + 1).filter(isWorthALine)
+  assert.deepEqual(told.slice(0, 5), [1, 2, 4, 8, 16])
+  assert.equal(told.length, 12)
 })

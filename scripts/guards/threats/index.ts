@@ -9,6 +9,7 @@ import { keyThreats } from './keys.ts'
 import { ledgerThreats } from './ledger.ts'
 import { ledgerCopyThreats } from './ledger-copy.ts'
 import { limitThreats } from './limits.ts'
+import { moneyFaults } from './money-faults.ts'
 import { nodeTenantThreats } from './node-tenants.ts'
 import { partialPaymentThreats } from './partial-payments.ts'
 import { resourceServerThreats } from './resource-server.ts'
@@ -17,6 +18,7 @@ import { telemetryThreats } from './telemetry.ts'
 import { tenantThreats } from './tenants.ts'
 import { upgradeThreats } from './upgrades.ts'
 import { webhookThreats } from './webhooks.ts'
+import { workerFaults } from './worker-faults.ts'
 
 /** Every guard that must not disappear unnoticed. */
 export const threatTables: readonly ThreatTable[] = [
@@ -38,4 +40,6 @@ export const threatTables: readonly ThreatTable[] = [
   upgradeThreats,
   telemetryThreats,
   ledgerCopyThreats,
+  moneyFaults,
+  workerFaults,
 ]

@@ -1,0 +1,253 @@
+import type { ThreatTable } from '../guard.ts'
+
+const lateAnswers = 'connector/pipeline/late-answers.test.ts'
+const forward = 'connector/pipeline/forward.test.ts'
+const deliver = 'connector/pipeline/deliver.test.ts'
+const rates = 'connector/rates/rates.test.ts'
+const crashes = 'shared/outgoing-payments/crashes.test.ts'
+const ilpPayments = 'shared/outgoing-payments/ilp-payments.test.ts'
+const incoming = 'shared/incoming-payments/incoming-payments.test.ts'
+const attempt = 'shared/outgoing-payments/attempt-payment.ts'
+const funding = 'shared/outgoing-payments/fund-outgoing-payment.ts'
+const processes = 'shared/ledger/postgres/processes.test.ts'
+const ledgerSql = 'shared/ledger/postgres/migrations/0002_closed_accounts.sql'
+const announcing = 'shared/incoming-payments/process-incoming-payment.ts'
+
+/** What keeps money right when something fails on its way. */
+export const moneyFaults: ThreatTable = {
+  title: 'Faults: money',
+  about:
+    'F1 to F10, F25 to F28, F39 and F40 of our list of faults. After the larger tests the books of whole banks are audited (`cli/audit`).',
+  threats: [
+    {
+      name: 'Answers that come later than the hold (F1)',
+      guards: [
+        {
+          name: 'a hold outlives its packet',
+          file: 'connector/pipeline/hold-money.ts',
+          text: 'timeoutSeconds: Math.max(ctx.holdSecondsMin, Math.ceil((remainingMs + HOLD_MARGIN_MS) / 1000)),',
+          without: 'timeoutSeconds: ctx.holdSecondsMin,',
+          test: {
+            file: lateAnswers,
+            name: 's it is posted: what was answered with a Fulfill is in the ledger',
+          },
+        },
+        {
+          name: 'a hold that is gone is not taken for posted',
+          file: 'connector/pipeline/settle-hold.ts',
+          text: "if (posted.kind === 'refused' && posted.status === 'pending_transfer_already_posted') return",
+          without: "if (posted.kind === 'refused') return",
+          test: { file: lateAnswers, name: 'F1: after the hold has ended it is posted late' },
+        },
+      ],
+    },
+    {
+      name: 'Money that is posted and not recorded (F2)',
+      guards: [
+        {
+          name: 'a state that could not be written is written later, and turns no packet into a Reject',
+          file: 'connector/pipeline/record-progress.ts',
+          text: 'if (closed) return\n',
+          without: 'if (attempt >= 0) return\n',
+          test: { file: deliver, name: 'F2: while the state has not followed' },
+        },
+        {
+          name: 'what the ledger has and the row has not is found',
+          file: announcing,
+          text: '(totals[index] ?? 0n) >= incomingAmount',
+          without: '(totals[index] ?? 0n) < 0n * incomingAmount',
+          test: { file: incoming, name: 'F2: a completion whose record was lost' },
+        },
+      ],
+    },
+    {
+      name: 'Receivers that cannot be reached (F3)',
+      guards: [
+        {
+          name: 'a receiver that cannot be read is no receiver that was paid',
+          file: attempt,
+          text: "return receiver.code === 'unknown_receiver' && sentAmount > 0n ? completed : failed(receiver)",
+          without: 'return completed',
+          test: { file: ilpPayments, name: 'F3: a receiver that stays unreachable' },
+        },
+        {
+          name: 'nor is one that was closed before anything was sent',
+          file: attempt,
+          text: 'if (closed) return sentAmount > 0n ? completed :',
+          without: 'if (closed) return sentAmount >= 0n ? completed :',
+          test: { file: ilpPayments, name: 'before the first packet fails the payment by name' },
+        },
+      ],
+    },
+    {
+      name: 'Debits at the same time (F4)',
+      guards: [
+        {
+          name: 'one batch of a ledger at a time',
+          file: ledgerSql,
+          text: 'perform ledger.take_locks(ledger.locks_of(v_locked));',
+          without: 'perform 1;',
+          test: { file: processes, name: 'F4: processes that drain' },
+        },
+      ],
+    },
+    {
+      name: 'A ledger that slows down with its history (F5)',
+      guards: [
+        {
+          name: 'plans are made for full tables',
+          file: ledgerSql,
+          text: 'set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_memoize = off set jit = off as $$',
+          without: 'as $$',
+          test: { file: 'shared/ledger/postgres/stale-plans.test.ts', name: 'F5: plans made for empty' },
+        },
+      ],
+    },
+    {
+      name: 'Payments within the node that are tried again (F6)',
+      guards: [
+        {
+          name: 'a repeat moves money under the same id',
+          file: 'shared/payment-methods/local/transfers.ts',
+          text: 'id: deliveryId(outgoingPaymentId, transferAttempt),',
+          without: 'id: crypto.randomUUID(),',
+          test: { file: crashes, name: 'F6: a worker that dies after the ledger' },
+        },
+      ],
+    },
+    {
+      name: 'Deposits that are cut short (F7)',
+      guards: [
+        {
+          name: 'a deposit has the id of the event that asked for it',
+          file: funding,
+          text: '      transferId,\n',
+          without: '      transferId: crypto.randomUUID(),\n',
+          test: { file: crashes, name: 'F7: many deposits at once' },
+        },
+        {
+          name: 'a cancel does not overtake the money',
+          file: funding,
+          text: 'if (!(await markFundingStarted(ctx.db, begun))) return false',
+          without: 'await markFundingStarted(ctx.db, begun)',
+          test: { file: crashes, name: 'a cancel and a deposit at once' },
+        },
+      ],
+    },
+    {
+      name: 'Rates that are none (F9)',
+      guards: [
+        {
+          name: 'rates are of the base that was asked for',
+          file: 'connector/rates/parse-rates.ts',
+          text: 'if (given !== base)',
+          without: 'if (given.length !== base.length)',
+          test: { file: rates, name: 'F9: rates of another base' },
+        },
+        {
+          name: 'a price is a number above zero',
+          file: 'connector/rates/parse-rates.ts',
+          text: 'if (error instanceof InvalidRate) return undefined',
+          without: 'if (error instanceof InvalidRate) return { numerator: 1n, denominator: 1n } as Rate',
+          test: { file: rates, name: 'F9: a price that is none' },
+        },
+      ],
+    },
+    {
+      name: 'Rates that are away (F10)',
+      guards: [
+        {
+          name: 'packets go on with what is known',
+          file: 'connector/rates/rates.ts',
+          text: 'ageOf(entry) < lifetimeMs * STALE_LIFETIMES ? entry.prices : undefined',
+          without: 'ageOf(entry) < lifetimeMs ? entry.prices : undefined',
+          test: { file: rates, name: 'F10: in an outage packets go on' },
+        },
+        {
+          name: 'but not for ever',
+          file: 'connector/rates/rates.ts',
+          text: 'ageOf(entry) < lifetimeMs * STALE_LIFETIMES ?',
+          without: 'ageOf(entry) < lifetimeMs * 1_000_000 ?',
+          test: { file: rates, name: 'F10: in an outage packets go on' },
+        },
+        {
+          name: 'nobody waits for the next failure',
+          file: 'connector/rates/rates.ts',
+          text: 'if (!(failing && stale)) await refreshed',
+          without: 'await refreshed',
+          test: { file: rates, name: 'F10: in an outage nobody waits' },
+        },
+      ],
+    },
+    {
+      name: 'Money around the end of an incoming payment (F25, F26)',
+      guards: [
+        {
+          name: 'the ledger takes nothing behind the end',
+          file: announcing,
+          text: 'await closeForGood(ctx, fresh)',
+          without: 'void fresh',
+          test: { file: incoming, name: 'the ledger itself refuses money for a payment whose end was told' },
+        },
+        {
+          name: 'what came behind it in spite of that is announced, and brings a hidden payment back',
+          file: announcing,
+          text: 'if ((await lateAmount(ctx.db)) <= 0n) return',
+          without: 'if (payment.id) return',
+          test: { file: incoming, name: 'F26: money that comes after an empty' },
+        },
+      ],
+    },
+    {
+      name: 'Locks in opposite orders (F27)',
+      guards: [
+        {
+          name: 'locks are taken in one order',
+          file: 'shared/ledger/postgres/clean-parameters.ts',
+          text: '.sort((a, b) => a - b)',
+          without: '.sort(() => 0.5 - Math.random())',
+          test: { file: processes, name: 'F27: chains over two ledgers' },
+        },
+      ],
+    },
+    {
+      name: 'Outcomes that nobody knows (F39)',
+      guards: [
+        {
+          name: 'the connector repeats under the same ids',
+          file: 'connector/pipeline/ledger-outcome.ts',
+          text: 'if (ctx.clock.nowMs() + delayMs >= giveUpAtMs)',
+          without: 'if (delayMs > 0)',
+          test: { file: forward, name: 'F39: a post whose outcome' },
+        },
+        {
+          name: 'the Postgres ledger asks again when an answer was lost',
+          file: 'shared/ledger/postgres/connections.ts',
+          text: 'if (!isPassing(error)) throw error',
+          without:
+            'if (isPassing(error)) throw new Fault(onTimeout, { retryable: true })\n          throw error',
+          test: { file: 'shared/ledger/postgres/outages.test.ts', name: 'connections that the server ends' },
+        },
+      ],
+    },
+    {
+      name: 'Ids that are there already (F40)',
+      guards: [
+        {
+          name: 'an id with the same fields is success, for the connector',
+          file: 'connector/pipeline/ledger-outcome.ts',
+          text: "(status) => status !== 'created' && status !== 'exists' && status !== 'linked_event_failed',",
+          without: "(status) => status !== 'created',",
+          test: { file: deliver, name: 'F40: a credit that the ledger repeated' },
+        },
+        {
+          name: 'a chain in TigerBeetle is the same only with the same fields',
+          file: 'shared/ledger/tigerbeetle/repeats.ts',
+          text: 'if (!stored || asked.flags !== stored.flags || asked.pending_id !== stored.pending_id) return false\n',
+          without: 'if (stored) return true\n  if (!stored) return false\n',
+          test: { file: 'shared/ledger/tigerbeetle/client.test.ts', name: 'F40: a repeated chain exists' },
+        },
+      ],
+    },
+  ],
+}
