@@ -66,7 +66,14 @@ describe('tenants over the Admin API', () => {
     assert.deepEqual(settings, [{ key: 'ILP_ADDRESS', value: `test.bank.${id}` }])
     const { idpConsentUrl, idpSecret } = input
     const sent = auth.requests.at(-1)
-    assert.deepEqual(JSON.parse(sent?.body ?? ''), { id, apiSecret, idpConsentUrl, idpSecret })
+    const previousApiSecret = null
+    assert.deepEqual(JSON.parse(sent?.body ?? ''), {
+      id,
+      apiSecret,
+      previousApiSecret,
+      idpConsentUrl,
+      idpSecret,
+    })
     const { data } = await admin.ask(partyOf(tenant), '{ whoami { id isOperator } }')
     assert.deepEqual(data?.whoami, { id, isOperator: false })
   })
@@ -200,6 +207,7 @@ describe('tenants over the Admin API', () => {
     assert.deepEqual(JSON.parse(auth.requests.at(-1)?.body ?? ''), {
       id: tenant.id,
       apiSecret: tenant.apiSecret,
+      previousApiSecret: null,
       idpConsentUrl: null,
       idpSecret: null,
     })
