@@ -117,7 +117,7 @@ for (const [name, hours] of [
       db.execute(sql`select 1 from jobs where run_at <= ${clock.now()} or lease_until > now()`)
     const upAt = clock.nowMs() + hours * HOUR_MS
     for (;;) {
-      await waitFor(async () => (await dueOrBusy()) === 0)
+      await waitFor(async () => (await dueOrBusy()) === 0, 40_000)
       if (down && clock.nowMs() >= upAt) {
         down = false
         server.requests.length = 0
