@@ -169,7 +169,7 @@ async function runSlice(
   const recorded = await getSendable(ctx, session.id)
   await adoptLimits(session, input)
   // Another connector has sent since: what is known here is too little, and would be sent a second time.
-  if (session.recorded && recorded.sentAmount > session.recorded.sentAmount) {
+  if (session.recorded && isFurther(recorded, session.recorded)) {
     await drain(session)
     forgetTotals(session)
   }
@@ -192,6 +192,10 @@ async function runSlice(
     session.final = result
   return result
 }
+
+/** Also when nothing of it has arrived yet: what is under way counts. */
+const isFurther = (recorded: SendTotals, known: SendTotals): boolean =>
+  recorded.sentAmount > known.sentAmount || recorded.packets.sent > known.packets.sent
 
 const progressOf = ({ sentAmount, deliveredAmount }: SendInput): SendResult => ({
   status: 'progress',

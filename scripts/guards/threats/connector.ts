@@ -180,8 +180,8 @@ export const connectorThreats: ThreatTable = {
         {
           name: 'what another connector has sent is not sent again',
           file: 'connector/rpc/sessions.ts',
-          text: 'recorded.sentAmount > session.recorded.sentAmount)',
-          without: 'recorded.sentAmount < 0n)',
+          text: 'session.recorded && isFurther(recorded, session.recorded)',
+          without: 'session.recorded && recorded.sentAmount < 0n && isFurther(recorded, session.recorded)',
           test: { file: replicas, name: 'a payment that is sent in turns by both' },
         },
       ],
