@@ -1,7 +1,6 @@
-import { assert, type Clock, type Logger } from '../../platform/index.ts'
+import type { Clock, Logger } from '../../platform/index.ts'
+import { batchedCalls } from '../batched-calls.ts'
 import { createBatcher } from '../batcher.ts'
-import { assertNewAccounts, assertTransferEvents } from '../checks.ts'
-import { inParts } from '../in-parts.ts'
 import { type CreateAccountStatus, EVENTS_PER_CALL_MAX, type Ledger, type NewAccount } from '../port.ts'
 import { type Path, transferApplier } from './apply-transfers.ts'
 import { type Arena, createArena } from './binary.ts'
@@ -92,20 +91,14 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
   )
 
   return {
-    async createAccounts(events) {
-      assertNewAccounts(events)
-      return accounts.submit(events)
-    },
-    async createTransfers(events) {
-      assertTransferEvents(events)
-      return transfers.submit(events)
-    },
-    lookupAccounts: (ids) => inParts(ids, EVENTS_PER_CALL_MAX, accountReads.submit),
-    lookupTransfers: (ids) => inParts(ids, EVENTS_PER_CALL_MAX, transferReads.submit),
-    async queryTransfers(filter) {
-      assert(filter.accountId ?? filter.userData128, 'a query names an account or user data', filter)
-      return searchTransfers(reads, filter, now())
-    },
+    ...batchedCalls({
+      accounts,
+      transfers,
+      accountReads,
+      transferReads,
+      readSizeMax: EVENTS_PER_CALL_MAX,
+      search: (filter) => searchTransfers(reads, filter, now()),
+    }),
     sweep: () => sweep({ connections: reads, now }),
     async close() {
       await sweeper.stop()

@@ -5,10 +5,9 @@ import {
   parsedAnswer,
   type RpcCallOptions,
 } from '../../connector-client/index.ts'
-import { assert, Fault, messageOf } from '../../platform/index.ts'
+import { Fault, messageOf } from '../../platform/index.ts'
+import { batchedCalls } from '../batched-calls.ts'
 import { createBatcher } from '../batcher.ts'
-import { assertNewAccounts, assertTransferEvents } from '../checks.ts'
-import { inParts } from '../in-parts.ts'
 import {
   EVENTS_PER_CALL_MAX,
   type Ledger,
@@ -123,20 +122,14 @@ export function createRpcLedger(options: RpcLedgerOptions): Ledger {
   }
 
   return {
-    async createAccounts(events) {
-      assertNewAccounts(events)
-      return accounts.submit(events)
-    },
-    async createTransfers(events) {
-      assertTransferEvents(events)
-      return transfers.submit(events)
-    },
-    lookupAccounts: (ids) => inParts(ids, EVENTS_PER_CALL_MAX, accountReads.submit),
-    lookupTransfers: (ids) => inParts(ids, EVENTS_PER_CALL_MAX, transferReads.submit),
-    async queryTransfers(filter) {
-      assert(filter.accountId ?? filter.userData128, 'a query names an account or user data', filter)
-      return query(filter)
-    },
+    ...batchedCalls({
+      accounts,
+      transfers,
+      accountReads,
+      transferReads,
+      readSizeMax: EVENTS_PER_CALL_MAX,
+      search: query,
+    }),
     async close() {
       closed = true
       await Promise.all([accounts.close(), transfers.close(), accountReads.close(), transferReads.close()])

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { assert, type Logger } from '../../platform/index.ts'
+import { batchedCalls } from '../batched-calls.ts'
 import { createBatcher } from '../batcher.ts'
-import { assertNewAccounts, assertTransferEvents } from '../checks.ts'
-import { inParts } from '../in-parts.ts'
 import {
   type Account,
   EVENTS_PER_CALL_MAX,
@@ -111,21 +110,17 @@ export async function createTigerBeetleLedger(options: TigerBeetleLedgerOptions)
   const batchers = [transfers, accounts, accountReads, transferReads, queries]
 
   return {
-    async createAccounts(events) {
-      assertNewAccounts(events)
-      return accounts.submit(events)
-    },
-    async createTransfers(events) {
-      assertTransferEvents(events)
-      return transfers.submit(events)
-    },
-    lookupAccounts: (ids) => inParts(ids, EVENTS_PER_MESSAGE_MAX, accountReads.submit),
-    lookupTransfers: (ids) => inParts(ids, EVENTS_PER_MESSAGE_MAX, transferReads.submit),
-    async queryTransfers(filter) {
-      assert(filter.accountId ?? filter.userData128, 'a query names an account or user data', filter)
-      const [found = []] = await queries.submit([filter])
-      return found
-    },
+    ...batchedCalls({
+      accounts,
+      transfers,
+      accountReads,
+      transferReads,
+      readSizeMax: EVENTS_PER_MESSAGE_MAX,
+      async search(filter) {
+        const [found = []] = await queries.submit([filter])
+        return found
+      },
+    }),
     async close() {
       const drained = Promise.all(batchers.map((batcher) => batcher.close()))
       const patience = new AbortController()
