@@ -34,9 +34,7 @@ const toClose: { close(): Promise<void> }[] = []
 before(async () => {
   database = await createTestDatabase('resources')
   db = createDb({ connectionString: database.connectionString })
-  provider = await startTestHttpServer((request) =>
-    isHanging(request) ? isOver.promise : undefined,
-  )
+  provider = await startTestHttpServer((request) => (isHanging(request) ? isOver.promise : undefined))
   for (const [index, id] of [...crowd, ...quick].entries()) {
     await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${id}, 'sealed')`)
     await db.execute(
