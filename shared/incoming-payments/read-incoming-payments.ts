@@ -21,7 +21,7 @@ export async function findIncomingPayment(
   if (!isUuid(id)) return undefined
   // The account's id is the payment's, so both stores are asked at once.
   const [row, [received]] = await Promise.all([
-    ctx.db.lookUp(paymentById, { id, scope }),
+    ctx.db.batched(paymentById, { id, scope }),
     receivedTotals(ctx.ledger, [id]),
   ])
   const isHidden = filter.client !== undefined && row?.client !== filter.client

@@ -1,6 +1,14 @@
 import { type AssetRef, toMoneyAsset } from '../assets/index.ts'
 import type { Amount } from '../money/index.ts'
-import { type Db, type Lookup, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
+import {
+  type BatchedStatement,
+  type Db,
+  present,
+  type Row,
+  rawSql,
+  type Sql,
+  sql,
+} from '../platform/index.ts'
 import { insertJobs, notifyJobs } from '../queue/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { toWalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
@@ -90,7 +98,7 @@ export const selectPayment = (
  * Payments of a tenant, or of any. "limit 1" makes each key a look-up of its own, whatever the planner believes about sizes; from
  * behind a "select" it cannot see the keys, so it plans once.
  */
-export const paymentById: Lookup<
+export const paymentById: BatchedStatement<
   { id: string; scope: TenantScope },
   Omit<IncomingPayment, 'receivedAmount'>
 > = {

@@ -45,7 +45,7 @@ function mortal(chance: () => number) {
     maybe: (map, query) => risk(() => db.maybe(map, query)),
     one: (map, query) => risk(() => db.one(map, query)),
     execute: (query) => risk(() => db.execute(query)),
-    lookUp: (lookup, key) => risk(() => db.lookUp(lookup, key)),
+    batched: (statement, item) => risk(() => db.batched(statement, item)),
     tx: (work) => risk(() => db.tx((inner) => work(mortalDb(inner)))),
   })
   const { ledger, connector } = world.ctx

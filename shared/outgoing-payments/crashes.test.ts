@@ -83,7 +83,7 @@ function dyingDb(statements: number) {
       maybe: spend(db.maybe) as typeof db.maybe,
       one: spend(db.one) as typeof db.one,
       execute: spend(db.execute),
-      lookUp: spend(db.lookUp) as typeof db.lookUp,
+      batched: spend(db.batched) as typeof db.batched,
       tx: spend(db.tx) as typeof db.tx,
     },
   }

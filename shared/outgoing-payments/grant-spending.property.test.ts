@@ -58,7 +58,7 @@ function mortal(cuts: Iterator<boolean>) {
     maybe: (map, query) => risk(() => world.db.maybe(map, query)),
     one: (map, query) => risk(() => world.db.one(map, query)),
     execute: (query) => risk(() => world.db.execute(query)),
-    lookUp: (lookup, key) => risk(() => world.db.lookUp(lookup, key)),
+    batched: (statement, item) => risk(() => world.db.batched(statement, item)),
     tx: (work) => world.db.tx(work),
   }
   return { ...world.ctx, db }

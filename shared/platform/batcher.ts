@@ -12,6 +12,8 @@ export interface BatcherOptions<Item, Result> {
    * doing, so each is then asked alone.
    */
   ask: (items: readonly Item[]) => Promise<readonly Result[]>
+  /** Retryable Faults that may be one item's doing too. */
+  isOfOne?: (error: unknown) => boolean
   /** Items in a batch. */
   sizeMax: number
   /** While a batch is younger than this, the next one gathers. An older one holds up nobody. */
@@ -28,14 +30,12 @@ interface Call<Item, Result> {
   reject(error: unknown): void
 }
 
-const concernsAll = (error: unknown): boolean => error instanceof Fault && error.retryable
-
 /**
  * Asks at the end of this turn of the event loop when nothing is in flight, and gathers while a batch is: under load batches grow by
  * themselves, and when idle nobody waits for company. Nothing is remembered: an answer goes to those who asked before the batch left.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { ask, sizeMax, patienceMs = 50, batchesMax = 8, waitingMax = 10_000 } = options
+  const { sizeMax, patienceMs = 50, batchesMax = 8, waitingMax = 10_000 } = options
   let waiting: Call<Item, Result>[] = []
   let running = 0
   let young = 0
@@ -68,7 +68,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       schedule()
     }, patienceMs)
     timer.unref()
-    await answer(ask, calls)
+    await answer(options, calls)
     clearTimeout(timer)
     age()
     running--
@@ -91,15 +91,16 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
 /** Never throws: each call gets its own end. */
 async function answer<Item, Result>(
-  ask: BatcherOptions<Item, Result>['ask'],
+  options: Pick<BatcherOptions<Item, Result>, 'ask' | 'isOfOne'>,
   calls: readonly Call<Item, Result>[],
 ): Promise<void> {
   try {
-    const results = await ask(calls.map(({ item }) => item))
+    const results = await options.ask(calls.map(({ item }) => item))
     assert(results.length === calls.length, 'one result per item')
     for (const [index, call] of calls.entries()) call.resolve(results[index] as Result)
   } catch (error) {
-    if (calls.length === 1 || concernsAll(error)) for (const call of calls) call.reject(error)
-    else await Promise.all(calls.map((call) => answer(ask, [call])))
+    const concernsAll = error instanceof Fault && error.retryable && !options.isOfOne?.(error)
+    if (calls.length === 1 || concernsAll) for (const call of calls) call.reject(error)
+    else await Promise.all(calls.map((call) => answer(options, [call])))
   }
 }

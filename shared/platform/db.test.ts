@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
-import { createDb, type DbPool, type Lookup } from './db.ts'
+import { createDb, type DbPool } from './db.ts'
 import { AssertionFailed, Fault } from './errors.ts'
 import { rawSql, sql } from './sql.ts'
 
@@ -85,56 +85,6 @@ test('a connection that is cut during a query is a retryable fault', async () =>
     isUnavailable,
   )
   assert.equal(await count(), 0)
-})
-
-const thingByNumber = (statements: (readonly string[])[]): Lookup<string, { n: bigint; amount: bigint }> => ({
-  query: (keys) => {
-    statements.push(keys)
-    return sql`select asked.place, t.n, t.amount from unnest(${keys}::bigint[]) with ordinality asked (n, place)
-      join things t on t.n = asked.n`
-  },
-  map: ({ n, amount }) => ({ n, amount }),
-})
-
-test('look-ups of one kind at one time are one statement, and each gets its own row', async () => {
-  await db.execute(sql`insert into things select n, n * 10 from generate_series(9001, 9100) n`)
-  const statements: (readonly string[])[] = []
-  const lookup = thingByNumber(statements)
-  const keys = ['9100', '9001', '1', '9050', '9001']
-  const found = await Promise.all(keys.map((key) => db.lookUp(lookup, key)))
-  assert.deepEqual(
-    found.map((thing) => thing?.amount),
-    [91000n, 90010n, undefined, 90500n, 90010n],
-  )
-  assert.deepEqual(statements, [keys])
-})
-
-test('a key that no statement can hold fails alone', async () => {
-  const lookup = thingByNumber([])
-  const outcomes = await Promise.allSettled(['9001', 'nonsense', '9002'].map((key) => db.lookUp(lookup, key)))
-  assert.deepEqual(
-    outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value?.n : 'failed')),
-    [9001n, 'failed', 9002n],
-  )
-})
-
-test('inside a transaction a look-up sees what the transaction wrote, and outside nobody does', async () => {
-  const lookup = thingByNumber([])
-  await db.tx(async (tx) => {
-    await tx.execute(sql`insert into things values (9500, 1)`)
-    const [inside, outside] = await Promise.all([tx.lookUp(lookup, '9500'), db.lookUp(lookup, '9500')])
-    assert.equal(inside?.amount, 1n)
-    assert.equal(outside, undefined)
-  })
-  assert.equal((await db.lookUp(lookup, '9500'))?.amount, 1n)
-})
-
-test('with the database away, look-ups fail as other queries do', async () => {
-  const away = createDb({ connectionString: 'postgresql://nobody@127.0.0.1:9/nowhere' })
-  const lookup = thingByNumber([])
-  const outcomes = await Promise.allSettled(['1', '2'].map((key) => away.lookUp(lookup, key)))
-  for (const outcome of outcomes) assert.ok(outcome.status === 'rejected' && isUnavailable(outcome.reason))
-  await away.close()
 })
 
 test('timestamps come back to the millisecond, however the server writes them', async () => {

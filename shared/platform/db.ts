@@ -1,11 +1,14 @@
 import pg from 'pg'
-import { type Batcher, createBatcher } from './batcher.ts'
+import {
+  type BatchedStatement,
+  batchedStatements,
+  CONFLICTS,
+  oneByOne,
+  type Run,
+} from './batched-statements.ts'
 import { assert, Fault } from './errors.ts'
 import type { Logger } from './log.ts'
-import { type Sql, sqlText } from './sql.ts'
-
-// biome-ignore lint/suspicious/noExplicitAny: a row is untyped until its table's mapper has read it; mappers are where casts live.
-export type Row = Record<string, any>
+import { type Row, type Sql, sqlText } from './sql.ts'
 
 /** Queries against one database. Inside {@link Db.tx} the same interface runs on the transaction's connection. */
 export interface Db {
@@ -17,17 +20,13 @@ export interface Db {
   one<T>(map: (row: Row) => T, query: Sql): Promise<T>
   /** The number of rows affected. */
   execute(query: Sql): Promise<number>
-  /** The row that belongs to `key`. Look-ups of the same kind that are made at the same time are one statement; in a transaction each is its own. */
-  lookUp<Key, T>(lookup: Lookup<Key, T>, key: Key): Promise<T | undefined>
+  /**
+   * The row that answers `item`. Items of one kind that are submitted at the same time are one statement; in a transaction each is its
+   * own. Where the statement of many fails, each is carried out alone and has its own end.
+   */
+  batched<Item, T>(statement: BatchedStatement<Item, T>, item: Item): Promise<T | undefined>
   /** Runs `work` in a transaction (READ COMMITTED); a throw rolls back. Inside a transaction it joins that one. No network calls inside. */
   tx<T>(work: (db: Db) => Promise<T>): Promise<T>
-}
-
-/** How rows are found by key, many at a time. A constant of its room. */
-export interface Lookup<Key, T> {
-  /** Rows say in `place` which key they answer, counted from 1: `unnest(…) with ordinality`. At most one row for each. */
-  query(keys: readonly Key[]): Sql
-  map(row: Row): T
 }
 
 export interface DbPool extends Db {
@@ -98,7 +97,7 @@ const types: pg.CustomTypesConfig = {
   }) as pg.CustomTypesConfig['getTypeParser'],
 }
 
-const CONNECTION_FAULTS = new Set([
+const CONNECTION_FAULTS = new Set<string>([
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',
@@ -111,8 +110,7 @@ const CONNECTION_FAULTS = new Set([
   '08003',
   '08006',
   '53300',
-  '40001',
-  '40P01',
+  ...CONFLICTS,
 ])
 
 /** The constraint that a statement violated (`23505` unique, `23503` foreign key, `23514` check), or `undefined`. */
@@ -146,46 +144,7 @@ function statementName(text: string): string | undefined {
   return name
 }
 
-/** Keys of one statement. */
-const LOOKUP_SIZE_MAX = 256
-
-type Run = (query: Sql) => Promise<pg.QueryResult<Row>>
-
-/** Rows by place; `undefined` where there is none. */
-async function findRows<Key>(
-  run: Run,
-  lookup: Lookup<Key, unknown>,
-  keys: readonly Key[],
-): Promise<(Row | undefined)[]> {
-  const found = new Array<Row | undefined>(keys.length).fill(undefined)
-  for (const row of (await run(lookup.query(keys))).rows) {
-    const index = Number(row.place) - 1
-    assert(index in found && found[index] === undefined, 'a look-up gives one row for each key')
-    found[index] = row
-  }
-  return found
-}
-
-/** One batch of each kind of look-up is under way at a time: see {@link createBatcher}. */
-function batchedLookups(run: Run): Db['lookUp'] {
-  const batchers = new Map<unknown, Batcher<unknown, Row | undefined>>()
-  const batcherOf = <Key, T>(lookup: Lookup<Key, T>): Batcher<Key, Row | undefined> => {
-    const known = batchers.get(lookup)
-    if (known) return known
-    const batcher = createBatcher<Key, Row | undefined>({
-      sizeMax: LOOKUP_SIZE_MAX,
-      ask: (keys) => findRows(run, lookup, keys),
-    })
-    batchers.set(lookup, batcher)
-    return batcher
-  }
-  return async (lookup, key) => {
-    const row = await batcherOf(lookup).submit(key)
-    return row === undefined ? undefined : lookup.map(row)
-  }
-}
-
-function queriesOn(run: Run, tx: Db['tx'], lookUp: Db['lookUp']): Db {
+function queriesOn(run: Run, tx: Db['tx'], batched: Db['batched']): Db {
   return {
     async many(map, query) {
       return (await run(query)).rows.map(map)
@@ -202,7 +161,7 @@ function queriesOn(run: Run, tx: Db['tx'], lookUp: Db['lookUp']): Db {
     async execute(query) {
       return (await run(query)).rowCount ?? 0
     },
-    lookUp,
+    batched,
     tx,
   }
 }
@@ -255,14 +214,7 @@ export function createDb(options: DbOptions): DbPool {
     }
     client.on('error', onError)
     const run = runOn(client)
-    const inside: Db = queriesOn(
-      run,
-      (inner) => inner(inside),
-      async (lookup, key) => {
-        const [row] = await findRows(run, lookup, [key])
-        return row === undefined ? undefined : lookup.map(row)
-      },
-    )
+    const inside: Db = queriesOn(run, (inner) => inner(inside), oneByOne(run))
     try {
       await client.query('begin')
       const result = await work(inside)
@@ -283,7 +235,7 @@ export function createDb(options: DbOptions): DbPool {
 
   const run = runOn(pool)
   return {
-    ...queriesOn(run, tx, batchedLookups(run)),
+    ...queriesOn(run, tx, batchedStatements(run)),
     connectionString: options.connectionString,
     close: () => pool.end(),
   }

@@ -2,6 +2,7 @@
  * Platform is what every room stands on and knows nothing of payments: errors, time, ids, SQL, configuration, logs and the
  * one way out to the network. Time, randomness and the environment enter the program here and nowhere else.
  */
+export type { BatchedStatement } from './batched-statements.ts'
 export { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts'
 export { type Cache, createCache } from './cache.ts'
 export { type Clock, systemClock } from './clock.ts'
@@ -19,8 +20,6 @@ export {
   type Db,
   type DbOptions,
   type DbPool,
-  type Lookup,
-  type Row,
   violatedConstraint,
 } from './db.ts'
 export {
@@ -62,7 +61,7 @@ export {
   type SecretBox,
   sealedParts,
 } from './secret-box.ts'
-export { joinSql, rawSql, type Sql, sql, sqlText } from './sql.ts'
+export { joinSql, type Row, rawSql, type Sql, sql, sqlText } from './sql.ts'
 export {
   adminApiVariables,
   deployableChecks,

@@ -1,7 +1,7 @@
-import type { Db, Row } from './db.ts'
+import type { Db } from './db.ts'
 import { Refusal } from './errors.ts'
 import { isUuid } from './ids.ts'
-import { joinSql, plannedAnew, rawSql, type Sql, sql } from './sql.ts'
+import { joinSql, plannedAnew, type Row, rawSql, type Sql, sql } from './sql.ts'
 
 /** The page that was asked for makes no sense: size out of range, `last` without `before`, a cursor that is not an id. */
 export class InvalidPage extends Refusal<'invalid_page'> {

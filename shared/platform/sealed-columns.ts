@@ -1,8 +1,8 @@
 import { ConfigError } from './config.ts'
-import type { Db, Row } from './db.ts'
+import type { Db } from './db.ts'
 import { messageOf } from './errors.ts'
 import type { SecretBox } from './secret-box.ts'
-import { rawSql, type Sql, sql } from './sql.ts'
+import { type Row, rawSql, type Sql, sql } from './sql.ts'
 
 /** A column of sealed texts. Each room that seals lists its own, so that all of them can be sealed anew. */
 export interface SealedColumn {

@@ -1,3 +1,6 @@
+// biome-ignore lint/suspicious/noExplicitAny: a row is untyped until its table's mapper has read it; mappers are where casts live.
+export type Row = Record<string, any>
+
 /** A piece of SQL with its values. Compose pieces by interpolating one into another; anything else becomes a parameter. */
 export interface Sql {
   readonly strings: readonly string[]

@@ -1,8 +1,8 @@
 import {
+  type BatchedStatement,
   type Db,
   isUuid,
   joinSql,
-  type Lookup,
   present,
   type Row,
   rawSql,
@@ -57,7 +57,7 @@ const toReport = (row: Row): DeliveryReport => ({
   ...(row.next_attempt_at !== null && { nextAttemptAt: new Date(row.next_attempt_at) }),
 })
 
-const reports: Lookup<{ eventId: string } & DeliveryScope, DeliveryReport[]> = {
+const reports: BatchedStatement<{ eventId: string } & DeliveryScope, DeliveryReport[]> = {
   map: (row) => (row.deliveries as Row[]).map(toReport),
   query: (keys) => sql`
     select k.place, json_agg(r order by r.created_at, r.id) as deliveries
@@ -85,7 +85,7 @@ export const findDeliveries = async (
   db: Db,
   eventId: string,
   scope: DeliveryScope,
-): Promise<DeliveryReport[]> => (await db.lookUp(reports, { eventId, ...scope })) ?? []
+): Promise<DeliveryReport[]> => (await db.batched(reports, { eventId, ...scope })) ?? []
 
 /** What one call sends again at most: more would be one long transaction. */
 export const RESEND_SIZE_MAX = 10_000

@@ -1,7 +1,7 @@
 import {
+  type BatchedStatement,
   type Clock,
   type Db,
-  type Lookup,
   type SealedColumn,
   type SecretBox,
   sql,
@@ -76,7 +76,7 @@ interface KnownTenant {
   hasIdp: boolean
 }
 
-const tenantById: Lookup<string, KnownTenant> = {
+const tenantById: BatchedStatement<string, KnownTenant> = {
   query: (ids) => sql`
     select asked.place, t.id, t.idp_consent_url is not null and t.idp_secret_sealed is not null as has_idp
     from unnest((select ${ids}::uuid[])) with ordinality asked (id, place)
@@ -86,7 +86,7 @@ const tenantById: Lookup<string, KnownTenant> = {
 
 /** A tenant that grants may be asked of. `undefined`: there is none (any more). */
 export const findTenant = (ctx: Pick<TenantContext, 'db'>, id: string): Promise<KnownTenant | undefined> =>
-  ctx.db.lookUp(tenantById, id)
+  ctx.db.batched(tenantById, id)
 
 /** What a tenant signs its requests with; two while it changes. None: there is no such tenant (any more). */
 export const findApiSecrets = async (

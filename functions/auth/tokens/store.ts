@@ -1,4 +1,4 @@
-import { type Db, type Lookup, type Row, type Sql, sql } from '../../../shared/platform/index.ts'
+import { type BatchedStatement, type Db, type Row, type Sql, sql } from '../../../shared/platform/index.ts'
 import { type AccessItem, accessSql, toAccess } from '../access/index.ts'
 import { type Client, toClient } from '../clients/index.ts'
 import { hashSecret, type IssuedToken } from './model.ts'
@@ -26,7 +26,7 @@ const columns = sql`t.id, t.grant_id, g.tenant_id, g.client, g.client_jwk,
 const notRevoked = sql`t.revoked_at is null and g.finalization_reason is distinct from 'REVOKED'`
 
 /** From behind a "select" the planner cannot see the keys, so it plans once. */
-const activeToken: Lookup<{ value: string; now: Date }, StoredToken> = {
+const activeToken: BatchedStatement<{ value: string; now: Date }, StoredToken> = {
   query: (keys) => {
     const hashes = keys.map(({ value }) => hashSecret(value))
     const now = new Date(Math.max(...keys.map((key) => key.now.getTime())))
@@ -41,7 +41,7 @@ const activeToken: Lookup<{ value: string; now: Date }, StoredToken> = {
 
 /** A token that acts now, by the hash's unique index. Those that are asked about at the same time are one statement. */
 export const findActiveToken = (db: Db, value: string, now: Date): Promise<StoredToken | undefined> =>
-  db.lookUp(activeToken, { value, now })
+  db.batched(activeToken, { value, now })
 
 /** A token that its holder may manage: expired ones too. */
 export const findManagedToken = (

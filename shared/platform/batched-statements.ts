@@ -1,0 +1,71 @@
+import type pg from 'pg'
+import { type Batcher, createBatcher } from './batcher.ts'
+import { assert } from './errors.ts'
+import type { Row, Sql } from './sql.ts'
+
+/** What one of many asks for or changes, and how many go into one statement. A constant of its room. */
+export interface BatchedStatement<Item, T> {
+  /**
+   * Rows say in `place` which item they answer, counted from 1: `unnest(…) with ordinality`. At most one row for each. Rows that are
+   * changed are locked in an order that does not depend on the items' order, or two processes wait for each other.
+   */
+  query(items: readonly Item[]): Sql
+  map(row: Row): T
+}
+
+type Batched = <Item, T>(statement: BatchedStatement<Item, T>, item: Item) => Promise<T | undefined>
+export type Run = (query: Sql) => Promise<pg.QueryResult<Row>>
+
+/** Items of one statement. */
+const SIZE_MAX = 256
+
+/** A statement was given up for another's sake: serialization failure and deadlock. Alone it may pass. */
+export const CONFLICTS = ['40001', '40P01'] as const
+
+const isConflict = (error: unknown): boolean => {
+  const { cause } = error as { cause?: { code?: unknown } }
+  return CONFLICTS.some((code) => cause?.code === code)
+}
+
+/** Rows by place; `undefined` where there is none. */
+async function findRows<Item>(
+  run: Run,
+  statement: BatchedStatement<Item, unknown>,
+  items: readonly Item[],
+): Promise<(Row | undefined)[]> {
+  const found = new Array<Row | undefined>(items.length).fill(undefined)
+  for (const row of (await run(statement.query(items))).rows) {
+    const index = Number(row.place) - 1
+    assert(index in found && found[index] === undefined, 'a batched statement gives one row for each item')
+    found[index] = row
+  }
+  return found
+}
+
+/** Each in a statement of its own. */
+export const oneByOne =
+  (run: Run): Batched =>
+  async (statement, item) => {
+    const [row] = await findRows(run, statement, [item])
+    return row === undefined ? undefined : statement.map(row)
+  }
+
+/** One batch of each kind of statement is under way at a time: see {@link createBatcher}. */
+export function batchedStatements(run: Run): Batched {
+  const batchers = new Map<unknown, Batcher<unknown, Row | undefined>>()
+  const batcherOf = <Item, T>(statement: BatchedStatement<Item, T>): Batcher<Item, Row | undefined> => {
+    const known = batchers.get(statement)
+    if (known) return known
+    const batcher = createBatcher<Item, Row | undefined>({
+      sizeMax: SIZE_MAX,
+      ask: (items) => findRows(run, statement, items),
+      isOfOne: isConflict,
+    })
+    batchers.set(statement, batcher)
+    return batcher
+  }
+  return async (statement, item) => {
+    const row = await batcherOf(statement).submit(item)
+    return row === undefined ? undefined : statement.map(row)
+  }
+}
