@@ -16,7 +16,13 @@ import {
   type Pipeline,
   type WriteProgress,
 } from './pipeline/index.ts'
-import { createRates, type Rates, type RatesSource } from './rates/index.ts'
+import {
+  createRates,
+  type Rates,
+  type RatesOptions,
+  type RatesRefusalCode,
+  type RatesSource,
+} from './rates/index.ts'
 import type { StreamTotals } from './receipts/stream-totals.ts'
 import { createPeerDirectory, type Peer, type PeerDirectory } from './routing/index.ts'
 import { createRpcServer, createSessions, observeCalls, type SendRecords } from './rpc/index.ts'
@@ -61,6 +67,8 @@ export interface ConnectorSettings {
   packetsPerMinute: number
   ilpTiming: boolean
   ratesLifetimeMs: number
+  ratesChangeMax: number
+  ratesAgeMaxMs: number
   rpcSecrets: readonly string[]
   connectorPort: number
   rpcPort: number
@@ -92,13 +100,25 @@ export async function buildConnectorApp(
   observeCounters(telemetry.instruments, counters)
   const limits = ctx.createLimits(counters)
   const directory = await createPeerDirectory({ ...ctx, channel: ctx.peersChannel })
-  const rates = createRates({ clock, log, source: ctx.ratesSource, lifetimeMs: settings.ratesLifetimeMs })
+  const ratesFailures = telemetry.instruments.counter('upesi_rates_failures')
+  const rateChecks = {
+    changeMax: settings.ratesChangeMax,
+    ageMaxMs: settings.ratesAgeMaxMs,
+    onFailure: (code: RatesRefusalCode) => ratesFailures.add(1, { code }),
+  }
+  const rates = createRates({
+    ...rateChecks,
+    clock,
+    log,
+    source: ctx.ratesSource,
+    lifetimeMs: settings.ratesLifetimeMs,
+  })
   const transport = createPeerTransport({
     isTrusted: (peer) => peer.tenantId === settings.operatorTenantId && !peer.isEndpointForeign,
     guarded: ctx.guardedHttp,
   })
   const progress = createProgressRecorder({ write: ctx.writeProgress, log, counters })
-  const observer = createPacketObserver({ ...settings, telemetry, usd: countedInUsd(ctx, rates) })
+  const observer = createPacketObserver({ ...settings, telemetry, usd: countedInUsd(ctx, rates, rateChecks) })
   const pipeline = createPipeline({
     ...settings,
     observer,
@@ -161,16 +181,18 @@ export async function buildConnectorApp(
   }
 }
 
+type RateChecks = Pick<RatesOptions, 'changeMax' | 'ageMaxMs' | 'onFailure'>
+
 /**
  * The tenant's own prices where they are at hand. They are asked for, and then those of the telemetry, only when metrics go to a
  * collector: counting is no reason to call anybody.
  */
-function countedInUsd(ctx: ConnectorContext, rates: Rates): Usd {
+function countedInUsd(ctx: ConnectorContext, rates: Rates, checks: RateChecks): Usd {
   const { clock, log, telemetry, telemetryRates } = ctx
   const destinationAssetCode = 'USD'
   const others =
     telemetryRates &&
-    createRates({ ...telemetryRates, clock, log, source: async () => telemetryRates.source })
+    createRates({ ...telemetryRates, ...checks, clock, log, source: async () => telemetryRates.source })
   const ask = async (tenantId: string, sourceAssetCode: string) => {
     const input = { tenantId, sourceAssetCode, destinationAssetCode, tolerance: 'recent' as const }
     try {

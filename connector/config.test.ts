@@ -66,3 +66,14 @@ test('a TigerBeetle cluster is judged when it is used, and only then', () => {
   assert.deepEqual(problemsOf(wrong), [])
   assert.match(problemsOf({ ...wrong, USE_TIGERBEETLE: 'true' }).join(), /^TIGERBEETLE_CLUSTER_ID must be/)
 })
+
+test('how far a price may move is a factor, or without limit', () => {
+  for (const good of ['0', '2', '1.05', '1000'])
+    assert.deepEqual(problemsOf({ EXCHANGE_RATES_CHANGE_MAX: good }), [], good)
+  for (const bad of ['1', '0.5', '-2', '2%', '1e3', 'Infinity'])
+    assert.match(
+      problemsOf({ EXCHANGE_RATES_CHANGE_MAX: bad }).join(),
+      /^EXCHANGE_RATES_CHANGE_MAX must be 0 or/,
+      bad,
+    )
+})

@@ -75,6 +75,8 @@ export const connectorSettings = (config: ConnectorConfig): ConnectorSettings =>
   packetsPerMinute: config.peerPacketsPerMinute,
   ilpTiming: config.ilpTiming,
   ratesLifetimeMs: config.exchangeRatesLifetimeMs,
+  ratesChangeMax: config.exchangeRatesChangeMax,
+  ratesAgeMaxMs: config.exchangeRatesAgeMaxMs,
   rpcSecrets: connectorRpcSecrets(config),
   connectorPort: config.connectorPort,
   rpcPort: config.connectorRpcPort,

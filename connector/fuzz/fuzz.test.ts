@@ -18,7 +18,7 @@ test('valid inputs are accepted by every target', () => {
 })
 
 test('a slice of the long run: no crash, no hang, nothing accepted that means something else to others', () => {
-  const counts = fuzz({ seed, from: 0, to: INPUTS, inputMsMax: 2_000 })
+  const counts = fuzz({ seed, from: 0, to: INPUTS, inputMsMax: 500 })
   for (const [name, { inputs, accepted }] of counts) {
     assert.ok(inputs >= Math.floor(INPUTS / fuzzTargets.length), name)
     assert.ok(accepted < inputs, `${name} refuses something`)

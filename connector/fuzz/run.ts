@@ -6,8 +6,8 @@ import { Worker } from 'node:worker_threads'
 import { type FuzzCounts, fuzzTargets } from './fuzz.ts'
 import type { FuzzOrder } from './fuzz-worker.ts'
 
-/** Longer than a scheduler's whim on a busy machine, far shorter than patience. */
-const INPUT_MS_MAX = 2_000
+/** Longer than a collection of garbage in between, far shorter than patience. */
+const INPUT_MS_MAX = 500
 const STUCK_MS = 15_000
 const REPORT_MS = 10_000
 

@@ -67,7 +67,7 @@ before(async () => {
   rates = await startTestHttpServer(() => ({ body: prices }))
   node = await startTestNode({
     connectionString: database.connectionString,
-    env: { EXCHANGE_RATES_URL: rates.url, EXCHANGE_RATES_LIFETIME: '1' },
+    env: { EXCHANGE_RATES_URL: rates.url, EXCHANGE_RATES_LIFETIME: '1', EXCHANGE_RATES_CHANGE_MAX: '0' },
     change: (ctx) => ({ ledger: faulty(ctx.ledger) }),
   })
   usd = await node.asset('USD', 2)

@@ -7,7 +7,11 @@ export type RatesRefusalCode =
   | 'rates_unavailable'
   | 'malformed_rates'
   | 'wrong_base'
+  /** The answer says of itself that it is older than EXCHANGE_RATES_AGE_MAX. */
+  | 'stale_rates'
   /** The service has no usable price for that code. */
   | 'no_price'
+  /** Its price for that code is the pair's inverse, or further from the last one than EXCHANGE_RATES_CHANGE_MAX. */
+  | 'implausible_price'
 
 export class RatesRefusal extends Refusal<RatesRefusalCode> {}

@@ -1,7 +1,8 @@
 import { identityRate, type Rate } from '../../shared/money/index.ts'
 import { type Clock, type HttpClient, type Logger, messageOf } from '../../shared/platform/index.ts'
-import { RatesRefusal } from './errors.ts'
+import { RatesRefusal, type RatesRefusalCode } from './errors.ts'
 import { type Prices, parseRates } from './parse-rates.ts'
+import { type Doubt, type GoodPrices, judgePrices } from './plausible-prices.ts'
 
 /** Where a tenant's prices come from. `http` is guarded when the address is the tenant's own, trusted when it is the node's. */
 export interface RatesSource {
@@ -16,6 +17,12 @@ export interface RatesOptions {
   source: (tenantId: string) => Promise<RatesSource | undefined>
   /** EXCHANGE_RATES_LIFETIME. */
   lifetimeMs: number
+  /** EXCHANGE_RATES_CHANGE_MAX: a factor above 1; 0: every price is believed. */
+  changeMax: number
+  /** EXCHANGE_RATES_AGE_MAX, for answers that say of when they are; 0: whatever they say. */
+  ageMaxMs: number
+  /** Hears of each answer that is not used, and of each price in an answer that is not. */
+  onFailure: (code: RatesRefusalCode) => void
 }
 
 export interface PriceInput {
@@ -29,7 +36,10 @@ export interface PriceInput {
 /**
  * Prices by tenant and base. Always true here: a price is the decimal text of the service, exact; it is never older than
  * `lifetimeMs` while the service answers; and during an outage packets go on with prices up to {@link STALE_LIFETIMES} lifetimes
- * old, while quotes are refused: a payment under way is protected by its own least rate, a new promise is not.
+ * old, while quotes are refused: a payment under way is protected by its own least rate, a new promise is not. An answer that is
+ * older than it may be is an outage; a price that cannot follow the last one of its pair is an outage of that pair. Which of two
+ * such prices is wrong nobody here knows: the first one stands until the service is back near it, or a person decides, by naming
+ * the service anew (another URL) or by a restart.
  */
 export interface Rates {
   /** Destination units per source unit, both whole units. Throws {@link RatesRefusal}. */
@@ -45,6 +55,10 @@ const REFRESH_AFTER = 2 / 3
 /** During an outage the service is asked again this often. */
 const RETRY_MS = 1_000
 const ANSWER_MS = 5_000
+/** After so long without any answer a last price says nothing about the next one. */
+const FORGET_MS = 86_400_000
+/** Clocks and time zones apart, no price is of a day that has not come. */
+const AHEAD_MS_MAX = 2 * 86_400_000
 const BYTES_MAX = 1024 * 1024
 
 interface Entry {
@@ -52,6 +66,11 @@ interface Entry {
   base: string
   prices: Prices | undefined
   fetchedAtMs: number
+  /** Codes in the last answer whose price was not believed. */
+  held: ReadonlyMap<string, Doubt>
+  /** What the next answer of the same URL is held against. */
+  good: GoodPrices
+  url: string
   /** The last attempt failed then, with this. */
   failure: { atMs: number; error: RatesRefusal } | undefined
   pending: Promise<void> | undefined
@@ -70,6 +89,9 @@ export function createRates(options: RatesOptions): Rates {
         base,
         prices: undefined,
         fetchedAtMs: Number.NEGATIVE_INFINITY,
+        held: new Map(),
+        good: new Map(),
+        url: '',
         failure: undefined,
         pending: undefined,
       }
@@ -78,18 +100,28 @@ export function createRates(options: RatesOptions): Rates {
     return entry
   }
 
+  const accept = (entry: Entry, url: string, answer: Prices): void => {
+    const nowMs = clock.nowMs()
+    const isSame = entry.url === url && nowMs - entry.fetchedAtMs < FORGET_MS
+    const good = isSame ? entry.good : new Map()
+    const judged = judgePrices({ answer, good, changeMax: options.changeMax, nowMs })
+    for (const [code, doubt] of judged.held) {
+      options.onFailure('implausible_price')
+      log.warn({ base: entry.base, code, doubt }, 'a price is not believed; the last good one stands')
+    }
+    Object.assign(entry, { ...judged, url, fetchedAtMs: nowMs, failure: undefined })
+  }
+
   /** One request at a time per entry; everybody who needs it waits for the same one. Never rejects. */
   const refresh = (entry: Entry): Promise<void> => {
     entry.pending ??= fetchPrices(options, entry)
       .then(
-        (prices) => {
-          entry.prices = prices
-          entry.fetchedAtMs = clock.nowMs()
-          entry.failure = undefined
-        },
+        ({ url, prices }) => accept(entry, url, prices),
         (error: unknown) => {
-          entry.failure = { atMs: clock.nowMs(), error: asRefusal(error) }
-          log.warn({ base: entry.base, reason: messageOf(error) }, 'no exchange rates')
+          const refusal = asRefusal(error)
+          entry.failure = { atMs: clock.nowMs(), error: refusal }
+          options.onFailure(refusal.code)
+          log.warn({ base: entry.base, code: refusal.code, reason: messageOf(error) }, 'no exchange rates')
         },
       )
       .finally(() => {
@@ -128,26 +160,33 @@ export function createRates(options: RatesOptions): Rates {
     throw entry.failure?.error ?? new RatesRefusal('rates_unavailable')
   }
 
-  const priceIn = (prices: Prices, input: PriceInput): Rate => {
-    const price = prices.get(input.destinationAssetCode)
-    if (!price)
-      throw new RatesRefusal('no_price', {
-        message: `no price for ${input.destinationAssetCode} in ${input.sourceAssetCode}`,
-      })
-    return price
+  const priceIn = (entry: Entry, prices: Prices, input: PriceInput): Rate => {
+    const code = input.destinationAssetCode
+    const price = prices.get(code)
+    if (price) return price
+    const pair = `${code} in ${input.sourceAssetCode}`
+    const doubt = entry.held.get(code)
+    if (!doubt) throw new RatesRefusal('no_price', { message: `no price for ${pair}` })
+    const last = entry.good.get(code)
+    if (input.tolerance === 'recent' && last && clock.nowMs() - last.atMs < lifetimeMs * STALE_LIFETIMES)
+      return last.price
+    throw new RatesRefusal('implausible_price', {
+      message: `the price for ${pair} is not believed`,
+      details: { doubt },
+    })
   }
 
   return {
     async price(input) {
       if (input.sourceAssetCode === input.destinationAssetCode) return identityRate
       const entry = entryOf(input.tenantId, input.sourceAssetCode)
-      return priceIn(await pricesOf(entry, input.tolerance), input)
+      return priceIn(entry, await pricesOf(entry, input.tolerance), input)
     },
     priceNow(input) {
       if (input.sourceAssetCode === input.destinationAssetCode) return identityRate
       const entry = entries.get(`${input.tenantId}:${input.sourceAssetCode}`)
       const prices = entry && freshPrices(entry)
-      return prices && priceIn(prices, input)
+      return prices && priceIn(entry, prices, input)
     },
   }
 }
@@ -163,7 +202,7 @@ const asRefusal = (error: unknown): RatesRefusal =>
 async function fetchPrices(
   options: RatesOptions,
   entry: { tenantId: string; base: string },
-): Promise<Prices> {
+): Promise<{ url: string; prices: Prices }> {
   const source = await options.source(entry.tenantId)
   if (!source) throw new RatesRefusal('no_rates_service', { message: 'EXCHANGE_RATES_URL is not set' })
   const url = new URL(source.url)
@@ -177,5 +216,17 @@ async function fetchPrices(
   })
   if (response.status !== 200)
     throw new RatesRefusal('rates_unavailable', { message: `the rates service answered ${response.status}` })
-  return parseRates(response.body.toString('utf8'), entry.base)
+  const { prices, asOfMs } = parseRates(response.body.toString('utf8'), entry.base)
+  assertCurrent(options, asOfMs)
+  return { url: source.url, prices }
+}
+
+/** Throws {@link RatesRefusal} when an answer is not of now, by its own word. */
+function assertCurrent({ clock, ageMaxMs }: RatesOptions, asOfMs: number | undefined): void {
+  if (asOfMs === undefined || ageMaxMs === 0) return
+  const ageMs = clock.nowMs() - asOfMs
+  const moment = new Date(asOfMs).toISOString()
+  if (ageMs > ageMaxMs) throw new RatesRefusal('stale_rates', { message: `the rates are of ${moment}` })
+  if (ageMs < -AHEAD_MS_MAX)
+    throw new RatesRefusal('malformed_rates', { message: `the rates are of ${moment}, which has not come` })
 }

@@ -24,3 +24,10 @@ export const keyId: configuration.Parse<string> = (value) => {
 export const milliseconds = configuration.integer({ min: 0, max: 2 ** 53 - 1 })
 /** Timers hold 31 bits. */
 export const timerMilliseconds = configuration.integer({ min: 1, max: 2 ** 31 - 1 })
+
+/** By how much something may grow or shrink: 1.5 is half as much again. 0: without limit. */
+export const factor: configuration.Parse<number> = (value) => {
+  const number = /^[0-9]{1,6}(\.[0-9]{1,6})?$/.test(value) ? Number(value) : Number.NaN
+  if (number !== 0 && !(number > 1)) throw new Error('must be 0 or a decimal number above 1, such as 1.5')
+  return number
+}

@@ -6,7 +6,7 @@ import {
   signedRequestVariables,
   variable,
 } from '../platform/index.ts'
-import { milliseconds, timerMilliseconds } from './parsers.ts'
+import { factor, milliseconds, timerMilliseconds } from './parsers.ts'
 
 const { boolean, httpUrl, integer, list, oneOf, port, secretText, text } = configuration
 
@@ -135,6 +135,15 @@ export const resourceVariables = {
   exchangeRatesLifetimeMs: variable('EXCHANGE_RATES_LIFETIME', milliseconds, {
     about: 'life of cached rates in ms',
     default: 15_000,
+  }),
+  exchangeRatesChangeMax: variable('EXCHANGE_RATES_CHANGE_MAX', factor, {
+    about:
+      "the factor by which a pair's price may differ from the last one; nothing is quoted on one that differs more, or is the inverse; 0: on any",
+    default: 2,
+  }),
+  exchangeRatesAgeMaxMs: variable('EXCHANGE_RATES_AGE_MAX', milliseconds, {
+    about: 'age in ms at which rates that carry a `timestamp` or `date` are not used any more; 0: never',
+    default: 604_800_000,
   }),
   ilpTiming: variable('ENABLE_ILP_TIMING_TELEMETRY', boolean, {
     about: 'measure how long each packet takes',

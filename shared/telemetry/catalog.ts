@@ -205,6 +205,12 @@ export const catalog = {
     'progress_retries',
     'times that the progress of an incoming payment could not be recorded at once',
   ),
+  upesi_rates_failures: counter(
+    'answers of rates services that were not used, and single prices of answers',
+    {
+      code: '`rates_unavailable`, `malformed_rates`, `wrong_base`, `stale_rates`, `implausible_price` or `no_rates_service`',
+    },
+  ),
   upesi_telemetry_exports: counter('exports to collectors', {
     signal: '`metrics` or `traces`',
     outcome: '`ok` or `failed`',
