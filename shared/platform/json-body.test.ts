@@ -64,6 +64,7 @@ test('looking for members that come twice takes no longer for a text that tries'
   ]) {
     const startedAt = performance.now()
     parse(text)
-    assert.ok(performance.now() - startedAt < 1_000)
+    // Minutes, if it went over the text again for each of them.
+    assert.ok(performance.now() - startedAt < 10_000)
   }
 })

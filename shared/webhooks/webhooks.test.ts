@@ -301,7 +301,7 @@ test('a wallet that was down for three days gets everything, each event once acc
 test('an endpoint that hangs does not delay another tenant', async () => {
   const hanging = await serve(() => new Promise(() => undefined))
   const quick = await serve()
-  work(async (tenant) => recipient(tenant === tenantId ? hanging.url : quick.url, { timeoutMs: 400 }), {
+  work(async (tenant) => recipient(tenant === tenantId ? hanging.url : quick.url, { timeoutMs: 2_000 }), {
     concurrency: 8,
     shares: { own: 0, most: 4, common: 8 },
   })
@@ -313,7 +313,7 @@ test('an endpoint that hangs does not delay another tenant', async () => {
   for (let index = 0; index < 20; index++) await recordEvent(db, { ...someEvent, tenantId: otherTenantId })
   await waitFor(() => quick.requests.length === 20)
   const elapsed = performance.now() - startedAt
-  assert.ok(elapsed < 300, `${elapsed} ms, although an answer takes 400`)
+  assert.ok(elapsed < 1_500, `${elapsed} ms, although an answer takes 2,000`)
   assert.ok(hanging.requests.length <= 8, `${hanging.requests.length} requests to the hanging endpoint`)
 })
 
@@ -369,18 +369,21 @@ test('the order is kept though workers were away for minutes, and not for what h
   await recordEvent(db, { ...event, type: 'incoming_payment.completed' })
   await db.execute(sql`update webhook_events set created_at = created_at - interval '20 minutes'`)
   work(async () => recipient(server.url))
-  await waitFor(() => {
-    clock.advance(100)
-    return order.length === 2
-  })
+  // What comes before its turn waits by this clock.
+  const delivered = (eventId?: string) =>
+    waitFor(async () => {
+      clock.advance(100)
+      return (await deliveries(eventId)).every(({ state }) => state === 'delivered')
+    })
+  await delivered()
   assert.deepEqual(order, ['incoming_payment.created', 'incoming_payment.completed'])
   const lost = await recordEvent(db, { ...event, type: 'incoming_payment.created' })
-  await waitFor(async () => (await deliveries(lost))[0]?.state === 'delivered')
+  await delivered(lost)
   await db.execute(
     sql`update webhook_deliveries set state = 'pending', attempts = 0 where event_id = ${lost}`,
   )
   const next = await recordEvent(db, { ...event, type: 'incoming_payment.completed' })
-  await waitFor(async () => (await deliveries(next))[0]?.state === 'delivered')
+  await delivered(next)
 })
 
 test('who came before its turn asks more rarely the longer it waits', () => {
