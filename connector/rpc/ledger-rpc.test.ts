@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ledgerContract } from '../../shared/ledger/contract.ts'
 import {
   accountCode,
@@ -174,6 +175,53 @@ describe('a ledger over RPC, when something is wrong', () => {
     await client.close()
     proxy.closeAllConnections()
     proxy.close()
+    await server.close()
+  })
+
+  it('a ledger that is still at it is waited for: its turn and its outcome fit into the caller’s patience', async () => {
+    const outcomeTimeoutMs = 500
+    const slow: Ledger = {
+      ...store,
+      async createTransfers(events) {
+        await sleep(1.9 * outcomeTimeoutMs)
+        return await store.createTransfers(events)
+      },
+    }
+    const server = await serve(slow)
+    const { debit, debited } = await openAccount()
+    const client = connect(server.url, { outcomeTimeoutMs })
+    assert.deepEqual(await client.createTransfers([debit()]), ['created'])
+    assert.equal(await debited(), 100n)
+    await client.close()
+    await server.close()
+  })
+
+  it('what the ledger gave up as unknown is asked for once more, and not for ever', async () => {
+    const outcomeTimeoutMs = 500
+    let calls = 0
+    const flaky: Ledger = {
+      ...store,
+      async createTransfers(events) {
+        // As a store does that heard nothing for all of its time: what it sent was applied.
+        const statuses = await store.createTransfers(events)
+        if (++calls !== 2) {
+          await sleep(outcomeTimeoutMs)
+          throw new Fault('ledger_outcome_unknown', { retryable: true, message: 'no answer' })
+        }
+        return statuses
+      },
+    }
+    const server = await serve(flaky)
+    const { debit, debited } = await openAccount()
+    const client = connect(server.url, { outcomeTimeoutMs })
+    const event = debit()
+    assert.deepEqual(await client.createTransfers([event]), ['exists'])
+    assert.equal(calls, 2)
+    const startedAt = performance.now()
+    await assert.rejects(client.createTransfers([event]), isFault('ledger_outcome_unknown'))
+    assert.ok(performance.now() - startedAt < 10 * outcomeTimeoutMs)
+    assert.equal(await debited(), 100n)
+    await client.close()
     await server.close()
   })
 

@@ -1,6 +1,7 @@
 import type { Clock, Logger } from '../../platform/index.ts'
 import { batchedCalls } from '../batched-calls.ts'
 import { createBatcher } from '../batcher.ts'
+import { OUTCOME_TIMEOUT_MS } from '../deadlines.ts'
 import { type CreateAccountStatus, EVENTS_PER_CALL_MAX, type Ledger, type NewAccount } from '../port.ts'
 import { type Path, transferApplier } from './apply-transfers.ts'
 import { type Arena, createArena } from './binary.ts'
@@ -43,7 +44,7 @@ const WRITERS = 2
 
 /** A ledger in Postgres. The schema must be there: see `migrateLedger`. Any number of processes may share it. */
 export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLedger {
-  const timeoutMs = options.outcomeTimeoutMs ?? 10_000
+  const timeoutMs = options.outcomeTimeoutMs ?? OUTCOME_TIMEOUT_MS
   const reservations = createReservations(RESERVATIONS_MAX)
   const connect = (sizeMax: number) =>
     createConnections({

@@ -8,6 +8,7 @@ import {
 import { Fault, messageOf } from '../../platform/index.ts'
 import { batchedCalls } from '../batched-calls.ts'
 import { createBatcher } from '../batcher.ts'
+import { OUTCOME_TIMEOUT_MS, remotePatience } from '../deadlines.ts'
 import {
   EVENTS_PER_CALL_MAX,
   type Ledger,
@@ -27,7 +28,7 @@ import {
 } from './wire.ts'
 
 export interface RpcLedgerOptions extends RpcCallOptions {
-  /** How long a call is repeated, under the same ids, while its outcome is unknown. */
+  /** That of the ledger behind the connector: this one's patience comes from it. */
   outcomeTimeoutMs?: number
   /** Events that wait at most. */
   queueSizeMax?: number
@@ -56,7 +57,8 @@ function errorOf({ code, message }: { code: string; message: string }): Error {
  * `ledger_outcome_unknown`.
  */
 export function createRpcLedger(options: RpcLedgerOptions): Ledger {
-  const timeoutMs = options.outcomeTimeoutMs ?? 10_000
+  const timeoutMs = options.outcomeTimeoutMs ?? OUTCOME_TIMEOUT_MS
+  const { answerMs, repeatMsMax } = remotePatience(timeoutMs)
   const call = createRpcCall(options, errorOf)
 
   /** Until it is answered or the time is over; `unknown` names what is not known then. */
@@ -66,14 +68,13 @@ export function createRpcLedger(options: RpcLedgerOptions): Ledger {
     parse: (value: unknown) => T,
     unknown: 'ledger_outcome_unknown' | 'ledger_unavailable',
   ): Promise<T> {
-    const deadline = performance.now() + timeoutMs
+    const lastAt = performance.now() + repeatMsMax
     for (let pauseMs = PAUSE_MS.first; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS.max)) {
       try {
-        const leftMs = Math.max(1, Math.ceil(deadline - performance.now()))
-        return parsedAnswer(parse, await call(method, params, leftMs))
+        return parsedAnswer(parse, await call(method, params, answerMs))
       } catch (error) {
         if (!(error instanceof Fault) || error.code === OVERLOADED) throw error
-        if (error.code === REFUSED || performance.now() + pauseMs >= deadline)
+        if (error.code === REFUSED || performance.now() + pauseMs >= lastAt)
           throw new Fault(unknown, { retryable: true, message: messageOf(error), cause: error })
       }
       await sleep(pauseMs)

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { assert, type Logger } from '../../platform/index.ts'
 import { batchedCalls } from '../batched-calls.ts'
 import { createBatcher } from '../batcher.ts'
+import { OUTCOME_TIMEOUT_MS } from '../deadlines.ts'
 import {
   type Account,
   EVENTS_PER_CALL_MAX,
@@ -61,7 +62,7 @@ const READS_PER_MESSAGE_MAX = 8189
  */
 export async function createTigerBeetleLedger(options: TigerBeetleLedgerOptions): Promise<Ledger> {
   const native = options.native ?? (await loadNative())
-  const timeoutMs = options.outcomeTimeoutMs ?? 10_000
+  const timeoutMs = options.outcomeTimeoutMs ?? OUTCOME_TIMEOUT_MS
   const session = createSession({
     native,
     clusterId: options.clusterId,
