@@ -17,10 +17,7 @@ export interface Driven {
 
 const PAUSE_MS = 100
 
-/** The payee's node is away: no reason to give up. A quote calls its receiver invalid then. */
-const AWAY = new Set(['receiver_unreachable', 'invalid_receiver'])
-const isRefusal = (error: unknown): boolean =>
-  error instanceof AdminApiError && error.isFinal && !AWAY.has(error.reason ?? '')
+const isRefusal = (error: unknown): boolean => error instanceof AdminApiError && error.isFinal
 
 /** As a wallet does whose bank may be away: the same again, until there is an answer. What is refused for good is thrown. */
 async function insist<T>(until: number, ask: () => Promise<T>): Promise<T> {

@@ -9,17 +9,20 @@ export interface AdminClient {
 export class AdminApiError extends Error {
   readonly code: string
   readonly reason: string | undefined
+  /** The API says so where its code would not. */
+  readonly isRetryable: boolean
 
-  constructor(message: string, code: string, reason?: string) {
+  constructor(message: string, code: string, input: { reason?: string; retryable?: boolean } = {}) {
     super(message)
     this.name = 'AdminApiError'
     this.code = code
-    this.reason = reason
+    this.reason = input.reason
+    this.isRetryable = input.retryable === true
   }
 
   /** Asking again later will not help. */
   get isFinal(): boolean {
-    return FINAL_CODES.has(this.code) && this.reason !== 'idempotency_in_progress'
+    return FINAL_CODES.has(this.code) && !this.isRetryable && this.reason !== 'idempotency_in_progress'
   }
 }
 
@@ -28,7 +31,7 @@ const TIMEOUT_MS = 60_000
 
 interface GraphqlAnswer<T> {
   data?: T | null
-  errors?: { message: string; extensions?: { code?: string; reason?: string } }[]
+  errors?: { message: string; extensions?: { code?: string; reason?: string; retryable?: boolean } }[]
 }
 
 /**
@@ -76,7 +79,7 @@ async function readAnswer<T>(response: Response): Promise<T> {
     throw new AdminApiError(
       first.message,
       first.extensions?.code ?? 'INTERNAL_SERVER_ERROR',
-      first.extensions?.reason,
+      first.extensions,
     )
   if (!answer.data)
     throw new AdminApiError(

@@ -273,4 +273,7 @@ test('the admin client tells refusals from failures', async () => {
     isFinal: false,
   })
   assert.equal((await failureOf({ body: '{"data":null}' })).isFinal, false)
+  const passing = { code: 'BAD_USER_INPUT', reason: 'receiver_unreachable', retryable: true }
+  const body = JSON.stringify({ errors: [{ message: 'away', extensions: passing }] })
+  assert.equal((await failureOf({ body })).isFinal, false)
 })

@@ -101,6 +101,7 @@ const graphqlCode = {
   receiver_wrong_state: 'CONFLICT',
   unknown_quote: 'NOT_FOUND',
   invalid_receiver: 'BAD_USER_INPUT',
+  receiver_unreachable: 'BAD_USER_INPUT',
   non_positive_receive_amount: 'BAD_USER_INPUT',
   rates_unavailable: 'INTERNAL_SERVER_ERROR',
   insufficient_exchange_rate: 'BAD_USER_INPUT',
@@ -118,10 +119,14 @@ const graphqlCode = {
   withdrawal_expired: 'FORBIDDEN',
 } as const satisfies Record<AnyRefusalCode, GraphqlCode>
 
-const detailsOf = (refusal: Refusal): Record<string, unknown> =>
-  refusal instanceof QuoteRefusal && refusal.minSendAmount
-    ? { details: { minSendAmount: toWireAmount(refusal.minSendAmount) } }
-    : {}
+/** The contract calls it the caller's mistake; that it is none, and passes, is said beside. */
+const PASSING: ReadonlySet<string> = new Set<AnyRefusalCode>(['receiver_unreachable'])
+
+const detailsOf = (refusal: Refusal): Record<string, unknown> => ({
+  ...(PASSING.has(refusal.code) && { retryable: true }),
+  ...(refusal instanceof QuoteRefusal &&
+    refusal.minSendAmount && { details: { minSendAmount: toWireAmount(refusal.minSendAmount) } }),
+})
 
 export const createAdminErrors = (log: Logger): RenderError =>
   createErrorRenderer({ log, codes: graphqlCode, extensionsOf: detailsOf })

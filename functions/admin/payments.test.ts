@@ -24,7 +24,7 @@ describe('payments over the Admin API', () => {
   let alice: string
   let bob: string
   before(async () => {
-    admin = await startTestAdmin(await createTestDatabase('resources'))
+    admin = await startTestAdmin(await createTestDatabase('resources'), { EGRESS_ALLOW: 'localhost' })
     bank = await admin.newTenant('bank')
     other = await admin.newTenant('other')
     ;({ assetId, alice, bob } = await settle(bank))
@@ -55,6 +55,25 @@ describe('payments over the Admin API', () => {
     const quote = await make(bank, 'createQuote', 'quote', { walletAddressId: alice, receiver })
     return await make(bank, 'createOutgoingPayment', 'payment', { walletAddressId: alice, quoteId: quote.id })
   }
+
+  it('a quote for a receiver whose node does not answer has the contract’s code, our own reason, and may be asked for again', async () => {
+    const ask = async (receiver: string) => {
+      const { errors } = await admin.call(bank, 'createQuote', {
+        input: { walletAddressId: alice, receiver, debitAmount: euros('500') },
+      })
+      return errors?.[0]?.extensions
+    }
+    assert.deepEqual(await ask(`https://localhost:9/incoming-payments/${uuidv7()}`), {
+      code: 'BAD_USER_INPUT',
+      reason: 'receiver_unreachable',
+      retryable: true,
+    })
+    // What is known to be no receiver stays what it was.
+    assert.deepEqual(await ask('https://localhost:9/elsewhere'), {
+      code: 'BAD_USER_INPUT',
+      reason: 'invalid_receiver',
+    })
+  })
 
   describe('the list of both kinds', () => {
     const made: string[] = []

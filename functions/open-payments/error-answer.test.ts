@@ -48,6 +48,15 @@ test('a bad request is answered as the validator says', () => {
   })
 })
 
+test('a receiver that does not answer is a 400, as the contract has it, and says that it may pass', () => {
+  const refusal = new QuoteRefusal('receiver_unreachable', { message: 'bank.example cannot be reached' })
+  assert.deepEqual(toErrorAnswer(refusal), {
+    status: 400,
+    description: 'bank.example cannot be reached',
+    details: { reason: 'receiver_unreachable', retryable: true },
+  })
+})
+
 test('a quote too small says what would do', () => {
   const minSendAmount = { value: 7n, assetCode: 'USD', assetScale: 2 }
   const refusal = new QuoteRefusal('non_positive_receive_amount', { message: 'too little', minSendAmount })

@@ -106,6 +106,8 @@ const answers = {
   unknown_quote: notFound,
   invalid_quote: badRequest,
   invalid_receiver: badRequest,
+  // By the contract a 400 too, in words of its own.
+  receiver_unreachable: badRequest,
   non_positive_receive_amount: badRequest,
   amount_too_large: badRequest,
   rates_unavailable: { status: 500, description: 'could not convert between assets' },
@@ -158,6 +160,8 @@ export function publicDetails(refusal: Refusal): Record<string, unknown> | undef
   if (refusal instanceof SignatureRefusal) return { reason: refusal.code, message: refusal.message }
   if (refusal instanceof QuoteRefusal && refusal.minSendAmount)
     return { minSendAmount: toWireAmount(refusal.minSendAmount) }
+  // The status says that the same request is no use; here it may be.
+  if (refusal.code === 'receiver_unreachable') return { reason: refusal.code, retryable: true }
   if (refusal instanceof RouteRefusal && Object.keys(refusal.details).length > 0) return refusal.details
   return undefined
 }

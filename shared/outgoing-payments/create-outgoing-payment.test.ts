@@ -116,7 +116,10 @@ test('a receiver that closed since the quote is refused', async () => {
   const quote = await remoteQuote()
   world.clock.advance(2_000)
   world.remote.answer = 'unreachable'
-  await refused(create(quote), 'invalid_receiver', /cannot be reached/)
+  await refused(create(quote), 'receiver_unreachable', /cannot be reached/)
+  // It comes back, and the same quote buys the payment.
+  world.remote.answer = undefined
+  assert.equal((await create(quote)).state, 'FUNDING')
 })
 
 test('a deactivated wallet address pays nothing more', async () => {

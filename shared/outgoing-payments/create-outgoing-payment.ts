@@ -1,7 +1,7 @@
 import { toMoneyAsset } from '../assets/index.ts'
 import { expectLocalCredits } from '../incoming-payments/index.ts'
 import type { Amount } from '../money/index.ts'
-import { assert, Fault, messageOf } from '../platform/index.ts'
+import { assert, Fault } from '../platform/index.ts'
 import { createQuote, findQuote, type Quote, type QuoteContext } from '../quotes/index.ts'
 import {
   getRecentReceiver,
@@ -159,8 +159,9 @@ async function checkReceiver(ctx: QuoteContext, quote: Quote): Promise<void> {
     const closed = receiverClosed(receiver, ctx.clock.now())
     if (closed) throw invalid(closedMessage[closed])
   } catch (error) {
-    const unreachable = error instanceof Fault && error.code === 'receiver_unreachable'
-    if (error instanceof ReceiverRefusal || unreachable) throw invalid(messageOf(error), error)
+    if (error instanceof ReceiverRefusal) throw invalid(error.message, error)
+    if (error instanceof Fault && error.code === 'receiver_unreachable')
+      throw new OutgoingPaymentRefusal(error.code, { message: error.message, cause: error })
     throw error
   }
 }

@@ -9,6 +9,8 @@ export type OutgoingPaymentRefusalCode =
   | 'invalid_quote'
   /** Missing, completed or expired. */
   | 'invalid_receiver'
+  /** Its node does not answer, or nothing that can be read: a later request may find it. */
+  | 'receiver_unreachable'
   | 'invalid_amount'
   /** Nothing, or too much for a packet. */
   | 'invalid_data'

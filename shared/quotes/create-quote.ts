@@ -2,7 +2,7 @@ import { findLatestFee, toMoneyAsset } from '../assets/index.ts'
 import { ConnectorRefusal } from '../connector-client/index.ts'
 import { AMOUNT_MAX, type Amount, type Asset, isSameAsset } from '../money/index.ts'
 import { type MethodQuote, type MethodQuoteInput, PaymentMethodRefusal } from '../payment-methods/index.ts'
-import { assert, Fault, isUuid, messageOf, uuidv7 } from '../platform/index.ts'
+import { assert, Fault, isUuid, uuidv7 } from '../platform/index.ts'
 import {
   getReceiver,
   type Receiver,
@@ -97,7 +97,7 @@ async function payingWalletAddress(ctx: QuoteContext, input: CreateQuoteInput): 
   return walletAddress
 }
 
-/** Whatever keeps the receiver from being paid now makes it invalid, in words that say which. */
+/** Whatever keeps the receiver from being paid makes it invalid, in words that say which; of one that does not answer nothing is known. */
 async function payableReceiver(ctx: QuoteContext, input: CreateQuoteInput): Promise<Receiver> {
   const invalid = (message: string, cause?: unknown) =>
     new QuoteRefusal('invalid_receiver', { message, ...(cause !== undefined && { cause }) })
@@ -105,8 +105,9 @@ async function payableReceiver(ctx: QuoteContext, input: CreateQuoteInput): Prom
   try {
     receiver = await getReceiver(ctx, { tenantId: input.tenantId, url: input.receiver })
   } catch (error) {
-    const unreachable = error instanceof Fault && error.code === 'receiver_unreachable'
-    if (error instanceof ReceiverRefusal || unreachable) throw invalid(messageOf(error), error)
+    if (error instanceof ReceiverRefusal) throw invalid(error.message, error)
+    if (error instanceof Fault && error.code === 'receiver_unreachable')
+      throw new QuoteRefusal(error.code, { message: error.message, cause: error })
     throw error
   }
   switch (receiverClosed(receiver, ctx.clock.now())) {

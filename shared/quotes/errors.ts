@@ -9,6 +9,8 @@ export type QuoteRefusalCode =
   | 'invalid_amount'
   /** Missing, completed, expired, or not an incoming payment. */
   | 'invalid_receiver'
+  /** Its node does not answer, or nothing that can be read: a later request may find it. */
+  | 'receiver_unreachable'
   /** Nothing would arrive; `minSendAmount` says what would be enough. */
   | 'non_positive_receive_amount'
   /** The rates service is away, or has no price for the asset. */

@@ -180,7 +180,7 @@ test('receivers that cannot be paid are refused, in words that say why', async (
   await refused(ask(closed.url), 'invalid_receiver', /completed/)
   const { url } = world.remote.addPayment()
   world.remote.answer = 'unreachable'
-  await refused(ask(url), 'invalid_receiver', /cannot be reached/)
+  await refused(ask(url), 'receiver_unreachable', /cannot be reached/)
 })
 
 test('the wallet address must be there, active, and of the tenant', async () => {
