@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { updatePeer } from '../shared/peers/index.ts'
 import { createTestDatabase, startTestRedis, type TestDatabase, waitFor } from '../shared/testing/index.ts'
 import { type IlpPrepare, type IlpReply, isFulfill, isReject } from './packet/index.ts'
@@ -142,6 +143,37 @@ describe('limits of a peer', () => {
       assert.match(codeOf(await postPrepare(second.url, peer.token, other)), /^(T05|T04|F08)/)
     }
   })
+})
+
+test('connectors whose Redis was never there count themselves in the database, and let pass a limit once', async () => {
+  const database = await createTestDatabase('resources')
+  const hop = await startTestHop(fulfilWithData)
+  const options = { connectionString: database.connectionString, env: { REDIS_URL: 'redis://127.0.0.1:9' } }
+  const nodes = await Promise.all([startTestNode(options), startTestNode(options), startTestNode(options)])
+  const [node] = nodes
+  try {
+    const usd = await node!.asset('USD', 2)
+    await node!.peer(usd, { address: 'test.to', endpoint: hop.url })
+    const peer = await node!.peer(usd, {
+      address: 'test.from',
+      liquidity: 1_000_000n,
+      amountLimit: { amount: 900n, seconds: 86_400 },
+    })
+    for (const each of nodes) await waitFor(() => each.connector.directory.findPeerByToken(peer.token))
+    // Until all have been counted by all.
+    await sleep(2_200)
+    const codes = await Promise.all(
+      Array.from({ length: 300 }, async (_, index) =>
+        codeOf(await postPrepare(nodes[index % 3]!.url, peer.token, testPrepare('test.to.x', { amount: 10n }))),
+      ),
+    )
+    assert.equal(codes.filter((code) => code === 'fulfilled').length, 90)
+    assert.equal(codes.filter((code) => /^T04 .*throttling/.test(code)).length, 210)
+  } finally {
+    for (const each of nodes) await each.close()
+    await hop.close()
+    await database.drop()
+  }
 })
 
 test('F35: two connectors of a node share a peer’s limits over Redis; it is flushed and killed in mid-traffic, and every packet gets its answer', async (t) => {

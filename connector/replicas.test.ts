@@ -112,7 +112,7 @@ describe('two connectors of one node', () => {
     const peer = await first.peer(usd, { address: 'test.cut-off', token: 'before', liquidity: 1_000_000n })
     await bothSay('fulfilled', 'before')
     const cut = sql`select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and application_name = 'upesi-listener'`
+      where datname = current_database() and application_name like 'upesi-listener%'`
     await first.node.db.execute(cut)
     await updatePeer(first.node, 'all', { id: peer.id, incoming: { authTokens: ['after'] } })
     await bothSay('401', 'before')

@@ -11,6 +11,7 @@ import { getSendProgress, recordSendProgress } from '../shared/outgoing-payments
 import { listRoutedPeers, PEERS_CHANNEL, type RoutedPeer } from '../shared/peers/index.ts'
 import {
   connectRedis,
+  countListeners,
   messageOf,
   present,
   type StartDeployable,
@@ -30,11 +31,13 @@ import type { Payee } from './pipeline/index.ts'
 import { createMemoryTotals, createRedisTotals } from './receipts/stream-totals.ts'
 import type { LedgerAsset, Peer } from './routing/index.ts'
 
+const CONNECTOR = 'connector'
+
 /** Starts the ILP connector: packets from peers on CONNECTOR_PORT, the functions' RPC on CONNECTOR_RPC_PORT. */
 export const startConnector: StartDeployable = async (env) => {
   const config = loadConnectorConfig(env)
   const node = await createNodeContext(config, {
-    name: 'connector',
+    name: CONNECTOR,
     environment: env,
     ...ledgerOf(config),
   })
@@ -46,7 +49,7 @@ export const startConnector: StartDeployable = async (env) => {
     const repaired = repairIncomingPayments(node)
     const ports = await node.telemetry.listen(node.ready)
     return {
-      name: 'connector',
+      name: CONNECTOR,
       ports: { ...connector.ports, ...ports },
       async close() {
         await connector.close()
@@ -157,7 +160,14 @@ export async function openShared(node: NodeContext, config: ConnectorConfig): Pr
   const buckets = createRedisBuckets(redis, config.operatorTenantId)
   return {
     streamTotals: createRedisTotals(redis, log),
-    createLimits: (counters) => createSharedLimits({ buckets, member: uuidv7(), clock, log, counters }),
+    createLimits: (counters) => createSharedLimits({
+        buckets,
+        member: uuidv7(),
+        countConnectors: () => countListeners(node.db, CONNECTOR),
+        clock,
+        log,
+        counters,
+      }),
   }
 }
 

@@ -15,9 +15,16 @@ interface Member {
   limits: Limits
   counters: ReturnType<typeof createCounters>
 }
-const memberOf = (buckets: SharedBuckets): Member => {
+const memberOf = (buckets: SharedBuckets, countConnectors = async () => 1): Member => {
   const counters = createCounters()
-  const context = { buckets, member: uuidv7(), clock: systemClock, log: silentLogger, counters }
+  const context = {
+    buckets,
+    member: uuidv7(),
+    countConnectors,
+    clock: systemClock,
+    log: silentLogger,
+    counters,
+  }
   return { limits: createSharedLimits(context), counters }
 }
 
@@ -135,13 +142,32 @@ describe('limits over a real Redis', () => {
     })
 })
 
-test('Redis that was never there: the whole limit, as for one connector', async () => {
+for (const [connectors, passed] of [
+  [1, 100],
+  [3, 33],
+  [400, 1],
+] as const)
+  test(`Redis that was never there: one of ${connectors} connectors keeps to its part`, async () => {
+    const redis = await connectRedis({ url: 'redis://127.0.0.1:9', log: silentLogger })
+    // The count comes after the first packets have.
+    const member = memberOf(createRedisBuckets(redis, 'node'), () => sleep(30, connectors))
+    const startedMs = performance.now()
+    assert.equal(await passing([member], 'never', slow(100), 300), passed)
+    assert.ok(performance.now() - startedMs < 2_000)
+    await member.limits.close()
+    redis.disconnect()
+  })
+
+test('neither Redis nor a count: as one connector, and no packet waits for long', async () => {
   const redis = await connectRedis({ url: 'redis://127.0.0.1:9', log: silentLogger })
-  const member = memberOf(createRedisBuckets(redis, 'node'))
-  const startedMs = performance.now()
-  assert.equal(await passing([member], 'never', slow(100), 300), 100)
-  assert.ok(performance.now() - startedMs < 2_000)
-  await member.limits.close()
+  const never = new Promise<number>(() => undefined)
+  for (const count of [() => never, () => Promise.reject(new Error('no database'))]) {
+    const member = memberOf(createRedisBuckets(redis, 'node'), count)
+    const startedMs = performance.now()
+    assert.equal(await passing([member], 'never', slow(50), 50), 50)
+    assert.ok(performance.now() - startedMs < 2_000)
+    await member.limits.close()
+  }
   redis.disconnect()
 })
 

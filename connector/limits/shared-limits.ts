@@ -9,6 +9,8 @@ export interface SharedLimitsContext {
   buckets: SharedBuckets
   /** This connector among those of its node. */
   member: string
+  /** How many connectors there are by another count: asked while Redis cannot say. */
+  countConnectors: () => Promise<number>
   clock: Clock
   log: Logger
   counters: Pick<Counters, 'count'>
@@ -39,7 +41,8 @@ interface Share {
 /**
  * Limits that all connectors of a node keep together. Each takes shares of a limit from one bucket in Redis ahead of its packets,
  * and asks for more in time; so together they let pass no more than the limit and one lease each. When Redis does not answer at
- * once, each keeps to its part of the limit by itself: a packet never waits for long and never fails because of it.
+ * once, each keeps to its part of the limit by itself: a packet never waits for long and never fails because of it. How many parts
+ * there are the database knows then, also when Redis was never there.
  */
 export function createSharedLimits(ctx: SharedLimitsContext): Limits {
   const { buckets, clock, log } = ctx
@@ -138,7 +141,11 @@ export function createSharedLimits(ctx: SharedLimitsContext): Limits {
       for (;;) {
         if (share.lease >= quantity) return spend(key, share, quantity)
         if (isRefused(share, quantity)) return undefined
-        if (isAway) return takeOwn(key, share, quantity)
+        if (isAway) {
+          // Nobody's part is known before the first count.
+          await settlesWithin(giveUpAtMs - performance.now(), counted)
+          return takeOwn(key, share, quantity)
+        }
         if (!(await settlesWithin(giveUpAtMs - performance.now(), ask(key, share, quantity))))
           away(`no answer within ${WAIT_MS} ms`)
       }
@@ -147,17 +154,23 @@ export function createSharedLimits(ctx: SharedLimitsContext): Limits {
     }
   }
 
-  const beat = () => {
-    buckets.countMembers(ctx.member).then(
-      (count) => {
-        counts = [count, ...counts].slice(0, COUNTS_KEPT)
-        members = Math.max(1, ...counts)
-      },
-      (error: unknown) => log.debug({ reason: messageOf(error) }, 'connectors cannot be counted'),
-    )
+  const count = async () => {
+    try {
+      counts = [await buckets.countMembers(ctx.member), ...counts].slice(0, COUNTS_KEPT)
+      members = Math.max(1, ...counts)
+    } catch {
+      members = Math.max(1, await ctx.countConnectors())
+    }
   }
-  beat()
-  const beats = setInterval(beat, BEAT_MS)
+  const beat = () =>
+    count().catch((error: unknown) =>
+      log.debug({ reason: messageOf(error) }, 'connectors cannot be counted'),
+    )
+  let isCounted = false
+  const counted = beat().then(() => {
+    isCounted = true
+  })
+  const beats = setInterval(() => void beat(), BEAT_MS)
   beats.unref()
 
   return {
@@ -165,7 +178,7 @@ export function createSharedLimits(ctx: SharedLimitsContext): Limits {
       const share = shareOf(key, limit)
       if (share.lease >= quantity) return spend(key, share, quantity)
       if (isRefused(share, quantity)) return undefined
-      return isAway ? takeOwn(key, share, quantity) : takeShared(key, share, quantity)
+      return isAway && isCounted ? takeOwn(key, share, quantity) : takeShared(key, share, quantity)
     },
     async close() {
       clearInterval(beats)

@@ -107,7 +107,7 @@ export const testEnvironment = (options: TestNodeOptions): Record<string, string
 
 export async function startTestNode(options: TestNodeOptions): Promise<TestNode> {
   const config = loadConnectorConfig(testEnvironment(options))
-  const node = await createNodeContext(config, { name: 'test-connector', ...ledgerOf(config) })
+  const node = await createNodeContext(config, { name: 'connector', ...ledgerOf(config) })
   const sent = new Map<string, SendTotals>()
   const real = { ...connectorContext(node, config), ...(await openShared(node, config)) }
   const wired: ConnectorContext = options.recordInRows ? real : { ...real, records: recordsIn(sent) }

@@ -150,7 +150,7 @@ async function openNode(
       log,
     }),
   )
-  const listener = opened(createListener({ connectionString: config.databaseUrl, log }))
+  const listener = opened(createListener({ connectionString: config.databaseUrl, log, name }))
   const trustedHttp = observeHttpClient(telemetry, opened(createTrustedHttp(outbound)), 'trusted')
   const guardedHttp = observeHttpClient(
     telemetry,

@@ -37,7 +37,7 @@ export { createHttpApp, type HttpAppOptions, listenOn } from './http-app.ts'
 export { createTrustedHttp, type HttpClient, type HttpRequest, type HttpResponse } from './http-client.ts'
 export { bytesToUuid, deriveId, isUuid, uuidv7 } from './ids.ts'
 export { isObject } from './is-object.ts'
-export { createListener, type Listener } from './listener.ts'
+export { countListeners, createListener, type Listener } from './listener.ts'
 export { createLogger, isWorthALine, type Logger, type LogLevel, silentLogger } from './log.ts'
 export { MigrationMismatch, migrate, PendingMigrations } from './migrations.ts'
 export {

@@ -1,6 +1,8 @@
 import pg from 'pg'
+import type { Db } from './db.ts'
 import { messageOf } from './errors.ts'
 import type { Logger } from './log.ts'
+import { sql } from './sql.ts'
 
 export interface Listener {
   /**
@@ -14,8 +16,24 @@ export interface Listener {
 const RECONNECT_MS_MAX = 5_000
 const CHANNEL = /^[a-z_][a-z0-9_]{0,62}$/
 
+const sessionName = (deployable: string | undefined): string =>
+  deployable === undefined ? 'upesi-listener' : `upesi-listener-${deployable}`
+
+/** How many processes of a deployable listen on this database now. A process that is cut off counts until Postgres notices. */
+export const countListeners = (db: Db, deployable: string): Promise<number> =>
+  db.one(
+    (row) => Number(row.count),
+    sql`select count(*) as count from pg_stat_activity
+        where datname = current_database() and application_name = ${sessionName(deployable)}`,
+  )
+
 /** One Postgres connection for LISTEN, kept alive. Notifications only wake workers; nothing is lost when one is. */
-export function createListener(options: { connectionString: string; log: Logger }): Listener {
+export function createListener(options: {
+  connectionString: string
+  log: Logger
+  /** Of the deployable, in the name of the session. */
+  name?: string
+}): Listener {
   const handlers = new Map<string, Set<(payload: string | undefined) => void>>()
   let client: pg.Client | undefined
   let closed = false
@@ -34,7 +52,7 @@ export function createListener(options: { connectionString: string; log: Logger 
   const connect = async (): Promise<void> => {
     const next = new pg.Client({
       connectionString: options.connectionString,
-      application_name: 'upesi-listener',
+      application_name: sessionName(options.name),
     })
     const lost = (error?: Error) => {
       if (client !== next) return
