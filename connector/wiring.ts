@@ -160,7 +160,8 @@ export async function openShared(node: NodeContext, config: ConnectorConfig): Pr
   const buckets = createRedisBuckets(redis, config.operatorTenantId)
   return {
     streamTotals: createRedisTotals(redis, log),
-    createLimits: (counters) => createSharedLimits({
+    createLimits: (counters) =>
+      createSharedLimits({
         buckets,
         member: uuidv7(),
         countConnectors: () => countListeners(node.db, CONNECTOR),
