@@ -152,10 +152,13 @@ for (const [connectors, passed] of [
     // The count comes after the first packets have.
     const member = memberOf(createRedisBuckets(redis, 'node'), () => sleep(30, connectors))
     const startedMs = performance.now()
-    assert.equal(await passing([member], 'never', slow(100), 300), passed)
-    assert.ok(performance.now() - startedMs < 2_000)
-    await member.limits.close()
-    redis.disconnect()
+    try {
+      assert.equal(await passing([member], 'never', slow(100), 300), passed)
+      assert.ok(performance.now() - startedMs < 2_000)
+    } finally {
+      await member.limits.close()
+      redis.disconnect()
+    }
   })
 
 test('neither Redis nor a count: as one connector, and no packet waits for long', async () => {

@@ -1,22 +1,19 @@
-import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
 import { Agent, buildConnector } from 'undici'
 import { createEgressPolicy, type EgressPolicy, egressDenied } from './egress.ts'
 import { assert, Fault } from './errors.ts'
 import { exchange, type HttpClient, type HttpRequest, type HttpResponse } from './http-client.ts'
+import { createHostResolver, type HostAddress } from './resolve-host.ts'
 
-export interface HostAddress {
-  address: string
-  family: number
-}
+type Resolve = (hostname: string) => Promise<HostAddress[]>
 
 export interface GuardedHttpOptions {
   /** Host names, addresses or networks exempt from the address rule (EGRESS_ALLOW). */
   allow: readonly string[]
   /** https URLs whose host is in `allow` are fetched over http (EGRESS_ALLOW_HTTP). */
   allowHttp: boolean
-  /** Default: the system's resolver. */
-  resolve?: (hostname: string) => Promise<HostAddress[]>
+  /** Default: {@link createHostResolver}, to which names in `allow` are the operator's. */
+  resolve?: Resolve
   /** Default 16. */
   connectionsPerHost?: number
   /** Of one request, whatever it asks for. Default 10 s. */
@@ -28,14 +25,11 @@ const CONNECT_TIMEOUT_MS = 5_000
 const RESPONSE_SIZE_MAX = 64 * 1024
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
-const resolveAll = (hostname: string): Promise<HostAddress[]> =>
-  systemLookup(hostname, { all: true, verbatim: true })
-
 /**
  * A socket's lookup that answers with checked addresses only: the name is resolved once per connection, one forbidden address
  * forbids the name, and the socket connects to exactly what was checked. Reused connections keep the address they have.
  */
-function guardedLookup(policy: EgressPolicy, resolve: typeof resolveAll): LookupFunction {
+function guardedLookup(policy: EgressPolicy, resolve: Resolve): LookupFunction {
   const checked = async (hostname: string): Promise<HostAddress[]> => {
     const addresses = await resolve(hostname)
     if (addresses.length === 0) throw new Error(`no address for ${hostname}`)
@@ -58,7 +52,7 @@ function guardedLookup(policy: EgressPolicy, resolve: typeof resolveAll): Lookup
 }
 
 /** Literal addresses never reach a lookup, so the connector judges them itself. */
-function guardedConnector(policy: EgressPolicy, resolve: typeof resolveAll): buildConnector.connector {
+function guardedConnector(policy: EgressPolicy, resolve: Resolve): buildConnector.connector {
   const connect = buildConnector({
     timeout: CONNECT_TIMEOUT_MS,
     allowH2: false,
@@ -93,7 +87,7 @@ export function createGuardedHttp(options: GuardedHttpOptions): HttpClient {
   const policy = createEgressPolicy(options)
   const { timeoutMsMax = TIMEOUT_MS_MAX_DEFAULT } = options
   const agent = new Agent({
-    connect: guardedConnector(policy, options.resolve ?? resolveAll),
+    connect: guardedConnector(policy, options.resolve ?? createHostResolver({ isOwn: policy.isHostExempt })),
     connections: options.connectionsPerHost ?? 16,
     keepAliveTimeout: 10_000,
     keepAliveMaxTimeout: 60_000,

@@ -28,7 +28,7 @@ export {
   type StartDeployable,
   withEnvironmentFile,
 } from './deployable.ts'
-export { createGuardedHttp, type GuardedHttpOptions, type HostAddress } from './egress-http.ts'
+export { createGuardedHttp, type GuardedHttpOptions } from './egress-http.ts'
 export { namesBeside, namesOfAbsentFeatures, namesOfVariables, retiredNames } from './environment-names.ts'
 export { environmentWarnings, warnOfEnvironment } from './environment-warnings.ts'
 export { AssertionFailed, assert, type ErrorInput, Fault, messageOf, Refusal, unreachable } from './errors.ts'

@@ -3,6 +3,8 @@ import type { ThreatTable } from '../guard.ts'
 const egress = 'shared/platform/egress.ts'
 const http = 'shared/platform/egress-http.ts'
 const tests = 'shared/platform/egress.test.ts'
+const resolve = 'shared/platform/resolve-host.ts'
+const resolving = 'shared/platform/resolve-host.test.ts'
 const auth = 'functions/auth/attacks.test.ts'
 const openPayments = 'functions/open-payments/attacks.test.ts'
 
@@ -171,6 +173,33 @@ export const egressThreats: ThreatTable = {
           text: 'maxHeaderSize: 16 * 1024,',
           without: 'maxHeaderSize: 16 * 1024 * 1024,',
           test: { file: tests, name: 'a header bomb is a failed connection' },
+        },
+      ],
+    },
+    {
+      name: 'Names whose servers hang',
+      guards: [
+        {
+          name: 'they hold no thread of the process',
+          file: http,
+          text: 'options.resolve ?? createHostResolver({ isOwn: policy.isHostExempt })',
+          without:
+            "options.resolve ?? ((name) => import('node:dns/promises').then((dns) => dns.lookup(name, { all: true })))",
+          test: { file: resolving, name: 'the guarded client resolves so by itself' },
+        },
+        {
+          name: 'nor is the system asked for them',
+          file: resolve,
+          text: 'if (options.isOwn(name) || isLocalhost(name) || (await inHostsFile(name)))',
+          without: 'if (name !== inHostsFile.name)',
+          test: { file: resolving, name: 'however many servers hang' },
+        },
+        {
+          name: 'a look-up ends in time',
+          file: resolve,
+          text: 'timer = setTimeout(resolve, DEADLINE_MS, [])',
+          without: 'timer = setTimeout(resolve, 60 * DEADLINE_MS, [])',
+          test: { file: resolving, name: 'however many servers hang' },
         },
       ],
     },
