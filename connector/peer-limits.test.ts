@@ -164,7 +164,9 @@ test('connectors whose Redis was never there count themselves in the database, a
     await sleep(2_200)
     const codes = await Promise.all(
       Array.from({ length: 300 }, async (_, index) =>
-        codeOf(await postPrepare(nodes[index % 3]!.url, peer.token, testPrepare('test.to.x', { amount: 10n }))),
+        codeOf(
+          await postPrepare(nodes[index % 3]!.url, peer.token, testPrepare('test.to.x', { amount: 10n })),
+        ),
       ),
     )
     assert.equal(codes.filter((code) => code === 'fulfilled').length, 90)

@@ -163,9 +163,7 @@ export function createSharedLimits(ctx: SharedLimitsContext): Limits {
     }
   }
   const beat = () =>
-    count().catch((error: unknown) =>
-      log.debug({ reason: messageOf(error) }, 'connectors cannot be counted'),
-    )
+    count().catch((error: unknown) => log.debug({ reason: messageOf(error) }, 'connectors cannot be counted'))
   let isCounted = false
   const counted = beat().then(() => {
     isCounted = true
