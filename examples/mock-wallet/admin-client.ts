@@ -1,7 +1,7 @@
-import { signHmac } from '../../shared/platform/index.ts'
+import { createTrustedHttp, type HttpResponse, signHmac } from '../../shared/platform/index.ts'
 
 export interface AdminClient {
-  /** Sends one signed operation and returns its `data`. Throws {@link AdminApiError}, or a TypeError when nobody answers. */
+  /** Sends one signed operation and returns its `data`. Throws {@link AdminApiError}, or a Fault when nobody answers. */
   graphql<T>(query: string, variables?: Record<string, unknown>): Promise<T>
 }
 
@@ -28,6 +28,8 @@ export class AdminApiError extends Error {
 
 const FINAL_CODES = new Set(['BAD_USER_INPUT', 'CONFLICT', 'DUPLICATE', 'FORBIDDEN', 'INACTIVE', 'NOT_FOUND'])
 const TIMEOUT_MS = 60_000
+/** One pool of connections for all clients; idle ones hold up no process. */
+const http = createTrustedHttp()
 
 interface GraphqlAnswer<T> {
   data?: T | null
@@ -48,23 +50,24 @@ export function createAdminClient(options: { url: string; tenantId: string; secr
   return {
     async graphql<T>(query: string, variables: Record<string, unknown> = {}) {
       const body = { query, variables }
-      const response = await fetch(options.url, {
+      const response = await http.request({
         method: 'POST',
+        url: options.url,
         headers: {
           'content-type': 'application/json',
           'tenant-id': options.tenantId,
           signature: signHmac({ secret: options.secret, version: 1, timestampMs: timestamp(), body }),
         },
         body: JSON.stringify(body),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        timeoutMs: TIMEOUT_MS,
       })
       return readAnswer<T>(response)
     },
   }
 }
 
-async function readAnswer<T>(response: Response): Promise<T> {
-  const text = await response.text()
+function readAnswer<T>(response: HttpResponse): T {
+  const text = response.body.toString()
   let answer: GraphqlAnswer<T>
   try {
     answer = JSON.parse(text) as GraphqlAnswer<T>

@@ -5,17 +5,11 @@ import type { TenantScope } from '../tenants/index.ts'
 import { findPaymentEvent } from '../webhooks/index.ts'
 import type { OutgoingPaymentContext } from './context.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
+import { markFundingStarted, startSending } from './funding-store.ts'
 import type { OutgoingPayment } from './model.ts'
 import { getOutgoingPayment, unknownPayment } from './read-outgoing-payments.ts'
 import { type SideEventContext, sideEvent } from './side-events.ts'
-import {
-  clearFundingStarted,
-  markFundingStarted,
-  type OutgoingPaymentRow,
-  selectPayment,
-  startSending,
-  withSent,
-} from './store.ts'
+import { clearFundingStarted, type OutgoingPaymentRow, selectPayment, withSent } from './store.ts'
 
 type Context = Pick<OutgoingPaymentContext, 'db' | 'ledger' | 'clock'> & SideEventContext
 

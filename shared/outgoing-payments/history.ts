@@ -26,11 +26,12 @@ export const storable = (text: string): string => text.replaceAll('\0', '\uFFFD'
 export const storableJson = (value: unknown): string =>
   JSON.stringify(value, (_key, item) => (typeof item === 'string' ? storable(item) : item))
 
-const toText = (at: Date, { message, ...note }: Note): string =>
+/** A note as the column holds it: a list of one. */
+export const noteText = (at: Date, { message, ...note }: Note): string =>
   storableJson([{ at, ...note, ...(message !== undefined && { message: message.slice(0, MESSAGE_MAX) }) }])
 
 /** The column of `p` with one note more: part of the statement that makes the change. */
-export const noted = (at: Date, note: Note): Sql => sql`p.history || ${toText(at, note)}::jsonb`
+export const noted = (at: Date, note: Note): Sql => sql`p.history || ${noteText(at, note)}::jsonb`
 
 /** The same for what may happen again and again: after a while it is left out. */
 export const notedWhereRoom = (at: Date, note: Note): Sql =>

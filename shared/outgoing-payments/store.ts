@@ -1,6 +1,7 @@
 import { toMoneyAsset } from '../assets/index.ts'
 import type { StoredNote } from '../incoming-payments/index.ts'
 import {
+  type BatchedStatement,
   type Db,
   isUuid,
   present,
@@ -110,17 +111,27 @@ export function withSent(row: OutgoingPaymentRow, sent: bigint): OutgoingPayment
   return { ...payment, sentAmount: { value: sent, ...toMoneyAsset(row.walletAddress.asset) } }
 }
 
+/** "limit 1" makes each id a look-up of its own, whatever the planner believes about sizes. */
+const paymentById: BatchedStatement<{ id: string; scope: TenantScope }, OutgoingPaymentRow> = {
+  query: (asked) => {
+    const ids = asked.map(({ id }) => id)
+    const tenantIds = asked.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))
+    return sql`select asked.place, ${columns}
+      from unnest((select ${ids}::uuid[]), (select ${tenantIds}::uuid[])) with ordinality asked (id, tenant_id, place)
+      cross join lateral (
+        select * from outgoing_payments x
+        where x.id = asked.id and (asked.tenant_id is null or x.tenant_id = asked.tenant_id)
+        limit 1) p ${joins}`
+  },
+  map: toRow,
+}
+
 export const selectPayment = async (
   db: Db,
   scope: TenantScope,
   id: string,
 ): Promise<OutgoingPaymentRow | undefined> =>
-  isUuid(id)
-    ? await db.maybe(
-        toRow,
-        sql`select ${columns} from ${from} where p.id = ${id} and ${scopeSql(scope, tenantColumn)}`,
-      )
-    : undefined
+  isUuid(id) ? await db.batched(paymentById, { id, scope }) : undefined
 
 const inStates = (values: readonly string[]): AnyOf => ({ column: 'state', type: 'text', values })
 
@@ -274,16 +285,6 @@ export const selectUnfunded = (
       order by p.created_at limit ${input.limit}`,
   )
 
-/** Says that money is about to be deposited: no cancel passes from now on. `false` when the payment is no longer in FUNDING. */
-export const markFundingStarted = async (
-  db: Db,
-  input: { id: string; sealedDataToTransmit?: string; now: Date },
-): Promise<boolean> =>
-  (await db.execute(sql`
-    update outgoing_payments set funding_started_at = coalesce(funding_started_at, ${input.now}), updated_at = ${input.now},
-      data_to_transmit_sealed = coalesce(data_to_transmit_sealed, ${input.sealedDataToTransmit})
-    where id = ${input.id} and state = 'FUNDING'`)) === 1
-
 /** The deposit was definitely refused. */
 export const clearFundingStarted = (
   db: Db,
@@ -293,23 +294,6 @@ export const clearFundingStarted = (
     update outgoing_payments p set funding_started_at = null, updated_at = ${input.now}, data_to_transmit_sealed = null,
       history = ${notedWhereRoom(input.now, { kind: 'funding_refused', code: input.code, message: input.message })}
     where id = ${input.id} and state = 'FUNDING'`)
-
-/** FUNDING → SENDING and the job that sends, in one statement. Nothing happens when it was done before. */
-export const startSending = (
-  db: Db,
-  input: { id: string; now: Date },
-  event?: NewWebhookEvent,
-): Promise<number> => {
-  const job = insertJobs('outgoing-payments', sql`select id, tenant_id from started`)
-  return db.execute(sql`
-    with started as (
-      update outgoing_payments p set state = 'SENDING', updated_at = ${input.now},
-        history = ${noted(input.now, { kind: 'state', state: 'SENDING' })}
-      where id = ${input.id} and state = 'FUNDING' and funding_started_at is not null
-      returning id, tenant_id
-    ), job as (${job})${announced(event, rawSql('select from started'))}
-    select ${notifyJobs('outgoing-payments')} ${notified(event)} from job`)
-}
 
 /** Why an attempt failed, and who said so where it was a node on the way. */
 export interface NotedFailure {
