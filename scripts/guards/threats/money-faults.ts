@@ -10,6 +10,7 @@ const incoming = 'shared/incoming-payments/incoming-payments.test.ts'
 const attempt = 'shared/outgoing-payments/attempt-payment.ts'
 const funding = 'shared/outgoing-payments/fund-outgoing-payment.ts'
 const processes = 'shared/ledger/postgres/processes.test.ts'
+const expiryRaces = 'shared/ledger/postgres/expiry-races.test.ts'
 const ledgerSql = 'shared/ledger/postgres/migrations/0002_closed_accounts.sql'
 const announcing = 'shared/incoming-payments/process-incoming-payment.ts'
 
@@ -230,6 +231,39 @@ export const moneyFaults: ThreatTable = {
           text: 'if ((await lateAmount(ctx.db)) <= 0n) return',
           without: 'if (payment.id) return',
           test: { file: incoming, name: 'F26: money that comes after an empty' },
+        },
+      ],
+    },
+    {
+      name: 'Reservations that run out (F28)',
+      guards: [
+        {
+          name: 'what expired is not posted, on the fast path',
+          file: ledgerSql,
+          text: 'where h.id = any (array[p_resolved[n]]) and h.expires_at > v_now',
+          without: 'where h.id = any (array[p_resolved[n]])',
+          test: { file: expiryRaces, name: 'F28: 10000 reservations' },
+        },
+        {
+          name: 'nor ended twice there',
+          file: ledgerSql,
+          text: '        and h.open & (p_posted[n] | p_voided[n]) = (p_posted[n] | p_voided[n]);',
+          without: '        ;',
+          test: { file: expiryRaces, name: 'F28: 10000 reservations' },
+        },
+        {
+          name: 'what expired is given back by whoever comes next',
+          file: 'shared/ledger/postgres/migrations/0001_ledger.sql',
+          text: 'set debits_pending = a.debits_pending - w.debit, credits_pending = a.credits_pending - w.credit\n  from (\n    select r.debit',
+          without: 'set debits_pending = a.debits_pending\n  from (\n    select r.debit',
+          test: { file: expiryRaces, name: 'F28: 10000 reservations' },
+        },
+        {
+          name: 'a sweep holds the locks of what it releases',
+          file: 'shared/ledger/postgres/migrations/0001_ledger.sql',
+          text: '  perform ledger.take_locks(ledger.locks_of(v_ledgers));\n  return ledger.expire_holds(v_ledgers, v_now, p_limit);',
+          without: '  return ledger.expire_holds(v_ledgers, v_now, p_limit);',
+          test: { file: expiryRaces, name: 'F28: 10000 reservations' },
         },
       ],
     },
