@@ -2,6 +2,7 @@ import type { ThreatTable } from '../guard.ts'
 
 const lateAnswers = 'connector/pipeline/late-answers.test.ts'
 const forward = 'connector/pipeline/forward.test.ts'
+const lostRecords = 'connector/pipeline/lost-records.property.test.ts'
 const deliver = 'connector/pipeline/deliver.test.ts'
 const rates = 'connector/rates/rates.test.ts'
 const crashes = 'shared/outgoing-payments/crashes.test.ts'
@@ -51,6 +52,20 @@ export const moneyFaults: ThreatTable = {
           text: 'if (closed) return\n        await sleep',
           without: 'if (attempt >= 0) return\n        await sleep',
           test: { file: deliver, name: 'F2: while the state has not followed' },
+        },
+        {
+          name: 'nor with many packets in flight',
+          file: 'connector/pipeline/record-progress.ts',
+          text: "ctx.counters.count('progress_retries')",
+          without: 'throw error',
+          test: { file: lostRecords, name: 'F2: 400 packets in flight' },
+        },
+        {
+          name: 'a posting whose answer was lost is asked for again, for each of them',
+          file: 'connector/pipeline/ledger-outcome.ts',
+          text: 'if (!isUnknown(error)) throw error',
+          without: 'if (isUnknown(error) || error) throw error',
+          test: { file: lostRecords, name: 'F2: 400 packets in flight' },
         },
         {
           name: 'what the ledger has and the row has not is found',
