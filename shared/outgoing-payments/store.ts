@@ -12,7 +12,7 @@ import {
   violatedConstraint,
 } from '../platform/index.ts'
 import {
-  finishLease,
+  finishLeases,
   insertJobs,
   type Job,
   type JobOutcome,
@@ -337,17 +337,19 @@ export interface PaymentEnd {
  * A payment that had ended before keeps its first end. Throws LeaseLost, and writes nothing, when the lease is another worker's.
  */
 export const endPayment = (db: Db, job: Job, end: PaymentEnd, event: NewWebhookEvent): Promise<JobOutcome> =>
-  db.one(
-    (row) => outcomeOf(job, row),
-    sql`with ${finishLease(job)}, ended as (
+  db
+    .maybe(
+      (row) => row,
+      sql`with ${finishLeases([job])}, ended as (
     update outgoing_payments p set state = ${end.state}, sent_amount = ${end.sentAmount},
       delivered_amount = greatest(p.delivered_amount, ${end.deliveredAmount}), state_attempts = ${end.stateAttempts},
       error_code = ${end.failure?.code}, error = ${end.failure?.message}, updated_at = ${end.now},
       history = ${noted(end.now, ended(end))}${countsLess(end)}
-    from lease where p.id = ${end.id} and p.state = 'SENDING' returning ${endedColumns}
+    from leases where p.id = ${end.id} and p.state = 'SENDING' returning ${endedColumns}
     ), ${end.spent ? sql`${returnSpending}, ` : rawSql('')}${insertEvent(event, rawSql('select from ended'))}
-    select ${leaseColumns}, ${notifyDeliveries}`,
-  )
+    select ${leaseColumns}, ${notifyDeliveries} from leases`,
+    )
+    .then((row) => outcomeOf(job, row))
 
 const countsLess = ({ spent, deliveredAmount }: PaymentEnd): Sql =>
   spent

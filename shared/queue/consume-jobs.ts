@@ -161,7 +161,7 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
   const keepLeases = setInterval(
     () => {
       if (running.size === 0) return
-      extendLeases(ctx.db, { queue, jobs: [...running], leaseSeconds }).catch((error: unknown) => {
+      extendLeases(ctx.db, { jobs: [...running], leaseSeconds }).catch((error: unknown) => {
         ctx.log.warn({ queue, reason: messageOf(error) }, 'cannot extend leases')
       })
     },

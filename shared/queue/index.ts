@@ -12,8 +12,8 @@ export { handleBatch } from './run-job.ts'
 export type { OtherSide, Shares } from './shares.ts'
 export {
   enqueueJob,
-  finishLease,
-  heldLease,
+  finishLeases,
+  heldLeases,
   holdLease,
   insertJobs,
   leaseColumns,

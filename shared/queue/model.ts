@@ -33,7 +33,7 @@ export interface NewJob {
   runAt?: Date
 }
 
-/** `finished`: done, and the job's row went in the statement that recorded it (`finishLease`). */
+/** `finished`: done, and the job's row went in the statement that recorded it (`finishLeases`). */
 export type JobOutcome = ({ status: 'done' } | { status: 'finished' } | { status: 'retry'; at: Date }) & {
   /** For a tenant's share of the places (`Shares`), where the run waited for somebody. */
   otherSide?: OtherSide

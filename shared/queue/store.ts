@@ -1,4 +1,4 @@
-import { type Db, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
+import { assert, type Db, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
 import { LeaseLost } from './errors.ts'
 import type { Job, JobOutcome, JobResult, LoadWithClaim, NewJob, QueueName } from './model.ts'
 import type { FreePlaces } from './shares.ts'
@@ -45,38 +45,52 @@ export async function enqueueJob(db: Db, job: NewJob): Promise<void> {
  * has claimed it since. Two workers can act on one job, after a pause of the first; only one can record.
  */
 export async function holdLease(db: Db, job: Job): Promise<void> {
-  const held = await db.maybe(() => true, heldLease(job))
+  const held = await db.maybe(() => true, heldLeases([job]))
   if (!held) throw new LeaseLost(job.queue, job.key)
 }
 
 /**
- * The same as a piece for a `with` clause, for a record that is one statement: one row while the lease is held, none when it
- * is lost. The caller joins it, and throws {@link LeaseLost} when nothing was written.
+ * The same for a record that is one statement, of one job or of many of a queue: a row (place, key, again) for each lease that is
+ * held, `place` counted from 1 in the order of `jobs`, and none for those that are lost. The caller joins it, and throws
+ * {@link LeaseLost} for each job that it gets no row for. `again`: the job was asked for while it ran. Jobs are locked in the
+ * order of their keys, as everybody does who locks several. By "any" each is a look-up, whatever plans were made of a small table.
  */
-export const heldLease = (job: Job): Sql => sql`
-  select 1 from jobs where queue = ${job.queue} and key = ${job.key} and lease_token = ${job.leaseToken} for update`
+export const heldLeases = (jobs: readonly Job[]): Sql => {
+  const keys = jobs.map(({ key }) => key)
+  return sql`
+    select held.place, j.key, j.requested > held.requested as again
+    from jobs j join unnest(${keys}::uuid[], ${jobs.map(({ leaseToken }) => leaseToken)}::bigint[],
+      ${jobs.map(({ requested }) => requested)}::bigint[]) with ordinality as held (key, lease_token, requested, place)
+      on j.key = held.key and j.lease_token = held.lease_token
+    where j.queue = ${queueOf(jobs)} and j.key = any(${keys}::uuid[])
+    order by j.key for update of j`
+}
+
+function queueOf(jobs: readonly Job[]): QueueName {
+  const queue = jobs[0]?.queue
+  assert(
+    queue !== undefined && jobs.every((job) => job.queue === queue),
+    'jobs of one queue are recorded together',
+  )
+  return queue
+}
 
 /**
- * Pieces for a `with` clause, for a record that is one statement and ends the job: `lease` has one row while the lease is held,
- * and `finished` has one when the job's row went, which it does not when the job was asked for again meanwhile. The caller joins
- * `lease`, reads both with {@link leaseColumns}, and throws {@link LeaseLost} when it was not held.
+ * Pieces for a `with` clause, for a record that is one statement and ends its jobs: `leases` are {@link heldLeases}, and the rows
+ * of jobs that were not asked for again go. The caller joins `leases`, selects {@link leaseColumns} from it, and makes of each
+ * job's row, or of none, its {@link outcomeOf}.
  */
-export const finishLease = (job: Job): Sql => sql`
-  lease as materialized (
-    select requested > ${job.requested} as again from jobs
-    where queue = ${job.queue} and key = ${job.key} and lease_token = ${job.leaseToken} for update
-  ), finished as (
-    delete from jobs using lease where queue = ${job.queue} and key = ${job.key} and not lease.again returning key
+export const finishLeases = (jobs: readonly Job[]): Sql => sql`
+  leases as materialized (${heldLeases(jobs)}), finished as (
+    delete from jobs where queue = ${queueOf(jobs)} and key = any(array(select key from leases where not again))
   )`
 
-export const leaseColumns = rawSql(
-  'exists (select from lease) as is_held, exists (select from finished) as is_finished',
-)
+export const leaseColumns = rawSql('leases.place, leases.again')
 
-/** What {@link leaseColumns} say about a record that ends the job. Throws {@link LeaseLost}. */
-export function outcomeOf(job: Job, row: Row): JobOutcome {
-  if (!row.is_held) throw new LeaseLost(job.queue, job.key)
-  return { status: row.is_finished ? 'finished' : 'done' }
+/** What {@link leaseColumns} say about a record that ends the job. Throws {@link LeaseLost} when there is no row. */
+export function outcomeOf(job: Job, row: Row | undefined): JobOutcome {
+  if (row === undefined) throw new LeaseLost(job.queue, job.key)
+  return { status: row.again ? 'done' : 'finished' }
 }
 
 export interface Claim {
@@ -169,13 +183,12 @@ export async function claimJobs(
 /** Keeps the leases of jobs that are still worked on; those lost to others are left alone. */
 export async function extendLeases(
   db: Db,
-  input: { queue: QueueName; jobs: readonly Job[]; leaseSeconds: number },
+  input: { jobs: readonly Job[]; leaseSeconds: number },
 ): Promise<number> {
   return db.execute(sql`
-    update jobs j set lease_until = now() + make_interval(secs => ${input.leaseSeconds}::float8)
-    from unnest(${input.jobs.map((job) => job.key)}::uuid[], ${input.jobs.map((job) => job.leaseToken)}::bigint[])
-      as held (key, lease_token)
-    where j.queue = ${input.queue} and j.key = held.key and j.lease_token = held.lease_token`)
+    with leases as materialized (${heldLeases(input.jobs)})
+    update jobs set lease_until = now() + make_interval(secs => ${input.leaseSeconds}::float8)
+    where queue = ${queueOf(input.jobs)} and key = any(array(select key from leases))`)
 }
 
 /**
@@ -202,12 +215,12 @@ export async function finishJobs(
       ) as r (key, lease_token, requested, retry_at, threw)
     ), held as materialized (
       select j.key, j.requested > r.requested as again, r.retry_at, r.threw
-      from jobs j join results r on r.key = j.key
-      where j.queue = ${queue} and j.lease_token = r.lease_token
+      from jobs j join results r on r.key = j.key and r.lease_token = j.lease_token
+      where j.queue = ${queue} and j.key = any(${column(({ job }) => job.key)}::uuid[])
       order by j.key
       for update of j
     ), finished as (
-      delete from jobs j using held where j.queue = ${queue} and j.key = held.key and held.retry_at is null and not held.again
+      delete from jobs where queue = ${queue} and key = any(array(select key from held where retry_at is null and not again))
     ), postponed as (
       update jobs j
       set lease_until = null, run_at = case when held.again then now() else held.retry_at end,

@@ -1,4 +1,5 @@
 import {
+  type BatchedStatement,
   type Db,
   deriveId,
   listPage,
@@ -12,8 +13,8 @@ import {
   uuidv7,
 } from '../platform/index.ts'
 import {
-  finishLease,
-  heldLease,
+  finishLeases,
+  heldLeases,
   insertJobs,
   type Job,
   type JobOutcome,
@@ -264,44 +265,66 @@ export interface DeliveryOutcome {
 const ATTEMPTS_KEPT_MAX = 200
 export const ATTEMPTS_KEPT_DAYS = 30
 
-/** An accepted attempt is kept with its delivery; others are rows of their own, and push out the oldest. */
-function afterAttempt(job: Job, { state, now, made, reason }: DeliveryOutcome): Sql {
-  const isDelivered = state === 'delivered'
-  const updated = sql`
-    update webhook_deliveries d
-    set state = ${state}, attempts = coalesce(${made?.number ?? null}::int, d.attempts),
-      status_code = ${made ? (made.status ?? null) : rawSql('d.status_code')}, last_error = ${made?.error ?? reason ?? null},
-      latency_ms = ${isDelivered ? (made?.latencyMs ?? null) : null}, answer = ${isDelivered ? (made?.answer ?? null) : null},
-      updated_at = ${now}, delivered_at = ${isDelivered ? now : null}, dead_at = ${state === 'dead' ? now : null}
-    from lease where d.id = ${job.key} returning d.id`
-  if (!made || isDelivered) return sql`updated as (${updated})`
-  const isFull = made.number > ATTEMPTS_KEPT_MAX
-  const { number, at, latencyMs, status, error, answer } = made
-  return sql`
-    updated as (${updated}), logged as (
-      insert into webhook_attempts (delivery_id, number, at, status_code, latency_ms, error, answer)
-      select id, ${number}::int, ${at}::timestamptz, ${status ?? null}::int, ${latencyMs ?? null}::int, ${error ?? null}, ${answer ?? null}
-      from updated on conflict do nothing
-    )${
-      isFull
-        ? sql`, forgotten as (
-      delete from webhook_attempts using updated where delivery_id = updated.id and number <= ${number - ATTEMPTS_KEPT_MAX}
+interface AttemptRecord {
+  job: Job
+  outcome: DeliveryOutcome
+}
+
+/** An accepted attempt is kept with its delivery; others are rows of their own, and push out the oldest. `leases` is a piece of the statement. */
+function afterAttempts(records: readonly AttemptRecord[]): Sql {
+  const column = <T>(read: (outcome: DeliveryOutcome) => T) =>
+    records.map(({ outcome }) => read(outcome) ?? null)
+  const made = sql`
+    made as (
+      select * from unnest(
+        ${column(({ state }) => state)}::text[], ${column(({ now }) => now)}::timestamptz[], ${column(({ reason }) => reason)}::text[],
+        ${column(({ made }) => made?.number)}::int[], ${column(({ made }) => made?.at)}::timestamptz[],
+        ${column(({ made }) => made?.status)}::int[], ${column(({ made }) => made?.latencyMs)}::int[],
+        ${column(({ made }) => made?.error)}::text[], ${column(({ made }) => made?.answer)}::text[]
+      ) with ordinality as made (state, now, reason, number, at, status_code, latency_ms, error, answer, place)
+    ), updated as (
+      update webhook_deliveries d
+      set state = made.state, attempts = coalesce(made.number, d.attempts),
+        status_code = case when made.number is null then d.status_code else made.status_code end,
+        last_error = coalesce(made.error, made.reason),
+        latency_ms = case when made.state = 'delivered' then made.latency_ms end,
+        answer = case when made.state = 'delivered' then made.answer end, updated_at = made.now,
+        delivered_at = case when made.state = 'delivered' then made.now end, dead_at = case when made.state = 'dead' then made.now end
+      from leases join made using (place)
+      where d.id = leases.key and d.id = any(array(select key from leases)) returning d.id, leases.place
     )`
-        : rawSql('')
-    }`
+  if (records.every(({ outcome }) => !outcome.made || outcome.state === 'delivered')) return made
+  return sql`${made}, logged as (
+      insert into webhook_attempts (delivery_id, number, at, status_code, latency_ms, error, answer)
+      select updated.id, made.number, made.at, made.status_code, made.latency_ms, made.error, made.answer
+      from updated join made using (place) where made.number is not null and made.state <> 'delivered'
+      on conflict do nothing
+    ), forgotten as (
+      delete from webhook_attempts x using updated join made using (place)
+      where x.delivery_id = updated.id and x.delivery_id = any(array(select id from updated)) and x.number <= made.number - ${ATTEMPTS_KEPT_MAX}::int
+    )`
+}
+
+const jobsOf = (records: readonly AttemptRecord[]) => records.map(({ job }) => job)
+
+const attempts: BatchedStatement<AttemptRecord, true> = {
+  query: (records) =>
+    sql`with leases as materialized (${heldLeases(jobsOf(records))}), ${afterAttempts(records)} select place from leases`,
+  map: () => true,
+}
+
+const lastAttempts: BatchedStatement<AttemptRecord, Row> = {
+  query: (records) =>
+    sql`with ${finishLeases(jobsOf(records))}, ${afterAttempts(records)} select ${leaseColumns} from leases`,
+  map: (row) => row,
 }
 
 /** Writes down an attempt that is followed by another. Throws `LeaseLost`. */
 export async function recordAttempt(db: Db, job: Job, outcome: DeliveryOutcome): Promise<void> {
-  const recorded = await db.execute(
-    sql`with lease as materialized (${heldLease(job)}), ${afterAttempt(job, outcome)} select from updated`,
-  )
-  if (recorded === 0) throw new LeaseLost(job.queue, job.key)
+  const recorded = await db.batched(attempts, { job, outcome })
+  if (!recorded) throw new LeaseLost(job.queue, job.key)
 }
 
 /** Writes down what ends a delivery, and takes the job away in the same statement. Throws `LeaseLost`. */
-export const recordLastAttempt = (db: Db, job: Job, outcome: DeliveryOutcome): Promise<JobOutcome> =>
-  db.one(
-    (row) => outcomeOf(job, row),
-    sql`with ${finishLease(job)}, ${afterAttempt(job, outcome)} select ${leaseColumns}`,
-  )
+export const recordLastAttempt = async (db: Db, job: Job, outcome: DeliveryOutcome): Promise<JobOutcome> =>
+  outcomeOf(job, await db.batched(lastAttempts, { job, outcome }))

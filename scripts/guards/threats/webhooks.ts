@@ -10,6 +10,7 @@ const shares = 'shared/queue/shares.ts'
 const faults = 'functions/webhooks/faults.test.ts'
 const isolation = 'functions/webhooks/isolation.test.ts'
 const room = 'shared/webhooks/webhooks.test.ts'
+const recording = 'shared/webhooks/recording.test.ts'
 const shown = 'functions/admin/webhook-events.test.ts'
 
 /** What keeps webhooks from being lost, late, forged or sent where they must not go. */
@@ -224,16 +225,23 @@ export const webhookThreats: ThreatTable = {
         {
           name: 'a delivery is ended by whoever holds its lease',
           file: queue,
-          text: `and lease_token = \${job.leaseToken} for update\n  ), finished`,
-          without: 'for update\n  ), finished',
-          test: { file: room, name: 'a worker that lost its lease records no attempt' },
+          text: 'on j.key = held.key and j.lease_token = held.lease_token',
+          without: 'on j.key = held.key',
+          test: { file: recording, name: 'F17: of deliveries recorded together' },
         },
         {
           name: 'an attempt is noted by whoever holds its lease',
+          file: store,
+          text: 'if (!recorded) throw new LeaseLost(job.queue, job.key)',
+          without: '',
+          test: { file: recording, name: 'attempts that are followed by others' },
+        },
+        {
+          name: 'what was sent again meanwhile is sent again',
           file: queue,
-          text: `select 1 from jobs where queue = \${job.queue} and key = \${job.key} and lease_token = \${job.leaseToken} for update`,
-          without: `select 1 from jobs where queue = \${job.queue} and key = \${job.key} for update`,
-          test: { file: 'shared/queue/queue.test.ts', name: 'a worker that lost its lease cannot record' },
+          text: 'select key from leases where not again',
+          without: 'select key from leases',
+          test: { file: 'shared/queue/leases.test.ts', name: 'F37: of jobs that end in one statement' },
         },
       ],
     },

@@ -196,8 +196,8 @@ export const workerFaults: ThreatTable = {
         {
           name: 'a payment is recorded by whoever holds its lease',
           file: store,
-          text: 'if (!row.is_held) throw new LeaseLost(job.queue, job.key)',
-          without: '',
+          text: 'if (row === undefined) throw new LeaseLost(job.queue, job.key)',
+          without: "if (row === undefined) return { status: 'finished' }",
           test: {
             file: 'shared/outgoing-payments/crashes.test.ts',
             name: 'F37: a worker that lost its lease',
