@@ -61,7 +61,7 @@ export {
   type SecretBox,
   sealedParts,
 } from './secret-box.ts'
-export { joinSql, type Row, rawSql, type Sql, sql, sqlText } from './sql.ts'
+export { joinSql, type Row, rawSql, rowsSql, type Sql, sql, sqlText } from './sql.ts'
 export {
   adminApiVariables,
   deployableChecks,

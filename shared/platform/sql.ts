@@ -51,6 +51,14 @@ export function joinSql(pieces: readonly Sql[], separator = ' and '): Sql {
   return rest.reduce((joined, piece) => sql`${joined}${rawSql(separator)}${piece}`, first)
 }
 
+/**
+ * Rows of the program as a table of a query: `as` is its name and its columns with their types, like `r (id uuid, amount numeric)`. What
+ * a row does not have is null; bigints are given as text. One parameter however many there are: beyond a few columns an array for each
+ * costs both sides more.
+ */
+export const rowsSql = (rows: readonly object[], as: string): Sql =>
+  sql`json_to_recordset(${JSON.stringify(rows)}::json) as ${rawSql(as)}`
+
 /** The text with numbered placeholders. */
 export function sqlText(query: Sql): string {
   let text = query.strings[0] ?? ''

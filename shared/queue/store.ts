@@ -19,12 +19,15 @@ const toJob = (row: Row): Job => ({
 
 /**
  * A data-modifying piece for a `with` clause: one job for each row of `source`, a query of (key uuid, tenant_id uuid). Lets a
- * room write its rows and their jobs in one statement. The statement must also select {@link notifyJobs}.
+ * room write its rows and their jobs in one statement. The statement must also select {@link notifyJobs}. `runAt` is a time for all
+ * of them, or an expression over further columns of `source`; absent or null it is now. Keys of one statement differ; they are taken
+ * in their order, as by everybody.
  */
-export const insertJobs = (queue: QueueName, source: Sql, runAt?: Date): Sql => sql`
+export const insertJobs = (queue: QueueName, source: Sql, runAt?: Date | Sql): Sql => sql`
   insert into jobs (queue, key, tenant_id, run_at)
-  select ${queue}, source.key, coalesce(source.tenant_id, ${NO_TENANT}::uuid), coalesce(${runAt ?? null}::timestamptz, now())
+  select ${queue}, source.key, coalesce(source.tenant_id, ${NO_TENANT}::uuid), coalesce((${runAt ?? null})::timestamptz, now())
   from (${source}) as source (key, tenant_id)
+  order by source.key
   on conflict (queue, key) do update
   set requested = jobs.requested + 1, run_at = least(jobs.run_at, excluded.run_at)
   returning key`

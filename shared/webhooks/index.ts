@@ -42,6 +42,7 @@ export {
   findPaymentEvent,
   findPaymentEvents,
   insertEvent,
+  insertEvents,
   listEvents,
   loadDelivery,
   notifyDeliveries,

@@ -8,6 +8,7 @@ import {
   present,
   type Row,
   rawSql,
+  rowsSql,
   type Sql,
   sql,
   uuidv7,
@@ -72,36 +73,73 @@ const SERVICE_SHARES = { card: deriveId('webhooks', 'card'), pos: deriveId('webh
  * room write a change and its announcement in one statement, which stand or fall together. That statement must also select
  * {@link notifyDeliveries}. The event's id is `event.id`, or a new one.
  */
-export function insertEvent(event: NewWebhookEvent, source: Sql): Sql {
-  const { withdrawal } = event
+export const insertEvent = (event: NewWebhookEvent, source: Sql): Sql =>
+  insertEvents([event], sql`select 1 from (${source}) as source`)
+
+/**
+ * The same for many changes at a time. `events` are those of the statement's items, in their order, where an item has one; `happened`
+ * is a query of the places, counted from 1, of the items whose events are to be written.
+ */
+export function insertEvents(events: readonly (NewWebhookEvent | undefined)[], happened: Sql): Sql {
+  const given = events.flatMap((event, index) => (event ? [toRows(event, index + 1)] : []))
+  return sql`
+    event as (
+      insert into webhook_events (${eventColumns})
+      select ${eventColumns} from (${happened}) as happened (place) join ${rowsSql(
+        given.map(({ event }) => event),
+        `given (place bigint, id uuid, tenant_id uuid, type text, data jsonb, outgoing_payment_id uuid, incoming_payment_id uuid,
+          wallet_address_id uuid, asset_id uuid, peer_id uuid, withdrawal_account_id uuid, withdrawal_asset_id uuid,
+          withdrawal_amount numeric, data_from_sender_sealed text)`,
+      )} using (place)
+      returning id
+    ), recipients as (
+      select recipient.* from event join ${rowsSql(
+        given.flatMap(({ recipients }) => recipients),
+        'recipient (id uuid, event_id uuid, tenant_id uuid, endpoint text, share uuid)',
+      )} on recipient.event_id = event.id
+    ), deliveries as (
+      insert into webhook_deliveries (id, event_id, recipient_tenant_id, endpoint)
+      select id, event_id, tenant_id, endpoint from recipients
+    ), delivery_jobs as (${insertJobs('webhooks', rawSql('select id, share from recipients'))})`
+}
+
+const eventColumns = rawSql(
+  `id, tenant_id, type, data, outgoing_payment_id, incoming_payment_id, wallet_address_id, asset_id, peer_id,
+   withdrawal_account_id, withdrawal_asset_id, withdrawal_amount, data_from_sender_sealed`,
+)
+
+function toRows(event: NewWebhookEvent, place: number) {
+  const { id = uuidv7(), withdrawal } = event
   const wallets = [...new Set(event.recipientTenantIds ?? [event.tenantId])]
   const recipients = [
     ...wallets.map((tenantId) => ({ tenantId, endpoint: 'wallet' as const })),
     ...(event.services ?? []),
   ]
-  const column = (read: (recipient: (typeof recipients)[number]) => string) => recipients.map(read)
-  return sql`
-    event as (
-      insert into webhook_events (id, tenant_id, type, data, outgoing_payment_id, incoming_payment_id, wallet_address_id,
-        asset_id, peer_id, withdrawal_account_id, withdrawal_asset_id, withdrawal_amount, data_from_sender_sealed)
-      select ${event.id ?? uuidv7()}, ${event.tenantId}, ${event.type}, ${JSON.stringify(event.data)},
-        ${event.outgoingPaymentId ?? null}, ${event.incomingPaymentId ?? null}, ${event.walletAddressId ?? null},
-        ${event.assetId ?? null}, ${event.peerId ?? null}, ${withdrawal?.accountId ?? null}, ${withdrawal?.assetId ?? null},
-        ${withdrawal?.amount ?? null}, ${event.sealedDataFromSender ?? null}
-      from (${source}) as source
-      returning id
-    ), recipients as (
-      select * from unnest(${column(() => uuidv7())}::uuid[], ${column(({ tenantId }) => tenantId)}::uuid[],
-        ${column(({ endpoint }) => endpoint)}::text[], ${column(({ endpoint, tenantId }) => shareOf(endpoint, tenantId))}::uuid[])
-        as r (id, tenant_id, endpoint, share)
-    ), deliveries as (
-      insert into webhook_deliveries (id, event_id, recipient_tenant_id, endpoint)
-      select recipient.id, event.id, recipient.tenant_id, recipient.endpoint
-      from event cross join recipients recipient
-    ), delivery_jobs as (${insertJobs(
-      'webhooks',
-      sql`select recipient.id, recipient.share from event cross join recipients recipient`,
-    )})`
+  return {
+    event: {
+      place,
+      id,
+      tenant_id: event.tenantId,
+      type: event.type,
+      data: event.data,
+      outgoing_payment_id: event.outgoingPaymentId,
+      incoming_payment_id: event.incomingPaymentId,
+      wallet_address_id: event.walletAddressId,
+      asset_id: event.assetId,
+      peer_id: event.peerId,
+      withdrawal_account_id: withdrawal?.accountId,
+      withdrawal_asset_id: withdrawal?.assetId,
+      withdrawal_amount: withdrawal?.amount.toString(),
+      data_from_sender_sealed: event.sealedDataFromSender,
+    },
+    recipients: recipients.map(({ tenantId, endpoint }) => ({
+      id: uuidv7(),
+      event_id: id,
+      tenant_id: tenantId,
+      endpoint,
+      share: shareOf(endpoint, tenantId),
+    })),
+  }
 }
 
 /** Wakes the workers that deliver. */

@@ -27,7 +27,15 @@ import {
 } from '../testing/index.ts'
 import { deliverWebhook } from './deliver-webhook.ts'
 import { nextAttemptMs, orderWaitMs, type WebhookRecipient } from './model.ts'
-import { findEvent, findPaymentEvent, listEvents, loadDelivery, recordEvent } from './store.ts'
+import {
+  findEvent,
+  findPaymentEvent,
+  insertEvents,
+  listEvents,
+  loadDelivery,
+  notifyDeliveries,
+  recordEvent,
+} from './store.ts'
 
 const tenantId = deriveId('tenant', 1)
 const otherTenantId = deriveId('tenant', 2)
@@ -417,6 +425,44 @@ test('an event, its deliveries and its jobs belong to the transaction', async ()
   assert.equal(await db.execute(sql`select 1 from webhook_events`), 0)
   assert.equal(await db.execute(sql`select 1 from webhook_deliveries`), 0)
   assert.equal(await db.execute(sql`select 1 from jobs`), 0)
+})
+
+test('of many changes in one statement, each has the event that is its own, if it happened', async () => {
+  const events = Array.from({ length: 300 }, (_, index) =>
+    index % 5 === 3
+      ? undefined
+      : {
+          ...someEvent,
+          id: deriveId('event', index),
+          data: { index },
+          recipientTenantIds: index % 2 === 0 ? [tenantId, otherTenantId] : [otherTenantId],
+          withdrawal: {
+            accountId: deriveId('account', index),
+            assetId: tenantId,
+            amount: 2n ** 64n - 1n - BigInt(index),
+          },
+        },
+  )
+  const happened = (index: number) => index % 3 === 0
+  const places = events.flatMap((_, index) => (happened(index) ? [index + 1] : []))
+  await db.execute(
+    sql`with ${insertEvents(events, sql`select unnest(${places}::int[])`)} select ${notifyDeliveries}`,
+  )
+  const expected = events.flatMap((event, index) => (event && happened(index) ? [event] : []))
+  const written = await listEvents(db, { page: { first: 100, sortOrder: 'ASC' } })
+  assert.ok(expected.length > 50 && expected.length <= 100)
+  assert.equal(written.items.length, expected.length)
+  const byId = new Map(written.items.map((event) => [event.id, event]))
+  for (const { id, data, withdrawal, recipientTenantIds } of expected) {
+    assert.deepEqual(byId.get(id)?.data, data)
+    assert.deepEqual(byId.get(id)?.withdrawal, withdrawal)
+    const jobs = await db.many(
+      (row) => row.tenant_id as string,
+      sql`select j.tenant_id from webhook_deliveries d join jobs j on j.queue = 'webhooks' and j.key = d.id
+        where d.event_id = ${id} and d.recipient_tenant_id = j.tenant_id order by j.tenant_id`,
+    )
+    assert.deepEqual(jobs, [...recipientTenantIds].sort())
+  }
 })
 
 test('an event id is used once', async () => {
