@@ -10,6 +10,7 @@ import {
   runOnce,
   sweepIdempotencyKeys,
 } from './idempotency.ts'
+import { storeAnswer, takeKey } from './idempotency-store.ts'
 
 class Refused extends Refusal<'refused'> {}
 
@@ -178,6 +179,80 @@ describe('idempotency keys', () => {
     assert.deepEqual(await first, { id: 'thing-1' })
     assert.deepEqual(await runOnce(ctx(), request('slow'), run), { id: 'thing-1' })
     assert.equal(calls.count, 1)
+  })
+
+  it('of many requests at once over two processes, each key runs once, whoever asks for it and in what order', async () => {
+    const other = createDb({ connectionString: database.connectionString })
+    try {
+      const calls = new Map<string, number>()
+      const keys = Array.from({ length: 60 }, (_, index) => `crowd-${index}`)
+      const ask = (over: DbPool, key: string, amount: string) =>
+        runOnce({ ...ctx(), db: over }, request(key, { arguments: { amount } }), async () => {
+          calls.set(key, (calls.get(key) ?? 0) + 1)
+          if (amount === 'refused') throw new Refused('refused', { message: 'refused' })
+          return { key, amount }
+        })
+      const crowd = await Promise.allSettled([
+        ...keys.map((key) => ask(db, key, '5')),
+        ...[...keys].reverse().map((key) => ask(other, key, '5')),
+        // Another request under a key of the crowd, one that is refused, and one whose key no database takes.
+        ask(db, 'crowd-7', '6'),
+        ask(other, 'refused', 'refused'),
+        ask(db, 'nul \u0000', '5'),
+      ])
+      const [conflict, refused, impossible] = crowd.splice(120)
+      for (const [index, outcome] of crowd.entries()) {
+        const key = index < 60 ? keys[index] : keys[119 - index]
+        if (key === 'crowd-7') continue
+        assert.ok(outcome.status === 'fulfilled', String(outcome.status === 'rejected' && outcome.reason))
+        assert.deepEqual(outcome.value, { key, amount: '5' })
+      }
+      const sevens = [crowd[7], crowd[112], conflict].map((outcome) => outcome?.status)
+      assert.ok(sevens[0] === sevens[1] && sevens[0] !== sevens[2], 'one of the two requests has the key')
+      assert.equal(refused?.status === 'rejected' && refused.reason instanceof Refused, true)
+      assert.equal(impossible?.status, 'rejected')
+      assert.deepEqual(new Set(keys.map((key) => calls.get(key))), new Set([1]))
+      assert.equal(await db.execute(sql`select from idempotency_keys where key = 'refused'`), 0)
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('of two owners of a key, one that was overtaken stores nothing, though it is asked together with others', async () => {
+    const claimOf = (key: string) => ({ tenantId, key, operation: 'createThing', hash: Buffer.from('hash') })
+    const [first, second, third] = [uuidv7(), uuidv7(), uuidv7()]
+    const times = { lockedUntil: clock.fromNow(10_000), expiresAt: clock.fromNow(60_000) }
+    const early = { ...claimOf('overtaken'), ...times, owner: first, now: clock.now() }
+    // In one statement the first that asks has it.
+    const asked = await Promise.all([
+      db.batched(takeKey, early),
+      db.batched(takeKey, { ...early, owner: second }),
+      db.batched(takeKey, { ...early, tenantId: otherTenantId, owner: third }),
+    ])
+    assert.deepEqual(
+      asked.map((taken) => taken?.isRepeat),
+      [false, undefined, false],
+    )
+    assert.equal(await db.batched(takeKey, { ...early, owner: second, now: clock.fromNow(9_999) }), undefined)
+    const late = { ...early, owner: second, now: clock.fromNow(10_000), lockedUntil: clock.fromNow(20_000) }
+    assert.equal((await db.batched(takeKey, late))?.isRepeat, true)
+    const stored = await Promise.all([
+      db.batched(storeAnswer, { ...claimOf('overtaken'), owner: first, answer: 'first' }),
+      db.batched(storeAnswer, { ...claimOf('overtaken'), owner: second, answer: 'second' }),
+      db.batched(storeAnswer, { ...claimOf('overtaken'), tenantId: otherTenantId, owner: third, answer: 3 }),
+    ])
+    assert.deepEqual(stored, [undefined, true, true])
+    const rows = await db.many(
+      (row) => [row.tenant_id, row.result.answer] as const,
+      sql`select tenant_id, result from idempotency_keys where key = 'overtaken'`,
+    )
+    assert.deepEqual(
+      new Map(rows),
+      new Map<unknown, unknown>([
+        [tenantId, 'second'],
+        [otherTenantId, 3],
+      ]),
+    )
   })
 
   it('forgets keys whose time is over', async () => {

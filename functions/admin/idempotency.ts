@@ -1,15 +1,7 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
-import {
-  assert,
-  type Clock,
-  type Db,
-  deriveId,
-  Refusal,
-  type Row,
-  sql,
-  uuidv7,
-} from '../../shared/platform/index.ts'
+import { type Clock, type Db, deriveId, Refusal, type Row, sql, uuidv7 } from '../../shared/platform/index.ts'
+import { type OwnedKey, storeAnswer, takeKey } from './idempotency-store.ts'
 
 export type IdempotencyRefusalCode = 'idempotency_conflict' | 'idempotency_in_progress'
 
@@ -78,7 +70,7 @@ export async function runOnce<T>(
   run: (known: Run) => Promise<T>,
 ): Promise<T> {
   if (request.key === undefined) return run({ requestId: undefined, isRepeat: false, db: ctx.db })
-  const claim: Claim = {
+  const claim: HashedRequest = {
     tenantId: request.tenantId,
     key: toStoredKey(request.key),
     operation: request.operation,
@@ -114,42 +106,24 @@ const inProgress = () =>
     message: 'a request with this idempotency key is still being carried out; repeat it later',
   })
 
-interface Claim {
-  tenantId: string
-  key: string
+interface HashedRequest extends OwnedKey {
   operation: string
   hash: Buffer
-  owner: string
 }
 
-/** What a key's row says to whom it belongs now. */
-interface Acquired {
-  requestId: string
-  isRepeat: boolean
-}
+type Acquired = Pick<Run, 'isRepeat'> & { requestId: string }
 
-/**
- * Takes the key when it is free, or held by a request that must be dead or left open what it did. The owner token keeps a late one
- * out. A row that is taken over keeps its age: that tells its request from later ones under the same key.
- */
-async function acquire(ctx: IdempotencyContext, claim: Claim): Promise<Acquired | undefined> {
-  const now = ctx.clock.now()
-  const row = await ctx.db.maybe(
-    (found) => ({ expiresAt: found.expires_at as Date, isRepeat: found.is_repeat as boolean }),
-    sql`
-    insert into idempotency_keys as k (tenant_id, key, operation, arguments_hash, locked_until, owner, expires_at)
-    values (${claim.tenantId}, ${claim.key}, ${claim.operation}, ${claim.hash}, ${ctx.clock.fromNow(LOCK_LEASE_MS)},
-            ${claim.owner}, ${ctx.clock.fromNow(ctx.lifespanMs)})
-    on conflict (tenant_id, key) do update
-      set locked_until = excluded.locked_until, owner = excluded.owner
-      where k.result is null and k.locked_until <= ${now}
-        and k.operation = excluded.operation and k.arguments_hash = excluded.arguments_hash
-    returning expires_at, xmax <> 0 as is_repeat`,
-  )
-  if (!row) return undefined
-  const { tenantId, key, operation, hash } = claim
-  const parts = [tenantId, key, operation, hash.toString('hex'), row.expiresAt.toISOString()]
-  return { requestId: deriveId('admin request', ...parts), isRepeat: row.isRepeat }
+async function acquire(ctx: IdempotencyContext, request: HashedRequest): Promise<Acquired | undefined> {
+  const taken = await ctx.db.batched(takeKey, {
+    ...request,
+    now: ctx.clock.now(),
+    lockedUntil: ctx.clock.fromNow(LOCK_LEASE_MS),
+    expiresAt: ctx.clock.fromNow(ctx.lifespanMs),
+  })
+  if (!taken) return undefined
+  const { tenantId, key, operation, hash } = request
+  const parts = [tenantId, key, operation, hash.toString('hex'), taken.expiresAt.toISOString()]
+  return { requestId: deriveId('admin request', ...parts), isRepeat: taken.isRepeat }
 }
 
 /**
@@ -158,19 +132,19 @@ async function acquire(ctx: IdempotencyContext, claim: Claim): Promise<Acquired 
  */
 const LOCK_LEASE_MS = 10_000
 
-const find = (ctx: IdempotencyContext, claim: Claim): Promise<Entry | undefined> =>
+const find = (ctx: IdempotencyContext, claim: HashedRequest): Promise<Entry | undefined> =>
   ctx.db.maybe(
     toEntry,
     sql`select operation, arguments_hash, result from idempotency_keys
         where tenant_id = ${claim.tenantId} and key = ${claim.key} and expires_at > ${ctx.clock.now()}`,
   )
 
-const isOwners = ({ tenantId, key, owner }: Claim) =>
+const isOwners = ({ tenantId, key, owner }: OwnedKey) =>
   sql`tenant_id = ${tenantId} and key = ${key} and owner = ${owner} and result is null`
 
 async function finish<T>(
   ctx: IdempotencyContext,
-  claim: Claim,
+  claim: HashedRequest,
   request: Acquired & Pick<IdempotentRequest, 'isOneTransaction'>,
   run: (known: Run) => Promise<T>,
 ): Promise<T> {
@@ -204,15 +178,12 @@ async function finish<T>(
 }
 
 /** Whether the key was still this run's. */
-async function store(db: Db, claim: Claim, answer: unknown): Promise<boolean> {
-  const stored = JSON.stringify({ answer })
-  assert(stored !== undefined, 'answers are JSON')
-  const rows = await db.execute(sql`update idempotency_keys set result = ${stored} where ${isOwners(claim)}`)
-  return rows === 1
+async function store(db: Db, { tenantId, key, owner }: OwnedKey, answer: unknown): Promise<boolean> {
+  return (await db.batched(storeAnswer, { tenantId, key, owner, answer })) === true
 }
 
 /** A refused request had no effect, so its key is free. Of any other failure nobody knows: the key waits for the same request. */
-const release = (ctx: IdempotencyContext, claim: Claim, error: unknown): Promise<unknown> =>
+const release = (ctx: IdempotencyContext, claim: HashedRequest, error: unknown): Promise<unknown> =>
   ctx.db
     .execute(
       error instanceof Refusal

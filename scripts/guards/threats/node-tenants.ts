@@ -98,6 +98,20 @@ export const nodeTenantThreats: ThreatTable = {
           test: { file: keys, name: 'F33: an effect in one transaction' },
         },
         {
+          name: 'who was overtaken stores no answer, in whatever company it asks',
+          file: 'functions/admin/idempotency-store.ts',
+          text: ' and k.owner = given.owner and k.result is null',
+          without: '',
+          test: { file: keys, name: 'of two owners of a key' },
+        },
+        {
+          name: 'a key that is held is not taken',
+          file: 'functions/admin/idempotency-store.ts',
+          text: 'k.locked_until <= (select now from asked where asked.owner = excluded.owner)',
+          without: 'k.locked_until is not null',
+          test: { file: keys, name: 'of two owners of a key' },
+        },
+        {
           name: 'effect and answer are one transaction',
           file: resolver,
           text: 'db: { ...ctx.node.db, ...db }, cache',
