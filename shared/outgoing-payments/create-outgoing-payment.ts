@@ -11,6 +11,7 @@ import {
 } from '../receivers/index.ts'
 import { eventRecipients } from '../tenants/index.ts'
 import { findWalletAddress, isActive } from '../wallet-addresses/index.ts'
+import { insertPayment } from './creation-store.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
 import {
   checkLimits,
@@ -21,7 +22,7 @@ import {
 } from './grant-spending.ts'
 import type { CardDetails, InitiatedBy, OutgoingPayment } from './model.ts'
 import { getOutgoingPayment } from './read-outgoing-payments.ts'
-import { findRequestedId, insertPayment } from './store.ts'
+import { findRequestedId } from './store.ts'
 import { toWebhookData } from './webhook-data.ts'
 
 interface CreateInput {

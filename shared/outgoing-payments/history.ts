@@ -36,3 +36,18 @@ export const noted = (at: Date, note: Note): Sql => sql`p.history || ${noteText(
 /** The same for what may happen again and again: after a while it is left out. */
 export const notedWhereRoom = (at: Date, note: Note): Sql =>
   sql`case when jsonb_array_length(p.history) < ${NOTES_MAX} then ${noted(at, note)} else p.history end`
+
+/** Why an attempt failed, and who said so where it was a node on the way. */
+export interface NotedFailure {
+  code: string
+  message: string
+  ilpCode?: string
+  triggeredBy?: string
+}
+
+export const failureNote = ({ code, message, ilpCode, triggeredBy }: NotedFailure) => ({
+  code,
+  message,
+  ...(ilpCode !== undefined && { ilpCode }),
+  ...(triggeredBy !== undefined && { triggeredBy }),
+})

@@ -5,12 +5,12 @@ import { holdLease, type Job, type JobOutcome } from '../queue/index.ts'
 import { eventRecipients } from '../tenants/index.ts'
 import { type Attempt, attemptPayment, isUnderWay } from './attempt-payment.ts'
 import type { SendingContext } from './context.ts'
+import { endPayment } from './ending-store.ts'
 import { type Failure, retryAfter } from './failures.ts'
 import { fundAndStart } from './fund-outgoing-payment.ts'
 import { spentByFailed } from './grant-spending.ts'
 import type { OutgoingPayment } from './model.ts'
 import {
-  endPayment,
   noteWait,
   type OutgoingPaymentRow,
   raiseProgress,
@@ -163,7 +163,6 @@ async function recordEnd(
     ctx.db,
     job,
     {
-      id: payment.id,
       state,
       sentAmount,
       deliveredAmount: end.deliveredAmount,

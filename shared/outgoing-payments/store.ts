@@ -9,32 +9,14 @@ import {
   rawSql,
   type Sql,
   sql,
-  violatedConstraint,
 } from '../platform/index.ts'
-import {
-  finishLeases,
-  insertJobs,
-  type Job,
-  type JobOutcome,
-  leaseColumns,
-  notifyJobs,
-  outcomeOf,
-} from '../queue/index.ts'
-import { type Quote, quoteColumns, toQuote } from '../quotes/index.ts'
+import { insertJobs, notifyJobs } from '../queue/index.ts'
+import { quoteColumns, toQuote } from '../quotes/index.ts'
 import { type AnyOf, listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { inWalletAddresses, walletAddressColumns } from '../wallet-addresses/index.ts'
 import { insertEvent, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
-import { OutgoingPaymentRefusal } from './errors.ts'
-import type { Grant, GrantSpent, SpendingInterval } from './grant-spending.ts'
-import {
-  countSpending,
-  endedColumns,
-  intervalColumn,
-  LIMIT_CONSTRAINT,
-  returnSpending,
-  spendingColumns,
-} from './grant-spending-store.ts'
-import { type Note, noted, notedWhereRoom, storableJson } from './history.ts'
+import { endedColumns, returnSpending } from './grant-spending-store.ts'
+import { failureNote, type Note, type NotedFailure, noted, notedWhereRoom, storableJson } from './history.ts'
 import type {
   CardDetails,
   OutgoingPayment,
@@ -169,64 +151,6 @@ export const selectPayments = (
   )
 }
 
-export interface NewOutgoingPayment {
-  quote: Quote
-  metadata?: Record<string, unknown>
-  client?: string
-  grant?: { grant: Grant; interval: SpendingInterval }
-  requestId?: string
-  cardDetails?: CardDetails
-  initiatedBy: OutgoingPayment['initiatedBy']
-  now: Date
-}
-
-/** `spent`: by the payment's grant before it. */
-export interface Inserted {
-  spent?: GrantSpent
-}
-
-/**
- * The row, its event and what it spends of its grant, in one statement. `undefined`, and nothing is written, when the quote was spent
- * before, because its id is the payment's, or when its request was carried out before. Throws {@link OutgoingPaymentRefusal}
- * `outside_grant`, and writes nothing, when it would pass the grant's limit.
- */
-export async function insertPayment(
-  db: Db,
-  payment: NewOutgoingPayment,
-  event: NewWebhookEvent,
-): Promise<Inserted | undefined> {
-  const { quote, grant } = payment
-  const counted = grant && sql`, ${countSpending(grant.grant, grant.interval, quote)}`
-  const spent = grant ? sql`, ${spendingColumns}` : rawSql('')
-  try {
-    return await db.maybe(
-      (row) => (grant ? { spent: spentBefore(quote, row) } : {}),
-      sql`with payment as (${insertRow(payment)})${counted ?? rawSql('')}, ${insertEvent(event, rawSql('select from payment'))}
-        select ${notifyDeliveries} as notified ${spent} from payment`,
-    )
-  } catch (error) {
-    if (violatedConstraint(error) !== LIMIT_CONSTRAINT) throw error
-    throw new OutgoingPaymentRefusal('outside_grant', {
-      message: 'the amount is more than is left of the grant',
-      cause: error,
-    })
-  }
-}
-
-const insertRow = ({ quote, grant, now, ...payment }: NewOutgoingPayment): Sql => sql`
-  insert into outgoing_payments (id, tenant_id, wallet_address_id, client, grant_id, request_id, metadata, initiated_by, created_at,
-    updated_at, grant_interval_start, spent_debit_amount, spent_receive_amount, card_details)
-  values (${quote.id}, ${quote.tenantId}, ${quote.walletAddressId}, ${payment.client}, ${grant?.grant.id}, ${payment.requestId},
-    ${payment.metadata === undefined ? undefined : JSON.stringify(payment.metadata)}::jsonb, ${payment.initiatedBy}, ${now}, ${now},
-    ${grant ? intervalColumn(grant.interval) : null}, ${grant && quote.debitAmount.value}, ${grant && quote.receiveAmount.value},
-    ${payment.cardDetails === undefined ? undefined : JSON.stringify(payment.cardDetails)}::jsonb)
-  on conflict do nothing returning id`
-
-const spentBefore = ({ debitAmount, receiveAmount }: Quote, row: Row): GrantSpent => ({
-  debitAmount: { ...debitAmount, value: row.spent_debit - debitAmount.value },
-  receiveAmount: { ...receiveAmount, value: row.spent_receive - receiveAmount.value },
-})
-
 /** Of the payment that a request made. */
 export const findRequestedId = (db: Db, scope: TenantScope, requestId: string): Promise<string | undefined> =>
   db.maybe(
@@ -295,68 +219,6 @@ export const clearFundingStarted = (
       history = ${notedWhereRoom(input.now, { kind: 'funding_refused', code: input.code, message: input.message })}
     where id = ${input.id} and state = 'FUNDING'`)
 
-/** Why an attempt failed, and who said so where it was a node on the way. */
-export interface NotedFailure {
-  code: string
-  message: string
-  ilpCode?: string
-  triggeredBy?: string
-}
-
-const failed = ({ code, message, ilpCode, triggeredBy }: NotedFailure) => ({
-  code,
-  message,
-  ...(ilpCode !== undefined && { ilpCode }),
-  ...(triggeredBy !== undefined && { triggeredBy }),
-})
-
-const ended = ({ state, sentAmount, deliveredAmount, failure }: PaymentEnd): Note => ({
-  kind: 'state',
-  state,
-  sentAmount: sentAmount.toString(),
-  deliveredAmount: deliveredAmount.toString(),
-  ...(failure && failed(failure)),
-})
-
-export interface PaymentEnd {
-  id: string
-  state: 'COMPLETED' | 'FAILED'
-  sentAmount: bigint
-  deliveredAmount: bigint
-  /** Present when it failed. */
-  failure?: NotedFailure
-  /** Present when it failed and a grant counts it: what it still counts, at least. */
-  spent?: { debit: bigint; receive: bigint }
-  /** Attempts that failed, this one included. */
-  stateAttempts: number
-  now: Date
-}
-
-/**
- * SENDING → its end, the event, and the end of the job, in one statement, with what returns to the grant of a payment that failed.
- * A payment that had ended before keeps its first end. Throws LeaseLost, and writes nothing, when the lease is another worker's.
- */
-export const endPayment = (db: Db, job: Job, end: PaymentEnd, event: NewWebhookEvent): Promise<JobOutcome> =>
-  db
-    .maybe(
-      (row) => row,
-      sql`with ${finishLeases([job])}, ended as (
-    update outgoing_payments p set state = ${end.state}, sent_amount = ${end.sentAmount},
-      delivered_amount = greatest(p.delivered_amount, ${end.deliveredAmount}), state_attempts = ${end.stateAttempts},
-      error_code = ${end.failure?.code}, error = ${end.failure?.message}, updated_at = ${end.now},
-      history = ${noted(end.now, ended(end))}${countsLess(end)}
-    from leases where p.id = ${end.id} and p.state = 'SENDING' returning ${endedColumns}
-    ), ${end.spent ? sql`${returnSpending}, ` : rawSql('')}${insertEvent(event, rawSql('select from ended'))}
-    select ${leaseColumns}, ${notifyDeliveries} from leases`,
-    )
-    .then((row) => outcomeOf(job, row))
-
-const countsLess = ({ spent, deliveredAmount }: PaymentEnd): Sql =>
-  spent
-    ? sql`, spent_debit_amount = least(p.spent_debit_amount, ${spent.debit}),
-        spent_receive_amount = least(p.spent_receive_amount, greatest(${spent.receive}::numeric, p.delivered_amount, ${deliveredAmount}))`
-    : rawSql('')
-
 /** Notes an attempt that failed and is followed by another. */
 export const recordAttempt = (
   db: Db,
@@ -365,13 +227,13 @@ export const recordAttempt = (
   db.execute(sql`
     update outgoing_payments p set state_attempts = state_attempts + 1, error_code = ${attempt.failure.code}, error = ${attempt.failure.message},
       transfer_attempts = transfer_attempts + ${attempt.transferRefused ? 1 : 0}, updated_at = ${attempt.now},
-      history = ${notedWhereRoom(attempt.now, { kind: 'attempt_failed', ...failed(attempt.failure), retryAt: attempt.retryAt.toISOString() })}
+      history = ${notedWhereRoom(attempt.now, { kind: 'attempt_failed', ...failureNote(attempt.failure), retryAt: attempt.retryAt.toISOString() })}
     where id = ${attempt.id} and state = 'SENDING'`)
 
 /** Notes what the payment has begun to wait for. While it goes on waiting for the same, nothing is written. */
 export const noteWait = (db: Db, wait: { id: string; failure: NotedFailure; now: Date }): Promise<number> =>
   db.execute(sql`
-    update outgoing_payments p set history = ${notedWhereRoom(wait.now, { kind: 'waiting', ...failed(wait.failure) })}
+    update outgoing_payments p set history = ${notedWhereRoom(wait.now, { kind: 'waiting', ...failureNote(wait.failure) })}
     where id = ${wait.id} and state = 'SENDING' and (p.history->-1->>'kind', p.history->-1->>'code') is distinct from
       ('waiting', ${wait.failure.code}::text)`)
 
