@@ -2,13 +2,17 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { startConnector } from '../connector/wiring.ts'
 import {
   createPostgresLedger,
   createTigerBeetleLedger,
+  fenceSource,
+  findFence,
+  openPostgresContents,
   openTigerBeetleContents,
   settlementAccountId,
 } from '../shared/ledger/index.ts'
-import { silentLogger } from '../shared/platform/index.ts'
+import { ConfigError, silentLogger } from '../shared/platform/index.ts'
 import {
   createTestDatabase,
   type OwnTigerBeetle,
@@ -18,7 +22,7 @@ import {
   waitFor,
   withoutTigerBeetleBinary,
 } from '../shared/testing/index.ts'
-import { createBankSettings } from './bank-settings.ts'
+import { bankEnvironment, createBankSettings } from './bank-settings.ts'
 import { awaitWithdrawals, pay } from './payment.ts'
 import { demoPlan } from './seed.ts'
 import { plainPlans } from './testing/test-banks.ts'
@@ -55,6 +59,34 @@ function run(
   return { child, ended }
 }
 
+test('a fenced ledger is opened again by its command, and by no other start', async () => {
+  const database = await createTestDatabase('resources')
+  const { connectionString } = database
+  const environment = { DATABASE_URL: connectionString, TIGERBEETLE_REPLICA_ADDRESSES: '1' }
+  try {
+    const idle = await run('ledger-copy', environment, ['--reopen']).ended
+    assert.equal(idle.code, 0, idle.out)
+    assert.match(idle.out, /there is nothing to open/)
+    const contents = await openPostgresContents(connectionString)
+    await fenceSource(contents, 'elsewhere')
+    await contents.close()
+    const settings = await createBankSettings('a', [])
+    const bank = bankEnvironment(settings, { resources: connectionString, auth: connectionString })
+    const start = async () => (await startConnector({ ...bank, LOG_LEVEL: 'silent' })).close()
+    await assert.rejects(start, (error) => {
+      assert.ok(error instanceof ConfigError)
+      assert.match(error.message, /USE_TIGERBEETLE=false, but the ledger moved to elsewhere on /)
+      return true
+    })
+    const reopened = await run('ledger-copy', environment, ['--reopen=unchecked']).ended
+    assert.equal(reopened.code, 0, reopened.out)
+    assert.match(reopened.out, /Postgres takes bookings again, which moved to elsewhere on /)
+    assert.equal(await findFence(connectionString), undefined)
+  } finally {
+    await database.drop()
+  }
+})
+
 test('two Postgres ledgers are compared, and wrong arguments are refused', async () => {
   const databases = await Promise.all([createTestDatabase('ledger'), createTestDatabase('ledger')])
   const [one, other] = databases
@@ -74,6 +106,7 @@ test('two Postgres ledgers are compared, and wrong arguments are refused', async
     for (const [command, args] of [
       ['ledger-verify', ['--against=nonsense']],
       ['ledger-copy', ['--force']],
+      ['ledger-copy', ['--reopen', '--reopen']],
     ] as const) {
       const refused = await run(command, environment, [...args]).ended
       assert.equal(refused.code, 1)
@@ -165,7 +198,16 @@ describe('a bank moves from Postgres to TigerBeetle', { skip: withoutTigerBeetle
       const copied = await run('ledger-copy', { DATABASE_URL: resources, ...environmentOf(cluster) }).ended
       assert.equal(copied.code, 0, copied.out)
       assert.match(copied.out, /Postgres and TigerBeetle are equal: \d+ accounts, \d+ transfers/)
+      assert.match(copied.out, /Postgres takes no more bookings/)
     }
+    await assert.rejects(start({ a: {}, b: {} }), /the ledger moved to the TigerBeetle cluster 0 at /)
+    // Back, while nothing was booked there, and over once more.
+    const back = await run('ledger-copy', environment, ['--reopen']).ended
+    assert.match(back.out, /Postgres takes bookings again/)
+    await untilUnused(resourcesA)
+    const over = await run('ledger-copy', environment).ended
+    assert.match(over.out, /Postgres takes no more bookings/)
+    await untilUnused(resourcesA)
     const verified = await run('ledger-verify', environment).ended
     assert.equal(verified.code, 0, verified.out)
 
@@ -185,6 +227,10 @@ describe('a bank moves from Postgres to TigerBeetle', { skip: withoutTigerBeetle
     const again = await run('ledger-copy', environment).ended
     assert.equal(again.code, 1)
     assert.match(again.out, /the TigerBeetle cluster is in use already/)
+    const late = await run('ledger-copy', environment, ['--reopen']).ended
+    assert.equal(late.code, 1)
+    assert.match(late.out, /TigerBeetle was used/)
+    assert.ok(await findFence(resourcesA))
     const ledger = await createTigerBeetleLedger({ ...a, log: silentLogger })
     const [settlement] = await ledger.lookupAccounts([settlementAccountId(1)])
     assert.ok((settlement?.debitsPosted ?? 0n) > 0n)

@@ -1,12 +1,19 @@
-// `npm run ledger:copy`: copies the node's Postgres ledger into its TigerBeetle cluster, and compares the two (docs/ledgers.md).
+// `npm run ledger:copy`: copies the node's Postgres ledger into its TigerBeetle cluster, compares the two, and ends all booking in Postgres.
+// `--reopen`: takes that back while nothing was booked in TigerBeetle; `--reopen=unchecked`: whatever was (docs/ledgers.md).
 import { createLogger, messageOf, withEnvironmentFile } from '../shared/platform/index.ts'
-import { copyToTigerBeetle } from './move-ledger.ts'
+import { copyToTigerBeetle, reopenPostgres } from './move-ledger.ts'
+
+const REOPEN = ['--reopen', '--reopen=unchecked']
 
 try {
-  if (process.argv.length > 2) throw new Error(`unknown argument ${process.argv[2]}; it takes none`)
+  const [reopen, ...more] = process.argv.slice(2)
+  const wrong = reopen !== undefined && !REOPEN.includes(reopen) ? reopen : more[0]
+  if (wrong !== undefined) throw new Error(`unknown argument ${wrong}; known: ${REOPEN.join(', ')}`)
   const log = createLogger({ level: 'warn', name: 'ledger-copy' })
-  const isEqual = await copyToTigerBeetle(withEnvironmentFile(process.env), log, console.log)
-  if (!isEqual) process.exitCode = 1
+  const env = withEnvironmentFile(process.env)
+  if (reopen !== undefined)
+    await reopenPostgres(env, { log, print: console.log, isUnchecked: reopen !== REOPEN[0] })
+  else if (!(await copyToTigerBeetle(env, log, console.log))) process.exitCode = 1
 } catch (error) {
   console.error(messageOf(error))
   process.exitCode = 1

@@ -1,9 +1,13 @@
 import {
   assertSound,
+  assertUnused,
   compareLedgers,
   copyLedger,
+  fenceSource,
+  findFence,
   type LedgerComparison,
   type LedgerContents,
+  liftFence,
   migrateLedger,
   openPostgresContents,
   openTigerBeetleContents,
@@ -26,9 +30,9 @@ interface Closing {
   close(): Promise<void>
 }
 
-/** Copies and compares; whether the two are equal. Throws `ConfigError` and `LedgerCopyRefusal`. */
+/** Copies, compares, and fences the source when the two are equal; whether they are. Throws `ConfigError` and `LedgerCopyRefusal`. */
 export async function copyToTigerBeetle(env: Environment, log: Logger, print: Print): Promise<boolean> {
-  const { connectionString, openTigerBeetle } = readPlaces(env, log)
+  const { connectionString, openTigerBeetle, tigerBeetle } = readPlaces(env, log)
   await assertMigrated(connectionString)
   await assertSound(connectionString)
   const source = await openPostgresContents(connectionString)
@@ -41,9 +45,32 @@ export async function copyToTigerBeetle(env: Environment, log: Logger, print: Pr
           progress(() => `${accounts} accounts and ${transfers} transfers copied`),
       })
       print(`copied: ${copied.accounts} accounts, ${copied.transfers} transfers`)
-      return await compare([source, target], ['Postgres', 'TigerBeetle'], print)
+      if (!(await compare([source, target], ['Postgres', 'TigerBeetle'], print))) return false
+      await fenceSource(source, tigerBeetle)
+      print('Postgres takes no more bookings')
+      return true
     })
   })
+}
+
+/**
+ * Opens the Postgres ledger of the environment again after a copy that led nowhere. Throws `LedgerCopyRefusal` when something was booked
+ * in TigerBeetle since: Postgres would not know of it. `isUnchecked`: the operator knows better, or has no cluster any more.
+ */
+export async function reopenPostgres(
+  env: Environment,
+  { log, print, isUnchecked }: { log: Logger; print: Print; isUnchecked: boolean },
+): Promise<void> {
+  const { connectionString, openTigerBeetle } = readPlaces(env, log)
+  await assertMigrated(connectionString)
+  const fence = await findFence(connectionString)
+  if (!fence) return print('Postgres takes bookings: there is nothing to open')
+  if (!isUnchecked) {
+    const target = await openTigerBeetle()
+    await closing(target, () => assertUnused(target))
+  }
+  await liftFence(connectionString)
+  print(`Postgres takes bookings again, which moved to ${fence.movedTo} on ${fence.raisedAt.toISOString()}`)
 }
 
 /** Whether the two are equal. Throws `ConfigError`. */
@@ -74,6 +101,7 @@ function readPlaces(env: Environment, log: Logger) {
   return {
     connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl,
     openTigerBeetle: () => openTigerBeetleContents({ ...cluster(), log }),
+    tigerBeetle: `the TigerBeetle cluster ${config.tigerbeetleClusterId} at ${config.tigerbeetleReplicaAddresses}`,
   }
 }
 

@@ -75,13 +75,31 @@ export async function assertSound(connectionString: string): Promise<void> {
     )
 }
 
+/** Ends all booking in a ledger that was copied. Throws {@link LedgerCopyRefusal} when something was written since: the copy lacks it. */
+export async function fenceSource(source: Pick<PostgresContents, 'fence'>, movedTo: string): Promise<void> {
+  const use = await source.fence(movedTo)
+  if (use !== undefined) throw inUse(use)
+}
+
+/** Throws {@link LedgerCopyRefusal} when a copy holds what its source does not know. */
+export async function assertUnused(target: Pick<CopyTarget, 'isCopy'>): Promise<void> {
+  const isUsed = !(await target.isCopy())
+  if (isUsed)
+    throw refusal(
+      'target_used',
+      'TigerBeetle was used: it holds what Postgres does not know. Whoever opens Postgres all the same (--reopen=unchecked) loses that',
+    )
+}
+
+const inUse = (use: string) =>
+  refusal(
+    'ledger_in_use',
+    `the ledger is in use: ${use}. Stop every deployable of the node, and run this again`,
+  )
+
 async function assertNotInUse(source: CopySource): Promise<void> {
   const use = await source.findUse()
-  if (use !== undefined)
-    throw refusal(
-      'ledger_in_use',
-      `the ledger is in use: ${use}. Stop every deployable of the node, and run this again`,
-    )
+  if (use !== undefined) throw inUse(use)
 }
 
 async function assertNoOpenHolds(source: CopySource): Promise<void> {

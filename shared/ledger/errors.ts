@@ -12,4 +12,6 @@ export class LedgerCopyRefusal extends Refusal<
   | 'target_differs'
   /** TigerBeetle took something otherwise than the source had taken it. */
   | 'target_refused'
+  /** The target holds what the source does not know: there is no way back. */
+  | 'target_used'
 > {}

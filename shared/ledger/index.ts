@@ -11,11 +11,12 @@ export {
   type LedgerTotals,
 } from './compare.ts'
 export type { LedgerContents, StoredAccount, StoredTransfer } from './contents.ts'
-export { assertSound, copyLedger, type LedgerCopyOptions } from './copy.ts'
+export { assertSound, assertUnused, copyLedger, fenceSource, type LedgerCopyOptions } from './copy.ts'
 export { LedgerCopyRefusal } from './errors.ts'
 export { observeLedger } from './observe-ledger.ts'
 export * from './port.ts'
 export { openPostgresContents, type PostgresContents } from './postgres/contents.ts'
+export { type Fence, findFence, liftFence } from './postgres/fence.ts'
 export { createPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './postgres/ledger.ts'
 export { migrateLedger } from './postgres/migrate.ts'
 export { createRpcLedger, type RpcLedgerOptions } from './rpc/ledger.ts'

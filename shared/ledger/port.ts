@@ -200,6 +200,7 @@ export interface TransferFilter {
  * One result per event, in order. Faults, all retryable with the same events under the same ids:
  * - `ledger_outcome_unknown`: a lost connection or a missed deadline. Never assume that the events failed;
  * - `ledger_overloaded`: too much waits, or waited too long. Nothing of the call was or will be applied;
+ * - `ledger_moved`: the books are in another ledger now, where an operator copied them. Nothing of the call was or will be applied here;
  * - `ledger_unavailable`: a read found nobody to answer.
  *
  * Repeats: a chain that is sent again whole gives `exists` for each of its events. A chain of which only a part exists fails

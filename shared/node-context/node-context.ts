@@ -5,6 +5,7 @@ import { createGrantsClient, sealedGrantColumns } from '../grants-client/index.t
 import {
   createPostgresLedger,
   createRpcLedger,
+  findFence,
   type Ledger,
   migrateLedger,
   observeLedger,
@@ -15,6 +16,7 @@ import { createPaymentMethods, observeMethods } from '../payment-methods/index.t
 import { repairPeerAccounts, sealedPeerColumns } from '../peers/index.ts'
 import {
   assert,
+  ConfigError,
   createCache,
   createConfiguredSecretBox,
   createDb,
@@ -84,7 +86,7 @@ export async function migrateNode(config: NodeConfig): Promise<void> {
 
 /**
  * Connects, migrates, and joins everything a deployable stands on. What was opened is closed again when a later step fails. Throws
- * ConfigError for an unusable PRIVATE_KEY_FILE, and for keys that do not open what is sealed.
+ * ConfigError for an unusable PRIVATE_KEY_FILE, for keys that do not open what is sealed, and for a Postgres ledger that has moved.
  */
 export async function createNodeContext(
   config: NodeConfig,
@@ -125,9 +127,14 @@ async function ledgerOf(
 ): Promise<Ledger> {
   assert(config.useTigerbeetle || !openLedger, 'a ledger beside the one in Postgres is USE_TIGERBEETLE')
   if (openLedger) return await openLedger(log)
-  return config.useTigerbeetle
-    ? createRpcLedger(rpc)
-    : createPostgresLedger({ connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl, log })
+  if (config.useTigerbeetle) return createRpcLedger(rpc)
+  const connectionString = config.ledgerDatabaseUrl ?? config.databaseUrl
+  const fence = await findFence(connectionString)
+  if (fence)
+    throw new ConfigError([
+      `USE_TIGERBEETLE=false, but the ledger moved to ${fence.movedTo} on ${fence.raisedAt.toISOString()} (docs/ledgers.md)`,
+    ])
+  return createPostgresLedger({ connectionString, log })
 }
 
 type Opened = <T extends { close(): Promise<void> }>(resource: T) => T

@@ -4,6 +4,8 @@ const copy = 'shared/ledger/copy.ts'
 const replay = 'shared/ledger/replay.ts'
 const contents = 'shared/ledger/postgres/contents.ts'
 const compare = 'shared/ledger/compare.ts'
+const fence = 'shared/ledger/postgres/migrations/0003_fence.sql'
+const fencing = 'shared/ledger/postgres/fence.test.ts'
 const copying = 'shared/ledger/copy.test.ts'
 const replaying = 'shared/ledger/replay.test.ts'
 
@@ -36,6 +38,53 @@ export const ledgerCopyThreats: ThreatTable = {
           text: 'if (holds.length === 0) return',
           without: 'if (holds.length >= 0) return',
           test: { file: copying, name: 'reservations that are under way are refused' },
+        },
+      ],
+    },
+    {
+      name: 'A process that was forgotten goes on in the old ledger',
+      guards: [
+        {
+          name: 'the fence goes up only where nothing was written since the look',
+          file: contents,
+          text: 'if (rows[0]?.figures !== figures) return WRITTEN',
+          without: '',
+          test: { file: fencing, name: 'a booking after the look stops the fence' },
+        },
+        {
+          name: 'with every lock in hand',
+          file: contents,
+          text: "await another.query('select ledger.take_all_locks()')",
+          without: '',
+          test: { file: fencing, name: 'a booking that is under way at another connection' },
+        },
+        {
+          name: 'the lock of new accounts as well',
+          file: fence,
+          text: 'generate_series(0, 128)',
+          without: 'generate_series(0, 127)',
+          test: { file: fencing, name: 'a booking that is under way at another connection' },
+        },
+        {
+          name: 'and whoever books comes by it',
+          file: fence,
+          text: 'if exists (select from ledger.fence) then',
+          without: 'if false then',
+          test: { file: fencing, name: 'a booking that waits for its turn while the fence is raised' },
+        },
+        {
+          name: 'a deployable does not start behind it',
+          file: 'shared/node-context/node-context.ts',
+          text: 'if (fence)',
+          without: 'if (fence && false)',
+          test: { file: 'cli/ledger-copy.test.ts', name: 'a fenced ledger is opened again by its command' },
+        },
+        {
+          name: 'nor is it lifted once TigerBeetle was used',
+          file: copy,
+          text: 'if (isUsed)',
+          without: 'if (isUsed && false)',
+          test: { file: fencing, name: 'a copy that was used is no way back' },
         },
       ],
     },

@@ -307,7 +307,7 @@ export const moneyFaults: ThreatTable = {
         {
           name: 'the Postgres ledger asks again when an answer was lost',
           file: 'shared/ledger/postgres/connections.ts',
-          text: 'if (!isPassing(error)) throw error',
+          text: 'if (!isPassing(error)) throw fenceFault(error) ?? error',
           without:
             'if (isPassing(error)) throw new Fault(onTimeout, { retryable: true })\n          throw error',
           test: { file: 'shared/ledger/postgres/outages.test.ts', name: 'connections that the server ends' },

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { Fault, type Logger, messageOf } from '../../platform/index.ts'
+import { fenceFault } from './fence.ts'
 
 export interface Connections {
   /**
@@ -95,7 +96,7 @@ export function createConnections(options: ConnectionOptions): Connections {
         try {
           return await attempt(next, remainingMs)
         } catch (error) {
-          if (!isPassing(error)) throw error
+          if (!isPassing(error)) throw fenceFault(error) ?? error
           options.onLost()
           const pauseMs = BACK_OFF_MS[Math.min(count, BACK_OFF_MS.length - 1)] ?? 1000
           options.log.warn({ reason: messageOf(error), attempt: count + 1 }, 'ledger statement failed')

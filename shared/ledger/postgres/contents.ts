@@ -10,6 +10,11 @@ export interface PostgresContents extends LedgerContents {
   findOpenHolds(limit: number): Promise<Transfer[]>
   /** What says that somebody uses the ledger, or has used it since that moment; `undefined`: nothing does. */
   findUse(): Promise<string | undefined>
+  /**
+   * Ends all booking here, for good, if nothing was written since that moment: what says that something was; `undefined`: it ended. The
+   * last look and the fence are one transaction, in which nobody else can write.
+   */
+  fence(movedTo: string): Promise<string | undefined>
   close(): Promise<void>
 }
 
@@ -18,6 +23,8 @@ const SWEEP_SIZE = 1000
 const APPLICATION = 'upesi-ledger-contents'
 /** As createConnections names those of a ledger that is open. */
 const LEDGER_APPLICATION = 'upesi-ledger'
+
+const WRITTEN = 'it was written to meanwhile'
 
 const ORIGIN = (table: string) =>
   `${table}.linked, ((extract(epoch from ${table}.created_at) * 1000000)::bigint * 1000)::text as timestamp`
@@ -142,8 +149,26 @@ function readContents(
         const current = rows[0]
         if (Number(current?.sessions) > 0)
           return `${current?.sessions} connections of a running node are open`
-        return current?.figures === figures ? undefined : 'it was written to meanwhile'
+        return current?.figures === figures ? undefined : WRITTEN
       } finally {
+        await another.end()
+      }
+    },
+    async fence(movedTo) {
+      const another = await connect(connectionString)
+      try {
+        await another.query('begin isolation level read committed')
+        const { rowCount } = await another.query('select from ledger.fence')
+        if (rowCount === 0) {
+          await another.query('select ledger.take_all_locks()')
+          const { rows } = await another.query<{ figures: string }>(FIGURES)
+          if (rows[0]?.figures !== figures) return WRITTEN
+          await another.query('insert into ledger.fence (moved_to) values ($1)', [movedTo])
+        }
+        await another.query('commit')
+        return undefined
+      } finally {
+        // Without a commit, nothing is there.
         await another.end()
       }
     },
