@@ -18,6 +18,8 @@ export const counterNames = [
   'duplicate_packets',
   /** Packets whose limit this connector decided by its own part, because Redis was away. */
   'unshared_limits',
+  /** Packets fulfilled without the receipt that they asked for, because Redis was away. */
+  'missing_receipts',
   /** Times that the progress of an incoming payment could not be recorded at once. */
   'progress_retries',
 ] as const

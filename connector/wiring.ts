@@ -159,7 +159,7 @@ export async function openShared(node: NodeContext, config: ConnectorConfig): Pr
   const redis = await connectRedis({ url, ...present({ caFile, keyFile, certFile }), log })
   const buckets = createRedisBuckets(redis, config.operatorTenantId)
   return {
-    streamTotals: createRedisTotals(redis, log),
+    streamTotals: createRedisTotals(redis, clock, log),
     createLimits: (counters) =>
       createSharedLimits({
         buckets,

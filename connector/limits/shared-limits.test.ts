@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connectRedis, type Redis, silentLogger, systemClock, uuidv7 } from '../../shared/platform/index.ts'
-import { startTestRedis, type TestRedis, waitFor } from '../../shared/testing/index.ts'
+import {
+  type Clock,
+  connectRedis,
+  type Redis,
+  silentLogger,
+  systemClock,
+  uuidv7,
+} from '../../shared/platform/index.ts'
+import { startTestRedis, type TestRedis, testClock, waitFor } from '../../shared/testing/index.ts'
 import { createCounters } from '../counters.ts'
 import type { Limit, Limits } from './model.ts'
 import { createRedisBuckets, type SharedBuckets } from './shared-bucket.ts'
@@ -15,13 +22,17 @@ interface Member {
   limits: Limits
   counters: ReturnType<typeof createCounters>
 }
-const memberOf = (buckets: SharedBuckets, countConnectors = async () => 1): Member => {
+const memberOf = (
+  buckets: SharedBuckets,
+  countConnectors = async () => 1,
+  clock: Clock = systemClock,
+): Member => {
   const counters = createCounters()
   const context = {
     buckets,
     member: uuidv7(),
     countConnectors,
-    clock: systemClock,
+    clock,
     log: silentLogger,
     counters,
   }
@@ -160,6 +171,36 @@ for (const [connectors, passed] of [
       redis.disconnect()
     }
   })
+
+test('F34, F35: an hour without Redis, by the clock: each of three keeps to its third in every minute, and Redis is asked once a second', async () => {
+  const clock = testClock()
+  let asked = 0
+  const gone = async () => {
+    throw new Error('Connection is closed.')
+  }
+  const buckets: SharedBuckets = {
+    take() {
+      asked++
+      return gone()
+    },
+    giveBack: gone,
+    countMembers: gone,
+    leave: gone,
+  }
+  const limit = { capacity: 300, periodMs: 60_000 }
+  const members = [1, 2, 3].map(() => memberOf(buckets, async () => 3, clock))
+  const passed = [0, 0, 0]
+  for (let tick = 0; tick < 36_000; tick++) {
+    // Twice what may pass.
+    for (const [index, { limits }] of members.entries())
+      if (tick % 3 !== 0 && (await limits.take('peer', limit, 1))) passed[index]!++
+    clock.advance(100)
+  }
+  await Promise.all(members.map(({ limits }) => limits.close()))
+  // A bucket is full at first: its part, and the part of each of sixty minutes.
+  for (const one of passed) assert.ok(one > 60 * 100 && one <= 61 * 100 + 1, `${passed}`)
+  assert.ok(asked <= 3 * 3_601, `${asked}`)
+})
 
 test('neither Redis nor a count: as one connector, and no packet waits for long', async () => {
   const redis = await connectRedis({ url: 'redis://127.0.0.1:9', log: silentLogger })

@@ -1,16 +1,15 @@
 import type { Ledger } from '../../shared/ledger/index.ts'
 import { messageOf } from '../../shared/platform/index.ts'
 import type { CredentialReader } from '../../shared/stream-credentials/index.ts'
-import type { StreamTotals } from '../receipts/stream-totals.ts'
 import { receiveStreamPacket, type StreamRejects } from '../stream/index.ts'
 import { AnswerUnknown } from './errors.ts'
 import type { LocalPacket, Reply } from './model.ts'
 import { transferId, transferReason } from './movement.ts'
+import { type ReceiptContext, receiptTotal } from './receipt-total.ts'
 
-export interface AnswerAgainContext {
+export interface AnswerAgainContext extends ReceiptContext {
   reader: CredentialReader
   streamRejects: StreamRejects
-  streamTotals: StreamTotals
   ledger: Pick<Ledger, 'lookupTransfers'>
 }
 
@@ -42,5 +41,5 @@ export async function answerAgain(ctx: AnswerAgainContext, packet: LocalPacket):
   const { receiptConnectionId } = decision
   if (receiptConnectionId === undefined) return decision.fulfill()
   // It counted when it was credited.
-  return decision.fulfill(await ctx.streamTotals.add(receiptConnectionId, 0n))
+  return decision.fulfill(await receiptTotal(ctx, receiptConnectionId, 0n))
 }

@@ -2,7 +2,6 @@ import type { Ledger } from '../../shared/ledger/index.ts'
 import { type Clock, type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { CredentialReader } from '../../shared/stream-credentials/index.ts'
 import type { Counters } from '../counters.ts'
-import type { StreamTotals } from '../receipts/stream-totals.ts'
 import { type IncomingMoney, receiveStreamPacket, type StreamRejects } from '../stream/index.ts'
 import { answerAgain } from './answer-again.ts'
 import { type AskPayeeContext, askPayee } from './ask-payee.ts'
@@ -11,16 +10,16 @@ import { type Credit, creditPayee } from './credit-payee.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import type { LocalPacket, Reply, Service } from './model.ts'
 import type { ProgressRecorder } from './record-progress.ts'
+import { type ReceiptContext, receiptTotal } from './receipt-total.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
 
-export interface DeliverContext extends AskPayeeContext {
+export interface DeliverContext extends AskPayeeContext, ReceiptContext {
   reader: CredentialReader
   /** STREAM_REJECTS. */
   streamRejects: StreamRejects
   convert: Conversion
   deliveries: Deliveries
   progress: ProgressRecorder
-  streamTotals: StreamTotals
   ledger: Ledger
   clock: Clock
   log: Logger
@@ -99,20 +98,10 @@ async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: Incomi
   }
   if (outcome.kind === 'refused') return outcome.reject
   ctx.counters.count('packets_delivered')
-  return money.fulfill(await receiptTotal(ctx, money, outcome))
-}
-
-/** A receipt states what arrived: a packet that was credited before counts once. */
-async function receiptTotal(
-  ctx: DeliverContext,
-  money: IncomingMoney,
-  outcome: Credit,
-): Promise<bigint | undefined> {
-  if (money.receiptConnectionId === undefined) return undefined
-  return await ctx.streamTotals.add(
-    money.receiptConnectionId,
-    outcome.kind === 'credited' ? money.amount : 0n,
-  )
+  if (money.receiptConnectionId === undefined) return money.fulfill()
+  // A receipt states what arrived: a packet that was credited before counts once.
+  const counted = outcome.kind === 'credited' ? money.amount : 0n
+  return money.fulfill(await receiptTotal(ctx, money.receiptConnectionId, counted))
 }
 
 /** What was reserved is settled either way. */

@@ -97,6 +97,26 @@ test('F34: Redis is flushed a hundred times between packets: each is fulfilled a
   assert.equal(await credited(), sent)
 })
 
+test('F34: Redis fails over to one that has lost its last writes, a hundred times: receipts go back, never ahead, and nothing else happens', async (t) => {
+  if (!client) return t.skip('redis-server is not installed')
+  const { send, credited } = await payer()
+  let sent = 0n
+  let older: (readonly [key: string, total: string])[] = []
+  for (let failover = 0; failover < 100; failover++) {
+    const keys = await client.keys('stream_received:*')
+    const totals = await Promise.all(keys.map(async (key) => [key, (await client?.get(key)) ?? '0'] as const))
+    const lose = Promise.all(older.map(([key, total]) => client?.set(key, total)))
+    const [, ...answers] = await Promise.all([lose, send(3n), send(4n)])
+    sent += 7n
+    for (const { isFulfilled, total } of answers) {
+      assert.ok(isFulfilled)
+      assert.ok(total !== undefined && total > 0n && total <= sent, `${total} of ${sent}`)
+    }
+    older = totals
+  }
+  assert.equal(await credited(), sent)
+})
+
 for (const [how, leave, comeBack] of [
   ['killed', (server: TestRedis) => server.kill(), (server: TestRedis) => server.start()],
   ['silent', async (server: TestRedis) => server.pause(), async (server: TestRedis) => server.resume()],
@@ -105,11 +125,15 @@ for (const [how, leave, comeBack] of [
     if (!redis) return t.skip('redis-server is not installed')
     const { send, credited } = await payer()
     assert.equal((await send(5n)).total, 5n)
+    const counted = () => node.connector.counters.read().missing_receipts
+    const countedBefore = counted()
+    let missing = 0
     await leave(redis)
     try {
       for (let packet = 0; packet < 10; packet++) {
         const { isFulfilled, total, ms } = await send(5n)
         assert.deepEqual([isFulfilled, total], [true, undefined])
+        missing++
         assert.ok(ms < 2_000, `a packet took ${ms} ms`)
       }
     } finally {
@@ -120,7 +144,13 @@ for (const [how, leave, comeBack] of [
       const { isFulfilled, total } = await send(5n)
       sent += 5n
       assert.ok(isFulfilled)
+      if (total === undefined) missing++
       return total !== undefined && total <= sent
     }, 15_000)
     assert.equal(await credited(), sent)
+    assert.equal(
+      counted() - countedBefore,
+      missing,
+      'each packet without its receipt is counted, and no other',
+    )
   })

@@ -31,13 +31,31 @@ export function createMemoryTotals(clock: Clock): StreamTotals {
   }
 }
 
+/** While Redis is away it is asked this often, and no packet waits for it in between. */
+const RETRY_MS = 1_000
+
 /** Shared by all connectors of a node. Without an answer from Redis money still arrives; only the receipt is missing. */
-export function createRedisTotals(redis: Redis, log: Logger): StreamTotals {
+export function createRedisTotals(
+  redis: Pick<Redis, 'multi' | 'disconnect'>,
+  clock: Clock,
+  log: Logger,
+): StreamTotals {
+  let retryAtMs = Number.NEGATIVE_INFINITY
+  const increase = (key: string, amount: bigint) =>
+    redis
+      .multi()
+      .incrby(key, amount.toString())
+      .expire(key, LIFE_SECONDS)
+      .exec()
+      .catch((error: unknown) => {
+        retryAtMs = clock.nowMs() + RETRY_MS
+        throw error
+      })
   return {
     async add(connectionId, amount) {
-      const key = `stream_received:${connectionId}`
+      if (clock.nowMs() < retryAtMs) return undefined
       try {
-        const results = await redis.multi().incrby(key, amount.toString()).expire(key, LIFE_SECONDS).exec()
+        const results = await increase(`stream_received:${connectionId}`, amount)
         const [error, total] = results?.[0] ?? [new Error('no answer'), undefined]
         if (error) throw error
         return BigInt(String(total))

@@ -15,8 +15,10 @@ export interface RedisOptions {
   log: Logger
 }
 
-const RECONNECT_MS_MAX = 5_000
+const RECONNECT_MS_MAX = 2_000
 const COMMAND_MS = 500
+/** A connection that is silent for so long, while it owes an answer, is given up: what waits on it would pile up otherwise. */
+const SILENCE_MS = 2_000
 
 /**
  * A Redis connection for what may be lost: commands fail at once while there is none, and after half a second without an answer.
@@ -32,6 +34,7 @@ export async function connectRedis(options: RedisOptions): Promise<Redis> {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND_MS,
+    socketTimeout: SILENCE_MS,
     retryStrategy: (attempt) => Math.min(100 * 2 ** Math.min(attempt, 6), RECONNECT_MS_MAX),
     ...(usesTls && {
       tls: {

@@ -201,6 +201,10 @@ export const catalog = {
     'unshared_limits',
     'packets whose limit this connector decided by its own part, because Redis was away',
   ),
+  upesi_connector_missing_receipts: connectorCounter(
+    'missing_receipts',
+    'packets fulfilled without the receipt that they asked for, because Redis was away',
+  ),
   upesi_connector_progress_retries: connectorCounter(
     'progress_retries',
     'times that the progress of an incoming payment could not be recorded at once',

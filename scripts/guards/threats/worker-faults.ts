@@ -146,8 +146,32 @@ export const workerFaults: ThreatTable = {
       ],
     },
     {
-      name: 'Receipts without Redis (F35)',
+      name: 'Receipts without Redis (F34, F35)',
       guards: [
+        {
+          name: 'no packet waits for a Redis that was away a moment ago',
+          file: 'connector/receipts/stream-totals.ts',
+          text: 'if (clock.nowMs() < retryAtMs) return undefined',
+          without: '',
+          test: { file: 'connector/receipts/stream-totals.test.ts', name: 'it is asked once a second' },
+        },
+        {
+          name: 'nothing piles up behind one that is silent',
+          file: 'shared/platform/redis.ts',
+          text: '    socketTimeout: SILENCE_MS,\n',
+          without: '',
+          test: { file: 'shared/platform/redis-silence.test.ts', name: 'a Redis that stays silent' },
+        },
+        {
+          name: 'a missing receipt is counted',
+          file: 'connector/pipeline/receipt-total.ts',
+          text: "if (total === undefined) ctx.counters.count('missing_receipts')",
+          without: '',
+          test: {
+            file: 'connector/receipts/outages.test.ts',
+            name: 'packets are fulfilled without receipts',
+          },
+        },
         {
           name: 'a packet is fulfilled without its receipt',
           file: 'connector/receipts/stream-totals.ts',
