@@ -8,6 +8,7 @@ const rates = 'connector/rates/rates.test.ts'
 const crashes = 'shared/outgoing-payments/crashes.test.ts'
 const ilpPayments = 'shared/outgoing-payments/ilp-payments.test.ts'
 const incoming = 'shared/incoming-payments/incoming-payments.test.ts'
+const interleavings = 'shared/incoming-payments/expiry-interleavings.test.ts'
 const attempt = 'shared/outgoing-payments/attempt-payment.ts'
 const funding = 'shared/outgoing-payments/fund-outgoing-payment.ts'
 const processes = 'shared/ledger/postgres/processes.test.ts'
@@ -239,6 +240,20 @@ export const moneyFaults: ThreatTable = {
           text: 'await closeForGood(ctx, fresh)',
           without: 'void fresh',
           test: { file: incoming, name: 'the ledger itself refuses money for a payment whose end was told' },
+        },
+        {
+          name: 'whichever step of an expiry a packet comes between',
+          file: announcing,
+          text: 'await closeForGood(ctx, fresh)',
+          without: 'void fresh',
+          test: { file: interleavings, name: 'F26: a packet that is decided and credited between' },
+        },
+        {
+          name: 'the total that is told is read behind the end',
+          file: announcing,
+          text: '  const [total = 0n] = await receivedTotals(ctx.ledger, [row.id])\n  return total',
+          without: '  return received',
+          test: { file: interleavings, name: 'F26: a packet that is decided and credited between' },
         },
         {
           name: 'what came behind it in spite of that is announced, and brings a hidden payment back',
