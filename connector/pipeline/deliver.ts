@@ -9,8 +9,8 @@ import type { Conversion } from './convert.ts'
 import { type Credit, creditPayee } from './credit-payee.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import type { LocalPacket, Reply, Service } from './model.ts'
-import type { ProgressRecorder } from './record-progress.ts'
 import { type ReceiptContext, receiptTotal } from './receipt-total.ts'
+import type { ProgressRecorder } from './record-progress.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
 
 export interface DeliverContext extends AskPayeeContext, ReceiptContext {
