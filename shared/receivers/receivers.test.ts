@@ -249,6 +249,33 @@ test('a receiver is created at another node', async () => {
   assert.equal((await get(receiver.url)).url, receiver.url)
 })
 
+test('what its node said when a receiver was made will do for two seconds, unless it cannot be paid or was completed since', async () => {
+  const recent = (url: string) => getRecentReceiver(world.ctx, { tenantId: world.tenantId, url })
+  const made = await create(`${REMOTE_URL}/bob`, {
+    incomingAmount: { value: 12n, assetCode: 'USD', assetScale: 2 },
+  })
+  assert.deepEqual(await recent(made.url), made)
+  assert.deepEqual(
+    world.remote.requests.map(({ method }) => method),
+    ['POST'],
+  )
+  await completeReceiver(world.ctx, { tenantId: world.tenantId, url: made.url })
+  assert.equal((await recent(made.url)).completed, true)
+  // A node that says only later how it is paid.
+  const { url } = world.remote.addPayment()
+  const answer = {
+    id: url,
+    walletAddress: `${REMOTE_URL}/bob`,
+    completed: false,
+    createdAt: '2031-05-04T03:00:00.000Z',
+  }
+  const receivedAmount = { value: '0', assetCode: 'USD', assetScale: 2 }
+  world.remote.answer = { status: 201, body: JSON.stringify({ ...answer, receivedAmount }) }
+  assert.equal((await create(`${REMOTE_URL}/bob`)).methods.length, 0)
+  world.remote.answer = undefined
+  assert.equal((await recent(url)).methods.length, 1)
+})
+
 test("unknown wallet addresses, and another tenant's, are unknown", async () => {
   const other = await world.addTenant()
   const urls = [

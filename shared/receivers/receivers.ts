@@ -15,7 +15,7 @@ import { type Cache, createCache, type Db } from '../platform/index.ts'
 import { findWalletAddressByUrl } from '../wallet-addresses/index.ts'
 import type { CreateReceiverContext, ReceiverContext } from './context.ts'
 import { ReceiverRefusal } from './errors.ts'
-import type { Receiver } from './model.ts'
+import { type Receiver, receiverClosed } from './model.ts'
 import { completeRemote, createRemote, readRemote } from './remote.ts'
 import { isOwnUrl, parseReceiverUrl, type ReceiverUrl, readReceiverUrl } from './url.ts'
 
@@ -67,6 +67,15 @@ function recentReceivers(ctx: ReceiverContext): Cache {
 }
 
 const recentKey = ({ tenantId, url }: ReceiverInput) => `${tenantId} ${url}`
+
+/** What a node answers when it makes an incoming payment is as good as what it says of it a moment later. */
+async function createdRemote(ctx: CreateReceiverContext, input: CreateReceiverInput): Promise<Receiver> {
+  const receiver = await createRemote(ctx, input)
+  const key = recentKey({ tenantId: input.tenantId, url: receiver.url })
+  // A node may say only later how it is paid.
+  if (!receiverClosed(receiver, ctx.clock.now())) await recentReceivers(ctx).get(key, async () => receiver)
+  return receiver
+}
 
 /**
  * Every text under which payments to this receiver may be kept: an own incoming payment is known with the tenant's segment and, to
@@ -138,7 +147,7 @@ export async function createReceiver(
   const { walletAddressUrl, request, ...given } = input
   if (!isHttpUrl(walletAddressUrl)) throw unknownWalletAddress('a wallet address is a URL')
   const walletAddress = await findWalletAddressByUrl(ctx, 'all', walletAddressUrl)
-  if (!walletAddress) return await createRemote(ctx, input)
+  if (!walletAddress) return await createdRemote(ctx, input)
   if (walletAddress.tenantId !== input.tenantId) throw unknownWalletAddress('unknown wallet address')
   const { tenantId } = input
   const known = request?.isRepeat ? await findIncomingPayment(ctx, { tenantId }, request.id) : undefined
@@ -158,8 +167,10 @@ export async function createReceiver(
 export async function completeReceiver(ctx: ReceiverContext, input: ReceiverInput): Promise<Receiver> {
   const { tenantId } = input
   const receiver = parseReceiverUrl(input.url)
-  if (!isOwnUrl(receiver, ctx.settings.openPaymentsUrl))
+  if (!isOwnUrl(receiver, ctx.settings.openPaymentsUrl)) {
+    recentReceivers(ctx).delete(recentKey(input))
     return await completeRemote(ctx, { tenantId, receiver })
+  }
   if (receiver.tenantId !== undefined && receiver.tenantId !== tenantId) throw unknownReceiver()
   try {
     const payment = await completeIncomingPayment(ctx, { tenantId }, receiver.id)
