@@ -49,6 +49,11 @@ const BATCH_SIZE_MAX = 100
 const OUTAGE_MS = { first: 50, max: 2_000 }
 /** Other workers hold all rows that were due; they are done with them in a moment. */
 const CONTENTION_MS = 5
+/**
+ * A claim that somebody asks for waits until the last one is as many milliseconds old as jobs are in flight, up to this: the more
+ * there is to do, the more goes into one claim. A worker with nothing in flight claims at once.
+ */
+const GATHER_MS_MAX = 8
 /** When closing without a database: the leases run out, and the jobs run again elsewhere. */
 const FINISH_ATTEMPTS_AT_CLOSE = 3
 
@@ -59,19 +64,21 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
   const handler = observeRuns(telemetry, queue, options.handler, options.paymentOf)
   observeQueue(telemetry, ctx.db, queue)
   const shares = createTenantShares(options)
-  const running = new Set<Job>()
+  /** And since when. */
+  const running = new Map<Job, number>()
   const finished: JobResult[] = []
   const claimGate = createGate()
   const finishGate = createGate()
   /** What the last claim left: due work beyond its limit or the common places, and tenants that may have more than they had places for. */
   let moreIsDue = false
   let cutShort = new Set<string | undefined>()
+  let claimedAtMs = Number.NEGATIVE_INFINITY
   let closing = false
 
   const start = async (job: Job): Promise<void> => {
-    running.add(job)
-    shares.start(job.tenantId)
     const startedAt = performance.now()
+    running.set(job, startedAt)
+    shares.start(job.tenantId)
     const { result, otherSide } = await runJob(ctx, handler, job)
     running.delete(job)
     shares.end(job.tenantId, { otherSide, ms: performance.now() - startedAt })
@@ -85,6 +92,7 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
     const limit = Math.min(options.concurrency - shares.total(), BATCH_SIZE_MAX)
     if (limit <= 0) return options.idleMs
     const free = shares.free()
+    claimedAtMs = performance.now()
     const claim = await claimJobs(ctx.db, {
       queue,
       now: ctx.clock.now(),
@@ -113,6 +121,7 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
         const sleepMs = await claimOnce()
         failures = 0
         if (sleepMs > 0) await claimGate.wait(sleepMs)
+        await gather()
       } catch (error) {
         failures++
         if (isWorthALine(failures))
@@ -120,6 +129,13 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
         await outage(failures)
       }
     }
+  }
+
+  /** Backlogs are not gathered: what limits them is places, and each that comes free is to be used at once. */
+  const gather = async (): Promise<void> => {
+    if (closing || moreIsDue || cutShort.size > 0) return
+    const restMs = claimedAtMs + Math.min(shares.total(), GATHER_MS_MAX) - performance.now()
+    if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs))
   }
 
   /** Not cut short by notifications: those must not turn an outage into a hot loop. */
@@ -158,15 +174,16 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
     }
   }
 
-  const keepLeases = setInterval(
-    () => {
-      if (running.size === 0) return
-      extendLeases(ctx.db, { jobs: [...running], leaseSeconds }).catch((error: unknown) => {
-        ctx.log.warn({ queue, reason: messageOf(error) }, 'cannot extend leases')
-      })
-    },
-    (leaseSeconds * 1000) / 3,
-  )
+  // A job that began a moment ago has at the next time half of its lease left, and most have ended until then.
+  const leaseMs = leaseSeconds * 1000
+  const keepLeases = setInterval(() => {
+    const begunBefore = performance.now() - leaseMs / 6
+    const jobs = [...running].filter(([, startedAt]) => startedAt <= begunBefore).map(([job]) => job)
+    if (jobs.length === 0) return
+    extendLeases(ctx.db, { jobs, leaseSeconds }).catch((error: unknown) => {
+      ctx.log.warn({ queue, reason: messageOf(error) }, 'cannot extend leases')
+    })
+  }, leaseMs / 3)
 
   ctx.listener.listen(JOBS_CHANNEL, (payload) => {
     if (payload === undefined || payload === queue) claimGate.wake()

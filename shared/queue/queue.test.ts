@@ -136,6 +136,46 @@ test('F20: a notification wakes an idle worker within milliseconds', async () =>
   assert.ok(best < 100, `the quickest of five took ${best} ms`)
 })
 
+test('the more is in flight, the more notifications go into one claim', async () => {
+  const pool = createDb({ connectionString: database.connectionString })
+  let claims = 0
+  const counting: DbPool = {
+    ...pool,
+    many: (map, query) => {
+      claims++
+      return pool.many(map, query)
+    },
+  }
+  const listener = createListener({ connectionString: database.connectionString, log: silentLogger })
+  const hold = Promise.withResolvers<void>()
+  let begun = 0
+  const consumer = consumeJobs(
+    { db: counting, listener, clock: systemClock, log: silentLogger },
+    {
+      queue: 'webhooks',
+      concurrency: 200,
+      idleMs: 10_000,
+      leaseSeconds: 30,
+      handler: async () => {
+        begun++
+        await hold.promise
+        return done
+      },
+    },
+  )
+  toClose.push(pool, listener, consumer)
+  await enqueueMany(20)
+  await waitFor(() => begun === 20 || undefined)
+  claims = 0
+  for (let index = 0; index < 60; index++) {
+    await enqueueJob(db, { queue: 'webhooks', key: uuidv7() })
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  await waitFor(() => begun === 80 || undefined)
+  hold.resolve()
+  assert.ok(claims <= 40, `${claims} claims for 60 notifications in a row`)
+})
+
 test('F20: without notifications the safety poll finds work', async () => {
   const seen: Job[] = []
   startWorker({ handler: async (job) => note(seen, job), idleMs: 40 }, { listener: silent })
