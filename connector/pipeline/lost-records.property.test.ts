@@ -10,7 +10,7 @@ import {
 import { auditLedger, type Ledger } from '../../shared/ledger/index.ts'
 import { type Clock, Fault } from '../../shared/platform/index.ts'
 import { createTestDatabase, waitFor } from '../../shared/testing/index.ts'
-import { findPaymentEvents } from '../../shared/webhooks/index.ts'
+import { findWithdrawals } from '../../shared/webhooks/index.ts'
 import { createRandom, type Random, seedOf } from '../fuzz/random.ts'
 import { type IlpPrepare, type IlpReply, isFulfill } from '../packet/index.ts'
 import { exchangePacket, openConnection } from '../stream/connection.ts'
@@ -107,12 +107,12 @@ async function announced(node: TestNode, id: string): Promise<bigint> {
   }
   // Twice, because a queue may.
   for (let run = 0; run < 2; run++) await processIncomingPayment({ ...node.node, clock }, { key: id })
-  const events = await findPaymentEvents(node.node.db, {
+  const withdrawals = await findWithdrawals(node.node.db, {
     incomingPaymentId: id,
     types: ['incoming_payment.completed', 'incoming_payment.expired'],
   })
-  assert.ok(events.length <= 1)
-  return events.reduce((sum, { withdrawal }) => sum + (withdrawal?.amount ?? 0n), 0n)
+  assert.ok(withdrawals.length <= 1)
+  return withdrawals.reduce((sum, { amount }) => sum + amount, 0n)
 }
 
 for (const end of ['the faults end', 'the connector ends, and another one begins'] as const)

@@ -6,10 +6,11 @@ import {
   type UpdateWalletAddressInput,
   type WalletAddress,
 } from '../wallet-addresses/index.ts'
+import { recordReceived } from './credits-store.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
 import { ANNOUNCE_GRACE_MS, type IncomingPayment, type IncomingPaymentState } from './model.ts'
 import { getIncomingPayment, unknownIncomingPayment } from './read-incoming-payments.ts'
-import { closePayments, recordReceived, setMetadata, shortenOpenPayments, stampDecision } from './store.ts'
+import { closePayments, setMetadata, shortenOpenPayments, stampDecision } from './store.ts'
 
 type Context = { db: Db; clock: Clock; ledger: Ledger }
 

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Asset } from '../assets/index.ts'
 import { settlementAccountId, transferCode } from '../ledger/index.ts'
-import { type Db, deriveId, sql, uuidv7 } from '../platform/index.ts'
+import { createDb, type Db, deriveId, sql, uuidv7 } from '../platform/index.ts'
 import { createTestAccount, createTestNode, type TestNode } from '../testing/node.ts'
 import { type WalletAddress, WalletAddressRefusal } from '../wallet-addresses/index.ts'
 import {
@@ -244,6 +244,79 @@ test('eight workers announce once', async () => {
   }
 })
 
+test('of many that are created at once each has its own event and its own end; one that is refused or impossible is alone in it', async () => {
+  const { walletAddress: inactive } = await createTestAccount(node, { code: 'GBP' })
+  await node.db.execute(sql`update wallet_addresses set deactivated_at = now() where id = ${inactive.id}`)
+  const given = Array.from({ length: 40 }, (_, index) => ({
+    id: deriveId('crowd', index),
+    incomingAmount: usd(BigInt(index) + 2n ** 63n),
+    expiresAt: node.clock.fromNow((index + 1) * 1_000),
+    ...(index % 2 === 0 && { metadata: { index, text: `'"\\ ${index}` } }),
+  }))
+  const outcomes = await Promise.allSettled([
+    ...given.map((input) => create(input)),
+    // The row in hand says that it is active.
+    create({
+      id: deriveId('crowd', 'inactive'),
+      walletAddress: inactive,
+      incomingAmount: { ...usd(1n), assetCode: inactive.asset.code },
+    }),
+    create({ id: deriveId('crowd', 'nul'), metadata: { text: '\u0000' } }),
+    create({ id: deriveId('crowd', 0) }),
+  ])
+  const [ofInactive, ofNul, ofTwice] = outcomes.splice(40)
+  assert.ok(ofInactive?.status === 'rejected' && refused('inactive_wallet_address')(ofInactive.reason))
+  assert.deepEqual([ofNul?.status, ofTwice?.status], ['rejected', 'rejected'])
+  assert.deepEqual(await eventsOf({ id: deriveId('crowd', 'inactive') }), [])
+  for (const [index, outcome] of outcomes.entries()) {
+    assert.ok(outcome.status === 'fulfilled', String(outcome.status === 'rejected' && outcome.reason))
+    const payment = outcome.value
+    assert.deepEqual(await get(payment), payment)
+    assert.deepEqual(payment.incomingAmount, given[index]?.incomingAmount)
+    const events = await eventsOf(payment)
+    assert.deepEqual(
+      events.map(({ type, data, deliveries }) => [type, data.id, data.metadata, deliveries]),
+      [['incoming_payment.created', payment.id, given[index]?.metadata, 1]],
+    )
+    assert.deepEqual(await jobOf(payment), given[index]?.expiresAt)
+  }
+})
+
+test('of many ends that are announced at once over two processes, each is told once', async () => {
+  const other = createDb({ connectionString: node.db.connectionString })
+  try {
+    const payments = await Promise.all(Array.from({ length: 20 }, () => create()))
+    for (const payment of payments) {
+      await credit(payment, 100n)
+      await record(payment, 100n)
+    }
+    const announce = (db: Db, those: readonly IncomingPayment[]) =>
+      those.map((payment) => processIncomingPayment({ ...node, db }, { key: payment.id }))
+    await Promise.all([
+      ...announce(node.db, [...payments, ...payments]),
+      ...announce(other, [...payments, ...payments].reverse()),
+    ])
+    for (const payment of payments) {
+      const events = await eventsOf(payment)
+      assert.deepEqual(
+        events.map(({ type, data, withdrawal, account, deliveries }) => [
+          type,
+          data.id,
+          withdrawal,
+          account,
+          deliveries,
+        ]),
+        [
+          ['incoming_payment.created', payment.id, null, null, 1],
+          ['incoming_payment.completed', payment.id, 100n, payment.id, 1],
+        ],
+      )
+    }
+  } finally {
+    await other.close()
+  }
+})
+
 test('F25: a packet that completes the payment while a worker looks at it is in the announcement', async () => {
   const payment = await create()
   await credit(payment, 60n)
@@ -251,7 +324,7 @@ test('F25: a packet that completes the payment while a worker looks at it is in 
   let isLast = true
   const db: Db = {
     ...node.db,
-    async maybe(map, query) {
+    async batched(statement, item) {
       if (isLast) {
         isLast = false
         // The row comes late: time enough for the ledger's answer.
@@ -259,7 +332,7 @@ test('F25: a packet that completes the payment while a worker looks at it is in 
         await credit(payment, 40n)
         await record(payment, 100n)
       }
-      return await node.db.maybe(map, query)
+      return await node.db.batched(statement, item)
     },
   }
   await processIncomingPayment({ ...node, db }, { key: payment.id })

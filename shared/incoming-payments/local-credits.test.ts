@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { sql, uuidv7 } from '../platform/index.ts'
+import { createDb, type Db, sql, uuidv7 } from '../platform/index.ts'
 import { createTestAccount, createTestNode, type TestNode } from '../testing/node.ts'
 import { completeIncomingPayment, recordIncomingProgress } from './change-incoming-payment.ts'
 import { createIncomingPayment } from './create-incoming-payment.ts'
@@ -101,4 +101,80 @@ test('a packet that races a local end either delays its announcement or sees the
       `round ${round}: ${found?.state}, delayed: ${isDelayed}`,
     )
   }
+})
+
+test('credits of many payments at once, begun and ended over two processes: each is counted, and each end closes its own', async () => {
+  const other = createDb({ connectionString: node.db.connectionString })
+  try {
+    const payments = await Promise.all(Array.from({ length: 30 }, create))
+    const closed = await create()
+    await completeIncomingPayment(node, closed, closed.id)
+    const ids = payments.map(({ id }) => id)
+    const over = (db: Db, order: string[]) =>
+      Promise.all(
+        order.flatMap((id) => [beginLocalCredit({ ...node, db }, id), beginLocalCredit({ ...node, db }, id)]),
+      )
+    const begun = await Promise.all([
+      over(node.db, [...ids, closed.id]),
+      over(other, [closed.id, ...ids].reverse()),
+    ])
+    assert.equal(begun.flat().filter((isOpen) => !isOpen).length, 4)
+    const counts = () =>
+      node.db.many(
+        (row) => row.local_credits as number,
+        sql`select local_credits from incoming_payments where id = any(${ids}::uuid[])`,
+      )
+    assert.deepEqual(new Set(await counts()), new Set([4]))
+    const end = (db: Db, id: string, receivedAmount?: bigint) =>
+      endLocalCredit(
+        { ...node, db },
+        { incomingPaymentId: id, ...(receivedAmount !== undefined && { receivedAmount }) },
+      )
+    // One is left under way, and of the others only the greatest total reaches the amount.
+    const ends = await Promise.all([
+      ...ids.flatMap((id) => [end(node.db, id), end(node.db, id, 100n)]),
+      ...[...ids].reverse().map((id) => end(other, id, 60n)),
+    ])
+    assert.ok(ends.filter(({ changedTo }) => changedTo === 'COMPLETED').length >= 30)
+    for (const id of ids) assert.ok((await announcedIn(id)) > ANNOUNCE_GRACE_MS / 2)
+    const histories = await node.db.many(
+      (row) => row.history as { state: string; receivedAmount: string }[],
+      sql`select history from incoming_payments where id = any(${ids}::uuid[])`,
+    )
+    for (const history of histories) {
+      const ended = history.filter(({ state }) => state === 'COMPLETED')
+      assert.deepEqual(
+        ended.map(({ receivedAmount }) => receivedAmount),
+        ['100'],
+      )
+      assert.equal(history.at(-1)?.state, 'COMPLETED')
+    }
+    const jobs = sql`select from jobs where queue = 'incoming-payments' and key = any(${ids}::uuid[]) and run_at <= ${node.clock.now()}`
+    assert.equal(await node.db.execute(jobs), 30)
+  } finally {
+    await other.close()
+  }
+})
+
+test('of records of many packets at once the greatest total counts, and one payment does not hold up another', async () => {
+  const [reached, begun, untouched] = await Promise.all([create(), create(), create()])
+  const record = (id: string, receivedAmount: bigint) =>
+    recordIncomingProgress(node, { incomingPaymentId: id, receivedAmount })
+  await Promise.all([
+    ...[30n, 100n, 70n].map((amount) => record(reached.id, amount)),
+    record(begun.id, 1n),
+    record(uuidv7(), 100n),
+  ])
+  const states = await node.db.many(
+    (row) => [row.id, row.state] as const,
+    sql`select id, state from incoming_payments where id = any(${[reached.id, begun.id, untouched.id]}::uuid[])`,
+  )
+  assert.deepEqual(
+    new Map(states),
+    new Map([
+      [reached.id, 'COMPLETED'],
+      [begun.id, 'PROCESSING'],
+      [untouched.id, 'PENDING'],
+    ]),
+  )
 })

@@ -1,6 +1,7 @@
 import type { Clock, Db } from '../platform/index.ts'
+import { markPaidLocally, recordLocalCredit, registerLocalCredit } from './credits-store.ts'
 import type { IncomingPaymentState, ReceivingPayment } from './model.ts'
-import { markPaidLocally, recordLocalCredit, registerLocalCredit, selectForPackets } from './store.ts'
+import { selectForPackets } from './store.ts'
 
 /**
  * Says, before it sends anything, that a payment of this node is going to credit an incoming payment. Such credits do not pass the
@@ -14,11 +15,10 @@ export async function expectLocalCredits(ctx: { db: Db }, incomingPaymentId: str
  * Right before a local credit: false when the payment takes no more money. From true on its end waits for
  * {@link endLocalCredit}, or for the grace when that never comes.
  */
-export const beginLocalCredit = async (
+export const beginLocalCredit = (
   ctx: { db: Db; clock: Clock },
   incomingPaymentId: string,
-): Promise<boolean> =>
-  (await registerLocalCredit(ctx.db, { id: incomingPaymentId, now: ctx.clock.now() })) === 1
+): Promise<boolean> => registerLocalCredit(ctx.db, { id: incomingPaymentId, now: ctx.clock.now() })
 
 /** Right after it, with the ledger's total when something was credited. The last of all credits closes the payment at once. */
 export async function endLocalCredit(

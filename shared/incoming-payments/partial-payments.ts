@@ -5,7 +5,7 @@ import { IncomingPaymentRefusal } from './errors.ts'
 import { type IncomingPaymentState, isFinal, toWebhookData } from './model.ts'
 import { unknownIncomingPayment } from './read-incoming-payments.ts'
 import { withReceived } from './received.ts'
-import { selectPayment } from './store.ts'
+import { paymentById } from './store.ts'
 
 /** A packet of a payment that brings words of its sender: the wallet decides whether its money is taken. */
 export interface PartialPayment {
@@ -40,7 +40,7 @@ type AskContext = Parameters<typeof serviceRecipients>[0] & {
 /** Announces `incoming_payment.partial_payment_received`, once for each id. `false`: the payment is not there any more. */
 export async function askAboutPartialPayment(ctx: AskContext, partial: PartialPayment): Promise<boolean> {
   const { partialIncomingPaymentId, incomingPaymentId, dataFromSender } = partial
-  const row = await selectPayment(ctx.db, 'all', incomingPaymentId)
+  const row = await ctx.db.batched(paymentById, { id: incomingPaymentId, scope: 'all' })
   if (!row) return false
   const type = 'incoming_payment.partial_payment_received'
   const eventId = uuidv7()

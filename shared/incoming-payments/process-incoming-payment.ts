@@ -2,7 +2,7 @@ import { closeForGood, type Ledger } from '../ledger/index.ts'
 import type { Clock, Db, Logger } from '../platform/index.ts'
 import type { Job, JobOutcome } from '../queue/index.ts'
 import { eventRecipients, serviceRecipients, type TenantDefaults } from '../tenants/index.ts'
-import { findPaymentEvents, type NewWebhookEvent, recordEvent } from '../webhooks/index.ts'
+import { findWithdrawals, type NewWebhookEvent, recordEvent } from '../webhooks/index.ts'
 import {
   ANNOUNCE_GRACE_MS,
   type IncomingPayment,
@@ -20,8 +20,8 @@ import {
   type IncomingPaymentRow,
   markFinished,
   recordAnnouncement,
+  rowById,
   selectOpenWithAmount,
-  selectPayment,
   showAgain,
 } from './store.ts'
 
@@ -41,7 +41,7 @@ type Context = {
  * when its total was read may have got its last money since.
  */
 export async function processIncomingPayment(ctx: Context, job: Pick<Job, 'key'>): Promise<JobOutcome> {
-  const row = await selectPayment(ctx.db, 'all', job.key, { evenDeleted: true })
+  const row = await ctx.db.batched(rowById, { id: job.key, scope: 'all' })
   if (!row) return { status: 'done' }
   const now = ctx.clock.now()
   const received = await readTotal(ctx, row, now)
@@ -67,7 +67,7 @@ export async function processIncomingPayment(ctx: Context, job: Pick<Job, 'key'>
       await markFinished(ctx.db, { id: payment.id, hide: step.hide, now })
       return afterEnd
     case 'announce':
-      await recordAnnouncement(ctx.db, { id: payment.id, now }, endEvent(ctx, payment, step.type))
+      await recordAnnouncement(ctx.db, { id: payment.id, now, event: endEvent(ctx, payment, step.type) })
       return afterEnd
   }
 }
@@ -109,8 +109,8 @@ const endEvent = (
 /** Money that no event has told of yet: wallets credit what an event says, so the event says this money only. */
 async function announceLate(ctx: Context, payment: IncomingPayment, now: Date): Promise<void> {
   const lateAmount = async (db: Db) => {
-    const events = await findPaymentEvents(db, { incomingPaymentId: payment.id, types: endTypes })
-    const announced = events.reduce((sum, { withdrawal }) => sum + (withdrawal?.amount ?? 0n), 0n)
+    const withdrawals = await findWithdrawals(db, { incomingPaymentId: payment.id, types: endTypes })
+    const announced = withdrawals.reduce((sum, { amount }) => sum + amount, 0n)
     return payment.receivedAmount.value - announced
   }
   if ((await lateAmount(ctx.db)) <= 0n) return

@@ -6,16 +6,16 @@ import {
   present,
   type Row,
   rawSql,
+  rowsSql,
   type Sql,
   sql,
 } from '../platform/index.ts'
 import { insertJobs, notifyJobs } from '../queue/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import { toWalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
-import { insertEvent, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
+import { insertEvents, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import type { CloseReason, HistoryNote, IncomingPaymentHistory, StoredNote } from './history.ts'
 import {
-  ANNOUNCE_GRACE_MS,
   type IncomingPayment,
   type IncomingPaymentState,
   type Initiator,
@@ -24,9 +24,9 @@ import {
   type ReceivingPayment,
 } from './model.ts'
 
-const QUEUE = 'incoming-payments'
+export const QUEUE = 'incoming-payments'
 /** In place of a connector's id: more than one connector has delivered packets. */
-const SEVERAL = '00000000-0000-0000-0000-000000000000'
+export const SEVERAL = '00000000-0000-0000-0000-000000000000'
 
 /** The row without what only the ledger knows. */
 export type IncomingPaymentRow = Omit<IncomingPayment, 'receivedAmount'> & OpenOrClosed
@@ -38,9 +38,8 @@ const columns = sql`${publicColumns}, p.process_at, p.announced_at,
   (p.paid_by_connector is null) = p.paid_locally and p.paid_by_connector is distinct from ${SEVERAL}::uuid and p.local_credits = 0
     as has_one_creditor`
 const joins = 'join wallet_addresses w on w.id = p.wallet_address_id join assets a on a.id = w.asset_id'
-const from = rawSql(`incoming_payments p ${joins}`)
 const tenantColumn = rawSql('p.tenant_id')
-const open = rawSql(`p.state in ('PENDING', 'PROCESSING') and p.deleted_at is null`)
+export const open = rawSql(`p.state in ('PENDING', 'PROCESSING') and p.deleted_at is null`)
 
 const amountIn = (asset: AssetRef, value: bigint | null): Amount | null =>
   value === null ? null : { value, ...toMoneyAsset(asset) }
@@ -79,40 +78,33 @@ const toRow = (row: Row): IncomingPaymentRow => ({
   ...present({ announcedAt: row.announced_at as Date | null }),
 })
 
-/** Payments that disappeared are found by the worker only. */
-export const selectPayment = (
-  db: Db,
-  scope: TenantScope,
-  id: string,
-  filter: { client?: string; evenDeleted?: boolean } = {},
-): Promise<IncomingPaymentRow | undefined> => {
-  const byClient = filter.client === undefined ? rawSql('true') : sql`p.client = ${filter.client}`
-  const visible = rawSql(filter.evenDeleted ? 'true' : 'p.deleted_at is null')
-  return db.maybe(
-    toRow,
-    sql`select ${columns} from ${from} where p.id = ${id} and ${visible} and ${byClient} and ${scopeSql(scope, tenantColumn)}`,
-  )
-}
+type Asked = { id: string; scope: TenantScope }
 
 /**
  * Payments of a tenant, or of any. "limit 1" makes each key a look-up of its own, whatever the planner believes about sizes; from
  * behind a "select" it cannot see the keys, so it plans once.
  */
-export const paymentById: BatchedStatement<
-  { id: string; scope: TenantScope },
-  Omit<IncomingPayment, 'receivedAmount'>
-> = {
-  query: (keys) => {
-    const ids = keys.map(({ id }) => id)
-    const tenantIds = keys.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))
-    return sql`select asked.place, ${publicColumns}
+const byId = (read: Sql, visible: string) => (keys: readonly Asked[]) => {
+  const ids = keys.map(({ id }) => id)
+  const tenantIds = keys.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))
+  return sql`select asked.place, ${read}
       from unnest((select ${ids}::uuid[]), (select ${tenantIds}::uuid[])) with ordinality asked (id, tenant_id, place)
       cross join lateral (
         select * from incoming_payments x
-        where x.id = asked.id and x.deleted_at is null and (asked.tenant_id is null or x.tenant_id = asked.tenant_id)
+        where x.id = asked.id and ${rawSql(visible)} and (asked.tenant_id is null or x.tenant_id = asked.tenant_id)
         limit 1) p ${rawSql(joins)}`
-  },
+}
+
+/** What others may know of payments. */
+export const paymentById: BatchedStatement<Asked, Omit<IncomingPayment, 'receivedAmount'>> = {
+  query: byId(publicColumns, 'x.deleted_at is null'),
   map: toPublicRow,
+}
+
+/** Payments that disappeared are found by the worker only. */
+export const rowById: BatchedStatement<Asked, IncomingPaymentRow> = {
+  query: byId(columns, 'true'),
+  map: toRow,
 }
 
 const toReceivingPayment = (row: Row): ReceivingPayment => ({
@@ -206,116 +198,62 @@ const noted = (at: Date, note: HistoryNote): Sql =>
 /** A job that is due later than this is found by the workers' own look ahead; waking them for it would be work for nothing. */
 const WAKE_WITHIN_MS = 60_000
 
+interface Creation {
+  payment: NewIncomingPayment
+  event: NewWebhookEvent
+}
+
+const wakesNow = ({ payment }: Creation) =>
+  payment.expiresAt.getTime() - payment.createdAt.getTime() < WAKE_WITHIN_MS
+
+const creations: BatchedStatement<Creation, true> = {
+  query: (items) => sql`
+    with given as materialized (
+      select given.*, w.asset_id
+      from ${rowsSql(
+        items.map(({ payment }, index) => ({
+          place: index + 1,
+          id: payment.id,
+          tenant_id: payment.tenantId,
+          wallet_address_id: payment.walletAddressId,
+          client: payment.client,
+          incoming_amount: payment.incomingAmount?.value.toString(),
+          metadata: payment.metadata,
+          initiated_by: payment.initiatedBy,
+          sender_wallet_address: payment.senderWalletAddress,
+          expires_at: payment.expiresAt,
+          created_at: payment.createdAt,
+        })),
+        `given (place bigint, id uuid, tenant_id uuid, wallet_address_id uuid, client text, incoming_amount numeric, metadata jsonb,
+          initiated_by text, sender_wallet_address text, expires_at timestamptz, created_at timestamptz)`,
+      )}
+      cross join lateral (
+        select x.asset_id from wallet_addresses x
+        where x.id = given.wallet_address_id and x.tenant_id = given.tenant_id and x.deactivated_at is null
+        limit 1) w
+    ), payment as (
+      insert into incoming_payments (id, tenant_id, wallet_address_id, asset_id, client, incoming_amount, metadata, initiated_by,
+        sender_wallet_address, expires_at, process_at, created_at, updated_at)
+      select id, tenant_id, wallet_address_id, asset_id, client, incoming_amount, metadata, initiated_by,
+        sender_wallet_address, expires_at, expires_at, created_at, created_at
+      from given
+    ), job as (${insertJobs(QUEUE, rawSql('select id, tenant_id, expires_at from given'), rawSql('source.expires_at'))}),
+    ${insertEvents(
+      items.map(({ event }) => event),
+      rawSql('select place from given'),
+    )}
+    select place, ${items.some(wakesNow) ? sql`(select ${notifyJobs(QUEUE)} from job limit 1)` : rawSql('null')} as woken,
+      ${notifyDeliveries} as notified
+    from given`,
+  map: () => true,
+}
+
 /** The row, its event and its job, due at expiry, in one statement. `false`, and nothing is written, when the wallet address is not there or not active at this moment, whatever a cache said. */
-export async function insertPayment(
+export const insertPayment = async (
   db: Db,
   payment: NewIncomingPayment,
   event: NewWebhookEvent,
-): Promise<boolean> {
-  const job = insertJobs(QUEUE, rawSql('select id, tenant_id from payment'), payment.expiresAt)
-  const soon = payment.expiresAt.getTime() - payment.createdAt.getTime() < WAKE_WITHIN_MS
-  const inserted = await db.execute(sql`
-    with payment as (
-      insert into incoming_payments (id, tenant_id, wallet_address_id, asset_id, client, incoming_amount, metadata, initiated_by,
-        sender_wallet_address, expires_at, process_at, created_at, updated_at)
-      select ${payment.id}, w.tenant_id, w.id, w.asset_id, ${payment.client}, ${payment.incomingAmount?.value}::numeric,
-        ${payment.metadata === undefined ? undefined : JSON.stringify(payment.metadata)}::jsonb, ${payment.initiatedBy},
-        ${payment.senderWalletAddress}, ${payment.expiresAt}::timestamptz, ${payment.expiresAt}::timestamptz,
-        ${payment.createdAt}::timestamptz, ${payment.createdAt}::timestamptz
-      from wallet_addresses w
-      where w.id = ${payment.walletAddressId} and w.tenant_id = ${payment.tenantId} and w.deactivated_at is null
-      returning id, tenant_id),
-    job as (${job}), ${insertEvent(event, rawSql('select from payment'))}
-    select ${soon ? notifyJobs(QUEUE) : rawSql('null')}, ${notifyDeliveries} from payment`)
-  return inserted === 1
-}
-
-const firstCredit = (received: bigint): HistoryNote => ({
-  kind: 'state',
-  state: 'PROCESSING',
-  receivedAmount: received.toString(),
-})
-const amountReached = (received: bigint): HistoryNote => ({
-  kind: 'state',
-  state: 'COMPLETED',
-  reason: 'amount_received',
-  receivedAmount: received.toString(),
-})
-
-/** When a payment that has just been completed is announced: after a grace when somebody else may still be crediting it. */
-const announceAt = (now: Date, othersMayCredit: Sql): Sql => sql`${now}::timestamptz
-  + case when ${othersMayCredit} then ${ANNOUNCE_GRACE_MS}::float8 * interval '1 millisecond' else interval '0' end`
-
-/** `moved` is an update that returns id, tenant_id and state; the job that announces a completed one comes with it. The state, if it changed. */
-const moveAndAnnounce = (db: Db, moved: Sql, now: Date): Promise<IncomingPaymentState | undefined> => {
-  const job = insertJobs(QUEUE, rawSql(`select id, tenant_id from moved where state = 'COMPLETED'`), now)
-  return db.maybe(
-    (row) => row.state as IncomingPaymentState,
-    sql`with moved as (${moved}), job as (${job})
-      select state, case when state = 'COMPLETED' then ${notifyJobs(QUEUE)} end from moved`,
-  )
-}
-
-/**
- * PENDING → PROCESSING at the first credit, → COMPLETED when the amount is reached, then with the job that announces it. One
- * statement: it stands beside every packet. The new state, if it changed.
- */
-export const recordReceived = (
-  db: Db,
-  payment: { id: string; received: bigint; now: Date },
-): Promise<IncomingPaymentState | undefined> => {
-  const reached = sql`p.incoming_amount <= ${payment.received}::numeric`
-  const othersMayCredit = sql`p.paid_locally or p.paid_by_connector = ${SEVERAL}::uuid`
-  const processAt = announceAt(payment.now, othersMayCredit)
-  return moveAndAnnounce(
-    db,
-    sql`
-        update incoming_payments p set state = case when ${reached} then 'COMPLETED' else 'PROCESSING' end,
-          process_at = case when ${reached} then ${processAt} else p.process_at end, updated_at = ${payment.now}::timestamptz,
-          history = case when ${reached} then ${noted(payment.now, amountReached(payment.received))}
-            else ${noted(payment.now, firstCredit(payment.received))} end
-        where p.id = ${payment.id} and ${open} and (p.state = 'PENDING' or ${reached})
-        returning p.id, p.tenant_id, p.state`,
-    payment.now,
-  )
-}
-
-/** From now on the connector is not the only one that decides on credits. */
-export const markPaidLocally = (db: Db, id: string): Promise<number> =>
-  db.execute(
-    sql`update incoming_payments p set paid_locally = true where p.id = ${id} and ${open} and not p.paid_locally`,
-  )
-
-/** A payment of this node is about to credit an open one; counted under the row's lock. */
-export const registerLocalCredit = (db: Db, payment: { id: string; now: Date }): Promise<number> =>
-  db.execute(
-    sql`update incoming_payments p set local_credits = p.local_credits + 1, paid_locally = true
-      where p.id = ${payment.id} and ${open} and p.expires_at > ${payment.now}::timestamptz`,
-  )
-
-/** The end of a registered credit, with the ledger's total where it is known. The new state, if it changed. */
-export const recordLocalCredit = (
-  db: Db,
-  payment: { id: string; received?: bigint; now: Date },
-): Promise<IncomingPaymentState | undefined> => {
-  const received = sql`${payment.received ?? 0n}::numeric`
-  const reached = sql`p.incoming_amount <= ${received}`
-  const othersMayCredit = rawSql('p.paid_by_connector is not null or p.local_credits > 1')
-  const processAt = announceAt(payment.now, othersMayCredit)
-  return moveAndAnnounce(
-    db,
-    sql`
-        update incoming_payments p set local_credits = greatest(p.local_credits - 1, 0),
-          state = case when ${reached} then 'COMPLETED' when ${received} > 0 then 'PROCESSING' else p.state end,
-          process_at = case when ${reached} then ${processAt} else p.process_at end, updated_at = ${payment.now}::timestamptz,
-          history = case when ${reached} then ${noted(payment.now, amountReached(payment.received ?? 0n))}
-            when ${received} > 0 and p.state = 'PENDING' then ${noted(payment.now, firstCredit(payment.received ?? 0n))}
-            else p.history end
-        where p.id = ${payment.id} and ${open}
-        returning p.id, p.tenant_id, p.state`,
-    payment.now,
-  )
-}
+): Promise<boolean> => (await db.batched(creations, { payment, event })) ?? false
 
 /**
  * The payment for a packet, registered as one that this connector's packets credit. The registration is an update of an open row,
@@ -398,26 +336,42 @@ export const selectHistory = (
       where p.id = ${id} and p.deleted_at is null and ${scopeSql(scope, tenantColumn)}`,
   )
 
-/** The one moment at which a payment is announced, or found to need no announcement. */
-const markAnnounced = (payment: { id: string; hide: boolean; now: Date }): Sql => sql`
-  update incoming_payments p set announced_at = ${payment.now}::timestamptz,
-    deleted_at = case when ${payment.hide}::boolean then ${payment.now}::timestamptz else p.deleted_at end, updated_at = ${payment.now}::timestamptz
-  where p.id = ${payment.id} and p.announced_at is null and p.state in ('COMPLETED', 'EXPIRED')`
+const unannounced = `p.announced_at is null and p.state in ('COMPLETED', 'EXPIRED')`
 
 /** An end that needs no announcement. Nothing happens when it had one. */
 export const markFinished = (db: Db, payment: { id: string; hide: boolean; now: Date }): Promise<number> =>
-  db.execute(markAnnounced(payment))
-
-/** The end and its event, in one statement. The update locks the row: of several announcers one writes, the others find it done. */
-export const recordAnnouncement = (
-  db: Db,
-  payment: { id: string; now: Date },
-  event: NewWebhookEvent,
-): Promise<number> =>
   db.execute(sql`
-    with marked as (${markAnnounced({ ...payment, hide: false })} returning p.id),
-      ${insertEvent(event, rawSql('select from marked'))}
-    select ${notifyDeliveries} from marked`)
+    update incoming_payments p set announced_at = ${payment.now}::timestamptz,
+      deleted_at = case when ${payment.hide}::boolean then ${payment.now}::timestamptz else p.deleted_at end, updated_at = ${payment.now}::timestamptz
+    where p.id = ${payment.id} and ${rawSql(unannounced)}`)
+
+interface Announcement {
+  id: string
+  now: Date
+  event: NewWebhookEvent
+}
+
+const announcements: BatchedStatement<Announcement, true> = {
+  query: (items) => sql`
+    with marked as (
+      update incoming_payments p set announced_at = once.now, updated_at = once.now
+      from (
+        select distinct on (id) * from unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ now }) => now)}::timestamptz[])
+          with ordinality asked (id, now, place) order by id, place
+      ) once
+      where p.id = any(${items.map(({ id }) => id)}::uuid[]) and p.id = once.id and ${rawSql(unannounced)}
+      returning once.place
+    ), ${insertEvents(
+      items.map(({ event }) => event),
+      rawSql('select place from marked'),
+    )}
+    select place, ${notifyDeliveries} as notified from marked`,
+  map: () => true,
+}
+
+/** The one moment at which an end is announced, and its event, in one statement. The update locks the row: of several announcers one writes, the others find it done. */
+export const recordAnnouncement = async (db: Db, announcement: Announcement): Promise<boolean> =>
+  (await db.batched(announcements, announcement)) ?? false
 
 /** A payment that disappeared and has money after all. Locks the row: what is announced late is announced by one worker. */
 export const showAgain = (db: Db, payment: { id: string; now: Date }): Promise<number> =>

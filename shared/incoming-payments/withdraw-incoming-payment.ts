@@ -2,10 +2,10 @@ import { LiquidityRefusal, type Withdrawal, withdrawLiquidity } from '../assets/
 import type { Ledger } from '../ledger/index.ts'
 import { assert, type Db, deriveId, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
-import { findPaymentEvents } from '../webhooks/index.ts'
+import { findWithdrawals } from '../webhooks/index.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
 import { unknownIncomingPayment } from './read-incoming-payments.ts'
-import { selectPayment } from './store.ts'
+import { paymentById } from './store.ts'
 
 type Context = { db: Db; ledger: Ledger }
 
@@ -27,27 +27,26 @@ export async function withdrawIncomingPayment(
 ): Promise<{ transferId: string; amount: bigint }> {
   const { incomingPaymentId, timeoutSeconds } = input
   if (!isUuid(incomingPaymentId)) throw unknownIncomingPayment()
-  const [payment, events] = await Promise.all([
-    selectPayment(ctx.db, scope, incomingPaymentId),
-    findPaymentEvents(ctx.db, {
+  const [payment, withdrawals] = await Promise.all([
+    ctx.db.batched(paymentById, { id: incomingPaymentId, scope }),
+    findWithdrawals(ctx.db, {
       incomingPaymentId,
       types: ['incoming_payment.completed', 'incoming_payment.expired'],
     }),
   ])
   if (!payment) throw unknownIncomingPayment()
-  const withdrawals = events.flatMap(({ id, withdrawal }) => (withdrawal ? [{ id, ...withdrawal }] : []))
   if (withdrawals.length === 0)
     throw new IncomingPaymentRefusal('nothing_to_withdraw', {
       message: 'the incoming payment has no completed or expired event',
     })
   // What came late must not be stuck behind a first withdrawal that was made in another way.
   const outcomes = await Promise.allSettled(
-    withdrawals.map(({ id, amount }) =>
+    withdrawals.map(({ eventId, amount }) =>
       withdraw(ctx, {
         accountId: payment.id,
         tenantId: payment.tenantId,
         ledger: payment.asset.ledger,
-        transferId: id,
+        transferId: eventId,
         amount,
         timeoutSeconds,
         acceptRepeat: true,

@@ -15,8 +15,8 @@ const unknownEvent = (message: string) => new OutgoingPaymentRefusal('unknown_ev
 
 /** Throws {@link OutgoingPaymentRefusal} `unknown_event` for an event of another tenant too. */
 async function getEvent(ctx: { db: Db }, scope: TenantScope, eventId: string): Promise<WebhookEvent> {
-  const tenants = scope === 'all' ? {} : { tenantIds: [scope.tenantId] }
-  const event = isUuid(eventId) ? await findEvent(ctx.db, { id: eventId, ...tenants }) : undefined
+  const owner = scope === 'all' ? {} : scope
+  const event = isUuid(eventId) ? await findEvent(ctx.db, { id: eventId, ...owner }) : undefined
   if (!event) throw unknownEvent('unknown event')
   return event
 }

@@ -40,7 +40,7 @@ export {
   type EventFilter,
   findEvent,
   findPaymentEvent,
-  findPaymentEvents,
+  findWithdrawals,
   insertEvent,
   insertEvents,
   listEvents,

@@ -152,48 +152,71 @@ export async function recordEvent(db: Db, event: NewWebhookEvent): Promise<strin
   return id
 }
 
-/** The event, if one of these tenants owns it. Without `tenantIds`: whoever owns it. */
+/** "limit 1" makes each a look-up of its own, whatever the planner believes about sizes. */
+const eventById: BatchedStatement<{ id: string; tenantId?: string }, WebhookEvent> = {
+  query: (asked) => sql`
+    select asked.place, ${columns}
+    from unnest((select ${asked.map(({ id }) => id)}::uuid[]), (select ${asked.map(({ tenantId }) => tenantId ?? null)}::uuid[]))
+      with ordinality asked (id, tenant_id, place)
+    cross join lateral (
+      select * from webhook_events x where x.id = asked.id and (asked.tenant_id is null or x.tenant_id = asked.tenant_id) limit 1) e`,
+  map: toEvent,
+}
+
+/** The event, if this tenant owns it. Without `tenantId`: whoever owns it. */
 export const findEvent = (
   db: Db,
-  filter: { id: string; tenantIds?: readonly string[] },
-): Promise<WebhookEvent | undefined> =>
-  db.maybe(
-    toEvent,
-    sql`select ${columns} from webhook_events e
-        where e.id = ${filter.id} and ${filter.tenantIds ? sql`e.tenant_id = any(${filter.tenantIds}::uuid[])` : rawSql('true')}`,
-  )
+  filter: { id: string; tenantId?: string },
+): Promise<WebhookEvent | undefined> => db.batched(eventById, filter)
 
-/** The latest event of these types about a payment. */
-export const findPaymentEvent = (
-  db: Db,
-  filter: {
-    outgoingPaymentId?: string
-    incomingPaymentId?: string
-    types: readonly WebhookEventType[]
-  },
-): Promise<WebhookEvent | undefined> =>
-  db.maybe(
-    toEvent,
-    sql`select ${columns} from webhook_events e
-        where ${
-          filter.outgoingPaymentId !== undefined
-            ? sql`e.outgoing_payment_id = ${filter.outgoingPaymentId}`
-            : sql`e.incoming_payment_id = ${filter.incomingPaymentId ?? null}`
-        } and e.type = any(${filter.types}::text[])
-        order by e.created_at desc, e.id desc limit 1`,
-  )
+interface AboutOutgoing {
+  outgoingPaymentId: string
+  types: readonly WebhookEventType[]
+}
 
-/** All events of these types about an incoming payment, oldest first. */
-export const findPaymentEvents = (
-  db: Db,
-  filter: { incomingPaymentId: string; types: readonly WebhookEventType[] },
-): Promise<WebhookEvent[]> =>
-  db.many(
-    toEvent,
-    sql`select ${columns} from webhook_events e
-        where e.incoming_payment_id = ${filter.incomingPaymentId} and e.type = any(${filter.types}::text[])
-        order by e.created_at, e.id`,
-  )
+const latestAbout: BatchedStatement<AboutOutgoing, WebhookEvent> = {
+  query: (asked) => sql`
+    select asked.place, ${columns}
+    from unnest((select ${asked.map(({ outgoingPaymentId }) => outgoingPaymentId)}::uuid[]), (select ${asked.map(({ types }) => types.join())}::text[]))
+      with ordinality asked (payment_id, types, place)
+    cross join lateral (
+      select * from webhook_events x
+      where x.outgoing_payment_id = asked.payment_id and x.type = any(string_to_array(asked.types, ','))
+      order by x.created_at desc, x.id desc limit 1) e`,
+  map: toEvent,
+}
+
+/** The latest event of these types about an outgoing payment. */
+export const findPaymentEvent = (db: Db, filter: AboutOutgoing): Promise<WebhookEvent | undefined> =>
+  db.batched(latestAbout, filter)
+
+interface AboutIncoming {
+  incomingPaymentId: string
+  types: readonly WebhookEventType[]
+}
+/** What an event lets the wallet take out. */
+type AnnouncedWithdrawal = { eventId: string; amount: bigint }
+
+const withdrawalsOf: BatchedStatement<AboutIncoming, AnnouncedWithdrawal[]> = {
+  query: (asked) => sql`
+    select asked.place, announced.ids, announced.amounts
+    from unnest((select ${asked.map(({ incomingPaymentId }) => incomingPaymentId)}::uuid[]), (select ${asked.map(({ types }) => types.join())}::text[]))
+      with ordinality asked (payment_id, types, place)
+    cross join lateral (
+      select array_agg(x.id::text order by x.created_at, x.id) as ids,
+        array_agg(x.withdrawal_amount order by x.created_at, x.id) as amounts
+      from webhook_events x
+      where x.incoming_payment_id = asked.payment_id and x.type = any(string_to_array(asked.types, ','))
+        and x.withdrawal_amount is not null
+    ) announced
+    where announced.ids is not null`,
+  map: ({ ids, amounts }) =>
+    (ids as string[]).map((eventId, index) => ({ eventId, amount: (amounts as bigint[])[index] ?? 0n })),
+}
+
+/** What events of these types about an incoming payment let its wallet take out, oldest first. */
+export const findWithdrawals = async (db: Db, filter: AboutIncoming): Promise<AnnouncedWithdrawal[]> =>
+  (await db.batched(withdrawalsOf, filter)) ?? []
 
 export interface EventFilter {
   /** Absent: events of every tenant. */

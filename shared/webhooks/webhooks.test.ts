@@ -30,6 +30,7 @@ import { nextAttemptMs, orderWaitMs, type WebhookRecipient } from './model.ts'
 import {
   findEvent,
   findPaymentEvent,
+  findWithdrawals,
   insertEvents,
   listEvents,
   loadDelivery,
@@ -55,7 +56,7 @@ before(async () => {
   for (const id of [tenantId, otherTenantId])
     await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${id}, 'sealed')`)
   // Payments and assets belong to rooms above this one; their ids are enough here.
-  for (const name of ['incoming_payment_id', 'withdrawal_asset_id'])
+  for (const name of ['incoming_payment_id', 'outgoing_payment_id', 'withdrawal_asset_id'])
     await db.execute(rawSql(`alter table webhook_events drop constraint webhook_events_${name}_fkey`))
 })
 beforeEach(() => {
@@ -522,7 +523,7 @@ test('events are found by id within tenants, by payment, and listed by tenant an
   })
   const other = await recordEvent(db, { ...someEvent, tenantId: otherTenantId })
 
-  const event = await findEvent(db, { id: completed, tenantIds: [tenantId] })
+  const event = await findEvent(db, { id: completed, tenantId })
   assert.ok(event?.createdAt instanceof Date)
   assert.deepEqual(
     { ...event, createdAt: undefined },
@@ -536,14 +537,42 @@ test('events are found by id within tenants, by payment, and listed by tenant an
       createdAt: undefined,
     },
   )
-  assert.equal(await findEvent(db, { id: completed, tenantIds: [otherTenantId] }), undefined)
+  assert.equal(await findEvent(db, { id: completed, tenantId: otherTenantId }), undefined)
   assert.equal((await findEvent(db, { id: other }))?.tenantId, otherTenantId)
 
-  const ofPayment = (types: Parameters<typeof findPaymentEvent>[1]['types']) =>
-    findPaymentEvent(db, { incomingPaymentId, types })
-  assert.equal((await ofPayment(['incoming_payment.created', 'incoming_payment.completed']))?.id, completed)
-  assert.equal((await ofPayment(['incoming_payment.created']))?.id, created)
-  assert.equal(await ofPayment(['incoming_payment.expired']), undefined)
+  const outgoingPaymentId = deriveId('outgoing', 1)
+  const about = { tenantId, data: {}, outgoingPaymentId }
+  const begun = await recordEvent(db, { ...about, type: 'outgoing_payment.created' })
+  const ended = await recordEvent(db, { ...about, type: 'outgoing_payment.failed' })
+  const ofPayment = async (types: Parameters<typeof findPaymentEvent>[1]['types']) =>
+    (await findPaymentEvent(db, { outgoingPaymentId, types }))?.id
+  const late = await recordEvent(db, {
+    tenantId,
+    type: 'incoming_payment.expired',
+    data: {},
+    incomingPaymentId,
+    withdrawal: { ...withdrawal, amount: 7n },
+  })
+  const ofIncoming = (id: string, ...types: Parameters<typeof findWithdrawals>[1]['types']) =>
+    findWithdrawals(db, { incomingPaymentId: id, types })
+  const [first, last] = [
+    { eventId: completed, amount: withdrawal.amount },
+    { eventId: late, amount: 7n },
+  ]
+  // Together, as they come when many ask at once.
+  assert.deepEqual(
+    await Promise.all([
+      ofPayment(['outgoing_payment.created', 'outgoing_payment.failed']),
+      ofPayment(['outgoing_payment.created']),
+      ofPayment(['outgoing_payment.completed']),
+      ofIncoming(incomingPaymentId, 'incoming_payment.completed', 'incoming_payment.expired'),
+      ofIncoming(incomingPaymentId, 'incoming_payment.expired'),
+      ofIncoming(incomingPaymentId, 'incoming_payment.created'),
+      ofIncoming(tenantId, 'incoming_payment.completed'),
+    ]),
+    [ended, begun, undefined, [first, last], [last], [], []],
+  )
+  await db.execute(sql`delete from webhook_events where id = any(${[begun, ended, late]}::uuid[])`)
 
   const ids = async (filter: Omit<Parameters<typeof listEvents>[1], 'page'>) =>
     (await listEvents(db, { ...filter, page: {} })).items.map(({ id }) => id)

@@ -9,6 +9,8 @@ const crashes = 'shared/outgoing-payments/crashes.test.ts'
 const ilpPayments = 'shared/outgoing-payments/ilp-payments.test.ts'
 const incoming = 'shared/incoming-payments/incoming-payments.test.ts'
 const interleavings = 'shared/incoming-payments/expiry-interleavings.test.ts'
+const localCredits = 'shared/incoming-payments/local-credits.test.ts'
+const credits = 'shared/incoming-payments/credits-store.ts'
 const attempt = 'shared/outgoing-payments/attempt-payment.ts'
 const funding = 'shared/outgoing-payments/fund-outgoing-payment.ts'
 const processes = 'shared/ledger/postgres/processes.test.ts'
@@ -148,6 +150,53 @@ export const moneyFaults: ThreatTable = {
           text: 'if (!(await markFundingStarted(ctx.db, begun))) return false',
           without: 'await markFundingStarted(ctx.db, begun)',
           test: { file: crashes, name: 'a cancel and a deposit at once' },
+        },
+      ],
+    },
+    {
+      name: 'Many changes in one statement',
+      guards: [
+        {
+          name: 'an announcement is made once, whoever makes it together with what',
+          file: 'shared/incoming-payments/store.ts',
+          text: `and p.id = once.id and \${rawSql(unannounced)}`,
+          without: 'and p.id = once.id',
+          test: { file: incoming, name: 'of many ends that are announced at once' },
+        },
+        {
+          name: 'credits under way are counted one by one',
+          file: credits,
+          text: 'p.local_credits + credit.count',
+          without: 'p.local_credits + 1',
+          test: { file: localCredits, name: 'credits of many payments at once' },
+        },
+        {
+          name: 'and end one by one',
+          file: credits,
+          text: "'p.paid_by_connector is not null or p.local_credits > credit.count'",
+          without: "'p.paid_by_connector is not null'",
+          test: { file: localCredits, name: 'credits of many payments at once' },
+        },
+        {
+          name: 'the greatest total counts',
+          file: credits,
+          text: 'received > credit.received ? received : credit.received',
+          without: 'credit.received',
+          test: { file: localCredits, name: 'of records of many packets at once' },
+        },
+        {
+          name: 'jobs are taken in one order',
+          file: 'shared/queue/store.ts',
+          text: '  order by source.key\n',
+          without: '',
+          test: { file: 'shared/queue/queue.test.ts', name: 'many jobs of one statement' },
+        },
+        {
+          name: 'an event is written where its change was',
+          file: 'shared/webhooks/store.ts',
+          text: ')} using (place)',
+          without: ')} on true',
+          test: { file: 'shared/webhooks/webhooks.test.ts', name: 'of many changes in one statement' },
         },
       ],
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { completeIncomingPayment, getIncomingPayment } from '../../incoming-payments/index.ts'
-import { Fault } from '../../platform/index.ts'
+import { type Db, Fault } from '../../platform/index.ts'
 import { getReceiver } from '../../receivers/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../../testing/payment-world.ts'
 import { createPaymentMethods, type PayInput } from '../index.ts'
@@ -114,10 +114,11 @@ test('a receiver that was read a while ago is looked at again before it is credi
 
 test('money that arrived stays arrived when its receiver cannot be told: a fault is tried again, the rest is logged', async () => {
   const failing = (error: unknown) => {
-    const db = {
+    const db: Db = {
       ...world.db,
-      maybe: async () => {
-        throw error
+      batched(statement, item) {
+        const isTelling = typeof item === 'object' && item !== null && 'received' in item
+        return isTelling ? Promise.reject(error) : world.db.batched(statement, item)
       },
     }
     return createPaymentMethods({ ...world.ctx, db }).LOCAL
