@@ -3,7 +3,7 @@ import { after, before, beforeEach, test } from 'node:test'
 import { setFee } from '../assets/index.ts'
 import { completeIncomingPayment, updateWalletAddress } from '../incoming-payments/index.ts'
 import { identityRate, parseRate, rate } from '../money/index.ts'
-import { uuidv7 } from '../platform/index.ts'
+import { deriveId, uuidv7 } from '../platform/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.ts'
 import {
   createQuote,
@@ -127,6 +127,43 @@ test('what is read is what was made', async () => {
   assert.equal(readWallet.address, world.alice.address)
   // ceil((2^64 − 2) × 0.333333333333333333333 × 0.99), in exact fractions elsewhere
   assert.equal(read.receiveAmount.value, 6087425544324152033n)
+})
+
+test('of many that are made at once each is what it would be alone, and one that cannot be made is alone in that', async () => {
+  const local = await localUrl()
+  const id = deriveId('made twice')
+  const make = (value: bigint, more: Partial<Parameters<typeof createQuote>[1]> = {}) =>
+    createQuote(world.ctx, {
+      tenantId: world.tenantId,
+      walletAddressId: world.alice.id,
+      receiver: local,
+      debitAmount: usd(value),
+      ...more,
+    })
+  const remote = remoteUrl({ incomingAmount: eur(77n) })
+  const outcomes = await Promise.allSettled([
+    ...Array.from({ length: 30 }, (_, index) => make(BigInt(index + 1))),
+    make(70n, { receiver: remote }),
+    make(5n, { id }),
+    make(6n, { id }),
+  ])
+  assert.deepEqual(
+    outcomes
+      .slice(31)
+      .map(({ status }) => status)
+      .sort(),
+    ['fulfilled', 'rejected'],
+  )
+  const made = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+  assert.equal(made.length, 32)
+  const read = await Promise.all(
+    made.map((quote) => getQuote(world.ctx, { tenantId: world.tenantId }, quote.id)),
+  )
+  assert.deepEqual(read, made)
+  const ofStrangers = await Promise.all(
+    made.map((quote) => findQuote(world.ctx, { tenantId: deriveId('stranger') }, quote.id)),
+  )
+  assert.deepEqual(new Set(ofStrangers), new Set([undefined]))
 })
 
 test('a quote ends with its lifespan, or with its receiver', async () => {

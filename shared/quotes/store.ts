@@ -1,7 +1,17 @@
 import { toMoneyAsset } from '../assets/index.ts'
 import { type Rate, rate } from '../money/index.ts'
 import type { RateLimits } from '../payment-methods/index.ts'
-import { type Db, isUuid, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
+import {
+  type BatchedStatement,
+  type Db,
+  isUuid,
+  present,
+  type Row,
+  rawSql,
+  rowsSql,
+  type Sql,
+  sql,
+} from '../platform/index.ts'
 import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
 import {
   inWalletAddresses,
@@ -21,7 +31,6 @@ export const quoteColumns = rawSql(
 const joins = rawSql(
   'join wallet_addresses w on w.id = q.wallet_address_id join assets a on a.id = q.asset_id',
 )
-const from = sql`quotes q ${joins}`
 const tenantColumn = rawSql('q.tenant_id')
 
 const toRate = (row: Row, name: string): Rate => rate(row[`${name}_numerator`], row[`${name}_denominator`])
@@ -54,26 +63,78 @@ export const toQuote = (row: Row, walletAddress: WalletAddress = toWalletAddress
   expiresAt: row.quote_expires_at,
 })
 
-export async function insertQuote(db: Db, quote: Quote): Promise<void> {
+const toColumns = (quote: Quote, place: number) => {
   const { limits } = quote
-  await db.execute(sql`
-    insert into quotes (id, tenant_id, wallet_address_id, asset_id, client, receiver, method, debit_amount, source_amount,
-      receive_amount, receive_asset_code, receive_asset_scale, fee_id, max_packet_amount, min_rate_numerator, min_rate_denominator,
-      low_rate_numerator, low_rate_denominator, high_rate_numerator, high_rate_denominator, created_at, expires_at)
-    values (${quote.id}, ${quote.tenantId}, ${quote.walletAddressId}, ${quote.walletAddress.assetId}, ${quote.client},
-      ${quote.receiver}, ${quote.method}, ${quote.debitAmount.value}, ${quote.sourceAmount}, ${quote.receiveAmount.value},
-      ${quote.receiveAmount.assetCode}, ${quote.receiveAmount.assetScale}, ${quote.feeId}, ${limits?.maxPacketAmount},
-      ${limits?.minRate.numerator}, ${limits?.minRate.denominator}, ${limits?.lowRate.numerator}, ${limits?.lowRate.denominator},
-      ${limits?.highRate.numerator}, ${limits?.highRate.denominator}, ${quote.createdAt}, ${quote.expiresAt})`)
+  return {
+    place,
+    id: quote.id,
+    tenant_id: quote.tenantId,
+    wallet_address_id: quote.walletAddressId,
+    asset_id: quote.walletAddress.assetId,
+    client: quote.client,
+    receiver: quote.receiver,
+    method: quote.method,
+    debit_amount: quote.debitAmount.value.toString(),
+    source_amount: quote.sourceAmount.toString(),
+    receive_amount: quote.receiveAmount.value.toString(),
+    receive_asset_code: quote.receiveAmount.assetCode,
+    receive_asset_scale: quote.receiveAmount.assetScale,
+    fee_id: quote.feeId,
+    max_packet_amount: limits?.maxPacketAmount?.toString(),
+    min_rate_numerator: limits?.minRate.numerator.toString(),
+    min_rate_denominator: limits?.minRate.denominator.toString(),
+    low_rate_numerator: limits?.lowRate.numerator.toString(),
+    low_rate_denominator: limits?.lowRate.denominator.toString(),
+    high_rate_numerator: limits?.highRate.numerator.toString(),
+    high_rate_denominator: limits?.highRate.denominator.toString(),
+    created_at: quote.createdAt,
+    expires_at: quote.expiresAt,
+  }
+}
+const insertedColumns = rawSql(
+  `id, tenant_id, wallet_address_id, asset_id, client, receiver, method, debit_amount, source_amount,
+  receive_amount, receive_asset_code, receive_asset_scale, fee_id, max_packet_amount, min_rate_numerator, min_rate_denominator,
+  low_rate_numerator, low_rate_denominator, high_rate_numerator, high_rate_denominator, created_at, expires_at`,
+)
+
+const newQuotes: BatchedStatement<Quote, true> = {
+  query: (quotes) => sql`
+    with given as materialized (
+      select * from ${rowsSql(
+        quotes.map((quote, index) => toColumns(quote, index + 1)),
+        `quotes (place bigint, id uuid, tenant_id uuid, wallet_address_id uuid, asset_id uuid, client text, receiver text, method text,
+          debit_amount numeric, source_amount numeric, receive_amount numeric, receive_asset_code text, receive_asset_scale integer,
+          fee_id uuid, max_packet_amount numeric, min_rate_numerator numeric, min_rate_denominator numeric,
+          low_rate_numerator numeric, low_rate_denominator numeric, high_rate_numerator numeric, high_rate_denominator numeric,
+          created_at timestamptz, expires_at timestamptz)`,
+      )}
+    ), inserted as (
+      insert into quotes (${insertedColumns}) select ${insertedColumns} from given
+    )
+    select place from given`,
+  map: () => true,
+}
+
+export async function insertQuote(db: Db, quote: Quote): Promise<void> {
+  await db.batched(newQuotes, quote)
+}
+
+/** "limit 1" makes each id a look-up of its own, whatever the planner believes about sizes. */
+const quoteById: BatchedStatement<{ id: string; scope: TenantScope }, Quote> = {
+  query: (asked) => {
+    const ids = asked.map(({ id }) => id)
+    const tenantIds = asked.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))
+    return sql`select asked.place, ${quoteColumns}, ${walletAddressColumns}
+      from unnest((select ${ids}::uuid[]), (select ${tenantIds}::uuid[])) with ordinality asked (id, tenant_id, place)
+      cross join lateral (
+        select * from quotes x where x.id = asked.id and (asked.tenant_id is null or x.tenant_id = asked.tenant_id) limit 1) q
+      ${joins}`
+  },
+  map: (row) => toQuote(row),
 }
 
 export const selectQuote = async (db: Db, scope: TenantScope, id: string): Promise<Quote | undefined> =>
-  isUuid(id)
-    ? await db.maybe(
-        (row) => toQuote(row),
-        sql`select ${quoteColumns}, ${walletAddressColumns} from ${from} where q.id = ${id} and ${scopeSql(scope, tenantColumn)}`,
-      )
-    : undefined
+  isUuid(id) ? await db.batched(quoteById, { id, scope }) : undefined
 
 export const selectQuotes = (
   db: Db,

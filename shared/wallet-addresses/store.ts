@@ -1,5 +1,6 @@
 import { lockAsset } from '../assets/index.ts'
 import {
+  type BatchedStatement,
   type Db,
   isUuid,
   present,
@@ -56,8 +57,22 @@ export const inWalletAddresses = (ids: readonly string[]): AnyOf => ({
 const selectOne = (db: Db, where: Sql) =>
   db.maybe(toWalletAddress, sql`select ${walletAddressColumns} from ${from} where ${where}`)
 
+/** "limit 1" makes each id a look-up of its own, whatever the planner believes about sizes. */
+const walletAddressById: BatchedStatement<{ id: string; scope: TenantScope }, WalletAddress> = {
+  query: (asked) => {
+    const ids = asked.map(({ id }) => id)
+    const tenantIds = asked.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))
+    return sql`select asked.place, ${walletAddressColumns}
+      from unnest((select ${ids}::uuid[]), (select ${tenantIds}::uuid[])) with ordinality asked (id, tenant_id, place)
+      cross join lateral (
+        select * from wallet_addresses x where x.id = asked.id and (asked.tenant_id is null or x.tenant_id = asked.tenant_id) limit 1) w
+      ${joins}`
+  },
+  map: toWalletAddress,
+}
+
 export const selectWalletAddress = (db: Db, scope: TenantScope, id: string) =>
-  selectOne(db, sql`w.id = ${id} and ${scopeSql(scope, tenantColumn)}`)
+  db.batched(walletAddressById, { id, scope })
 
 export const selectWalletAddressByUrl = (db: Db, address: string) =>
   selectOne(db, sql`w.address = ${address}`)
