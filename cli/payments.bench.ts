@@ -130,7 +130,7 @@ async function main(): Promise<void> {
       children.push(
         await startChildBank({
           settings: settings[name],
-          environment: bankEnvironment(settings[name], databases[name]),
+          environment: bankEnvironment(settings[name], databases[name], { NODE_ENV: 'production' }),
         }),
       )
     const [childA, childB] = children

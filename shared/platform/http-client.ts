@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici'
+import { Agent, type Dispatcher } from 'undici'
 import { Fault, messageOf } from './errors.ts'
 
 export interface HttpRequest {
@@ -34,90 +34,101 @@ export interface HttpClient {
 
 const RESPONSE_SIZE_MAX = 1024 * 1024
 
-/** undici notices an abort only once it is connected; a name or a host that does not answer must not hold the caller that long. */
-async function unlessAborted<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort: (() => void) | undefined
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason as Error)
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
+/** undici's errors as ours. A refusal of the guarded client comes as the error, or as its cause. */
+function toFault(error: unknown, input: HttpRequest): Fault {
+  if (error instanceof Fault) return error
+  if (error instanceof Error && error.cause instanceof Fault) return error.cause
+  return new Fault('connection_failed', {
+    retryable: true,
+    message: `${hostOf(input)}: ${messageOf(error)}`,
+    cause: error,
   })
-  // Whoever loses the race may still reject, and nobody listens any more.
-  pending.catch(() => undefined)
-  aborted.catch(() => undefined)
-  try {
-    return await Promise.race([pending, aborted])
-  } finally {
-    if (onAbort) signal.removeEventListener('abort', onAbort)
-  }
 }
 
-/** Aborts after `timeoutMs`, or with the caller's signal. Unlike AbortSignal.timeout it leaves nothing behind that fires after the answer. */
-function deadlineOf({ timeoutMs, signal: given }: HttpRequest) {
-  const controller = new AbortController()
-  let timedOut = false
+const hostOf = ({ url }: HttpRequest): string => (URL.canParse(url) ? new URL(url).host : 'an invalid URL')
+
+/**
+ * One request and its answer, read up to the limit. By undici's handler interface, because streams and abort signals cost more than the
+ * exchange of a short message does. Shared by the trusted and the guarded client. Throws as {@link HttpClient} says.
+ */
+export function exchange(dispatcher: Agent, input: HttpRequest): Promise<HttpResponse> {
+  const { promise, resolve, reject } = Promise.withResolvers<HttpResponse>()
+  const sizeMax = input.responseSizeMax ?? RESPONSE_SIZE_MAX
+  const { signal, timeoutMs } = input
+  let request: Dispatcher.DispatchController | undefined
+  let isOver = false
+  let answer: Pick<HttpResponse, 'status' | 'headers'> | undefined
+  const chunks: Buffer[] = []
+  let size = 0
+
+  const end = (): void => {
+    isOver = true
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
+  }
+  /** Nobody waits any longer than this, not even for a connection that is still being made: what is sent on it then is given up at once. */
+  const giveUp = (fault: Fault): void => {
+    if (isOver) return
+    end()
+    reject(fault)
+    request?.abort(fault)
+  }
+  const onAbort = () => giveUp(toFault(signal?.reason, input))
   const timer = setTimeout(() => {
-    timedOut = true
-    controller.abort(new DOMException('the request took too long', 'TimeoutError'))
+    const message = `no answer from ${hostOf(input)} within ${timeoutMs} ms`
+    giveUp(new Fault('request_timeout', { retryable: true, message }))
   }, timeoutMs)
-  const onAbort = () => controller.abort(given?.reason)
-  if (given?.aborted) onAbort()
-  else given?.addEventListener('abort', onAbort, { once: true })
-  return {
-    signal: controller.signal,
-    isTimedOut: () => timedOut,
-    release() {
-      clearTimeout(timer)
-      given?.removeEventListener('abort', onAbort)
+  if (signal?.aborted) onAbort()
+  else signal?.addEventListener('abort', onAbort, { once: true })
+  if (isOver) return promise
+
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart(controller) {
+      request = controller
+      if (isOver) controller.abort(new Error('nobody waits for it any more'))
+    },
+    onResponseStart(_controller, status, headers) {
+      // Those before are about the way.
+      if (status >= 200) answer = { status, headers }
+    },
+    onResponseData(_controller, chunk) {
+      size += chunk.length
+      if (size <= sizeMax) chunks.push(chunk)
+      else
+        giveUp(
+          new Fault('response_too_large', {
+            retryable: false,
+            message: `more than ${sizeMax} bytes from ${hostOf(input)}`,
+          }),
+        )
+    },
+    onResponseEnd() {
+      if (isOver || !answer) return
+      end()
+      resolve({ ...answer, body: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks) })
+    },
+    onResponseError(_controller, error) {
+      if (isOver) return
+      end()
+      reject(toFault(error, input))
     },
   }
-}
-
-/** Reads the body up to the limit and turns undici's errors into faults. Shared by the trusted and the guarded client. */
-export async function exchange(dispatcher: Agent, input: HttpRequest): Promise<HttpResponse> {
-  const sizeMax = input.responseSizeMax ?? RESPONSE_SIZE_MAX
-  const { signal, isTimedOut, release } = deadlineOf(input)
   try {
-    const pending = request(input.url, {
-      dispatcher,
-      method: input.method,
-      signal,
-      ...(input.headers && { headers: input.headers }),
-      ...(input.body !== undefined && { body: input.body }),
-    })
-    const response = await unlessAborted(pending, signal)
-    const chunks: Buffer[] = []
-    let size = 0
-    for await (const chunk of response.body) {
-      size += (chunk as Buffer).length
-      if (size > sizeMax) {
-        response.body.destroy()
-        throw new Fault('response_too_large', {
-          retryable: false,
-          message: `more than ${sizeMax} bytes from ${new URL(input.url).host}`,
-        })
-      }
-      chunks.push(chunk as Buffer)
-    }
-    return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) }
+    const { origin, pathname, search } = new URL(input.url)
+    dispatcher.dispatch(
+      {
+        origin,
+        path: pathname + search,
+        method: input.method,
+        ...(input.headers && { headers: input.headers }),
+        ...(input.body !== undefined && { body: input.body }),
+      },
+      handler,
+    )
   } catch (error) {
-    if (error instanceof Fault) throw error
-    const host = URL.canParse(input.url) ? new URL(input.url).host : 'an invalid URL'
-    if (isTimedOut())
-      throw new Fault('request_timeout', {
-        retryable: true,
-        message: `no answer from ${host} within ${input.timeoutMs} ms`,
-        cause: error,
-      })
-    if (error instanceof Error && error.cause instanceof Fault) throw error.cause
-    throw new Fault('connection_failed', {
-      retryable: true,
-      message: `${host}: ${messageOf(error)}`,
-      cause: error,
-    })
-  } finally {
-    release()
+    giveUp(toFault(error, input))
   }
+  return promise
 }
 
 /** For URLs from the environment and the operator: webhooks, rates, auth, own peers. No address rule, no redirects. */
