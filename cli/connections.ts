@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { AuditedBank } from './audit/audit-banks.ts'
+import type { AuditedBank } from './audit/audited-bank.ts'
 
 const fileIn = (dataFolder: string) => join(dataFolder, 'connections.json')
 

@@ -25,14 +25,21 @@ export function parseStartOptions(args: readonly string[]): StartOptions {
 
 export interface AuditOptions {
   dataFolder: string
-  /** `name=postgresql://…`; empty: the two banks of `npm start`. */
+  /** `name=postgresql://…` or `name=file`; empty: the two banks of `npm start`. */
   databases: string[]
+  /** The node of the environment instead. */
+  node: boolean
 }
 
 /** Reads the arguments of `npm run audit`; throws on one it does not know. */
 export function parseAuditOptions(args: readonly string[]): AuditOptions {
-  const { values, positionals } = parseArgs({ args: [...args], options: dataOption, allowPositionals: true })
-  return { dataFolder: resolve(values.data), databases: positionals }
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: { ...dataOption, node: { type: 'boolean', default: false } },
+    allowPositionals: true,
+  })
+  if (values.node && positionals.length > 0) throw new Error('--node and named nodes exclude each other')
+  return { dataFolder: resolve(values.data), databases: positionals, node: values.node }
 }
 
 /** What to add to a command so that it looks where this `npm start` keeps its data. */

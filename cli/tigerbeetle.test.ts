@@ -53,6 +53,7 @@ test(
         assert.equal(outcome.received?.value, '500')
       }
       for (const { plan, outcome } of outcomes) await awaitWithdrawals(plan, outcome)
+      await banks.audit()
     } finally {
       await banks.close()
       await Promise.all(clusters.map((cluster) => cluster.stop()))

@@ -1,3 +1,4 @@
+import type { StoredTransfer } from '../../shared/ledger/index.ts'
 import { type Db, type Row, sql } from '../../shared/platform/index.ts'
 
 /** What the ledger says of one account, by what its transfers were for. Only money that moved: posted transfers and posts. */
@@ -18,10 +19,41 @@ export const noMovements: AccountMovements = {
   withdrawals: 0n,
 }
 
-/** Movements by account id (accounting.md §2: code 1 transfer, 2 deposit, 3 withdrawal). */
-export async function readMovements(db: Db): Promise<Map<string, AccountMovements>> {
+/** Transfers of one kind that an account took part in. */
+interface Movement {
+  accountId: string
+  code: number
+  isDebit: boolean
+  amount: bigint
+  count: number
+}
+
+export type Movements = Map<string, AccountMovements>
+
+/** Accounting.md §2: code 1 transfer, 2 deposit, 3 withdrawal. */
+function noteMovement(movements: Movements, { accountId, code, isDebit, amount, count }: Movement): void {
+  const account = movements.get(accountId) ?? { ...noMovements }
+  movements.set(accountId, account)
+  if (code === 1 && isDebit) {
+    account.packetDebits += amount
+    account.packetDebitCount += count
+  } else if (code === 1) account.packetCredits += amount
+  else if (code === 2 && !isDebit) account.deposits += amount
+  else if (code === 3 && isDebit) account.withdrawals += amount
+}
+
+/** The same of transfers that are read one by one. */
+export function noteTransfer(movements: Movements, transfer: StoredTransfer): void {
+  const { kind, debitAccountId, creditAccountId, code, amount } = transfer
+  if (kind !== 'posted' && kind !== 'post') return
+  noteMovement(movements, { accountId: debitAccountId, code, isDebit: true, amount, count: 1 })
+  noteMovement(movements, { accountId: creditAccountId, code, isDebit: false, amount, count: 1 })
+}
+
+/** Movements by account id, of a ledger in Postgres. */
+export async function readMovements(db: Db): Promise<Movements> {
   const rows = await db.many(
-    (row: Row) => ({
+    (row: Row): Movement => ({
       accountId: row.account_id as string,
       code: Number(row.code),
       isDebit: row.is_debit as boolean,
@@ -37,17 +69,8 @@ export async function readMovements(db: Db): Promise<Map<string, AccountMovement
       ) movements
       group by account_id, code, is_debit`,
   )
-  const movements = new Map<string, AccountMovements>()
-  for (const row of rows) {
-    const account = movements.get(row.accountId) ?? { ...noMovements }
-    movements.set(row.accountId, account)
-    if (row.code === 1 && row.isDebit) {
-      account.packetDebits += row.amount
-      account.packetDebitCount += row.count
-    } else if (row.code === 1) account.packetCredits += row.amount
-    else if (row.code === 2 && !row.isDebit) account.deposits += row.amount
-    else if (row.code === 3 && row.isDebit) account.withdrawals += row.amount
-  }
+  const movements: Movements = new Map()
+  for (const row of rows) noteMovement(movements, row)
   return movements
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type Environment, silentLogger } from '../../shared/platform/index.ts'
 import { createTestDatabase } from '../../shared/testing/index.ts'
 import { auditBanks } from '../audit/audit-banks.ts'
+import { auditedBank } from '../audit/audited-bank.ts'
 import type { Bank, DeployableName } from '../bank.ts'
 import { type BankName, createBankSettings } from '../bank-settings.ts'
 import { demoPlan, type SeedPlan } from '../seed.ts'
@@ -68,7 +69,10 @@ export async function startTestBanks(
     ...banks,
     databases,
     async audit() {
-      const findings = await auditBanks(databases)
+      const findings = await auditBanks({
+        a: auditedBank(banks.a.environment),
+        b: auditedBank(banks.b.environment),
+      })
       assert.deepEqual(
         findings.filter((finding) => finding.problem),
         [],

@@ -3,6 +3,7 @@
  * running figures on the account, and the same id with the same fields is one transfer however often it is sent.
  */
 export { type AuditFinding, auditLedger, type LedgerInvariant } from './audit.ts'
+export { auditContents, type ContentsAudit } from './audit-contents.ts'
 export { type ClosedAccount, closeForGood, moveThroughClosed } from './closed-accounts.ts'
 export {
   compareLedgers,

@@ -6,6 +6,10 @@ const repeats = 'shared/ledger/tigerbeetle/repeats.ts'
 const client = 'shared/ledger/tigerbeetle/client.test.ts'
 const repeatTests = 'shared/ledger/tigerbeetle/repeats.test.ts'
 const ending = 'shared/incoming-payments/process-incoming-payment.ts'
+const deadlines = 'shared/ledger/deadlines.ts'
+const overRpc = 'connector/rpc/ledger-rpc.test.ts'
+const audit = 'shared/ledger/audit-contents.ts'
+const auditing = 'shared/ledger/audit-contents.test.ts'
 const endTests = 'shared/incoming-payments/incoming-payments.test.ts'
 
 /** What keeps the ledger from answering what it does not know, and from taking what it should not. */
@@ -113,6 +117,72 @@ export const ledgerThreats: ThreatTable = {
             file: 'shared/outgoing-payments/liquidity.test.ts',
             name: 'what a closed payment received is withdrawn in two steps',
           },
+        },
+      ],
+    },
+    {
+      name: 'A caller that calls unknown what the ledger is still trying',
+      guards: [
+        {
+          name: 'over RPC an answer may take its turn and its outcome',
+          file: deadlines,
+          text: 'answerMs: 2.2 * outcomeTimeoutMs',
+          without: 'answerMs: outcomeTimeoutMs',
+          test: { file: overRpc, name: 'a ledger that is still at it is waited for' },
+        },
+        {
+          name: 'what the ledger gave up is asked for once more',
+          file: deadlines,
+          text: 'repeatMsMax: 1.1 * outcomeTimeoutMs',
+          without: 'repeatMsMax: 0.9 * outcomeTimeoutMs',
+          test: { file: overRpc, name: 'what the ledger gave up as unknown is asked for once more' },
+        },
+      ],
+    },
+    {
+      name: 'Books that do not hold, and an audit that does not see it',
+      guards: [
+        {
+          name: 'no account is beyond its limit',
+          file: audit,
+          text: 'if (isOverdrawn(account)) findings',
+          without: 'if (isOverdrawn(account) && false) findings',
+          test: { file: auditing, name: 'accounts beyond their limits' },
+        },
+        {
+          name: 'balances are what transfers add up to',
+          file: audit,
+          text: 'else if (figures.some((figure) => account[figure] !== sum[figure]))',
+          without: 'else if (account.ledger < 0)',
+          test: { file: auditing, name: 'a running balance that its transfers do not explain' },
+        },
+        {
+          name: 'a reservation has the end that it says',
+          file: audit,
+          text: "if (pending.state !== state && pending.state !== 'pending')",
+          without: 'if (pending.state === end.id as never)',
+          test: { file: auditing, name: 'a reservation that is said to be ended otherwise' },
+        },
+        {
+          name: 'and one end only',
+          file: audit,
+          text: 'if (!isExpiry)',
+          without: 'if (!isExpiry && marginMs < 0)',
+          test: { file: auditing, name: 'a post of more than was reserved' },
+        },
+        {
+          name: 'a closed account was closed by something',
+          file: audit,
+          text: 'if (account && Number(account.closed) !== sum.closings)',
+          without: 'if (account && sum.closings < 0)',
+          test: { file: auditing, name: 'an account that is closed by nothing' },
+        },
+        {
+          name: 'what moved while it was read is said to have moved',
+          file: audit,
+          text: 'for (const id of ids) if (!rest.has(id)) moved.add(id)',
+          without: '',
+          test: { file: auditing, name: 'an account that moves while all is read' },
         },
       ],
     },
