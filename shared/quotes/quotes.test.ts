@@ -140,7 +140,7 @@ test('of many that are made at once each is what it would be alone, and one that
       debitAmount: usd(value),
       ...more,
     })
-  const remote = remoteUrl({ incomingAmount: eur(77n) })
+  const remote = remoteUrl({ assetCode: 'EUR' })
   const outcomes = await Promise.allSettled([
     ...Array.from({ length: 30 }, (_, index) => make(BigInt(index + 1))),
     make(70n, { receiver: remote }),
