@@ -178,3 +178,30 @@ test('of records of many packets at once the greatest total counts, and one paym
     ]),
   )
 })
+
+test('many packets at once: each payment is registered with its own connector, and with all of them where there are several', async () => {
+  const payments = await Promise.all(Array.from({ length: 20 }, create))
+  const closed = await create()
+  await completeIncomingPayment(node, closed, closed.id)
+  const [first, second] = [uuidv7(), uuidv7()]
+  const found = await Promise.all([
+    ...payments.map(({ id }) => findForPackets(node, id, first)),
+    ...payments.slice(0, 10).map(({ id }) => findForPackets(node, id, second)),
+    findForPackets(node, closed.id, first),
+    findForPackets(node, uuidv7(), first),
+  ])
+  assert.deepEqual(
+    found.map((payment) => payment?.id),
+    [...payments, ...payments.slice(0, 10), closed, undefined].map((payment) => payment?.id),
+  )
+  assert.equal(found[30]?.state, 'COMPLETED')
+  const registered = await node.db.many(
+    (row) => [row.id, row.paid_by_connector] as const,
+    sql`select id, paid_by_connector from incoming_payments where id = any(${payments.map(({ id }) => id)}::uuid[])`,
+  )
+  const several = '00000000-0000-0000-0000-000000000000'
+  assert.deepEqual(
+    new Map(registered),
+    new Map(payments.map(({ id }, index) => [id, index < 10 ? several : first])),
+  )
+})

@@ -1,7 +1,7 @@
 import type { Clock, Db } from '../platform/index.ts'
 import { markPaidLocally, recordLocalCredit, registerLocalCredit } from './credits-store.ts'
 import type { IncomingPaymentState, ReceivingPayment } from './model.ts'
-import { selectForPackets } from './store.ts'
+import { selectForPackets } from './packets-store.ts'
 
 /**
  * Says, before it sends anything, that a payment of this node is going to credit an incoming payment. Such credits do not pass the

@@ -107,7 +107,8 @@ export const rowById: BatchedStatement<Asked, IncomingPaymentRow> = {
   map: toRow,
 }
 
-const toReceivingPayment = (row: Row): ReceivingPayment => ({
+/** A payment with its asset's columns. */
+export const toReceivingPayment = (row: Row): ReceivingPayment => ({
   id: row.id,
   tenantId: row.tenant_id,
   state: row.state as IncomingPaymentState,
@@ -254,35 +255,6 @@ export const insertPayment = async (
   payment: NewIncomingPayment,
   event: NewWebhookEvent,
 ): Promise<boolean> => (await db.batched(creations, { payment, event })) ?? false
-
-/**
- * The payment for a packet, registered as one that this connector's packets credit. The registration is an update of an open row,
- * so a close that came first is seen: a row that was read open beside it, and not registered, was closed in between, and is read again.
- */
-export async function selectForPackets(
-  db: Db,
-  id: string,
-  connectorId: string,
-): Promise<ReceivingPayment | undefined> {
-  const known = sql`p.paid_by_connector in (${connectorId}::uuid, ${SEVERAL}::uuid)`
-  for (;;) {
-    const found = await db.maybe(
-      (row) => ({ payment: toReceivingPayment(row), registered: row.registered as boolean }),
-      sql`with registration as (
-          update incoming_payments p
-          set paid_by_connector = case when p.paid_by_connector is null then ${connectorId}::uuid else ${SEVERAL}::uuid end
-          where p.id = ${id} and ${open} and (p.paid_by_connector is null or not ${known}) returning p.id)
-        select p.id, p.tenant_id, p.state, p.incoming_amount, p.expires_at,
-          p.paid_locally or coalesce(p.paid_by_connector <> ${connectorId}::uuid, false) as others_may_credit,
-          a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger,
-          coalesce(${known}, false) or exists (select from registration) as registered
-        from incoming_payments p join assets a on a.id = p.asset_id where p.id = ${id} and p.deleted_at is null`,
-    )
-    if (!found) return undefined
-    const { state } = found.payment
-    if (found.registered || state === 'COMPLETED' || state === 'EXPIRED') return found.payment
-  }
-}
 
 /** Closes open payments; the announcement is due, and its job runs, at `processAt`. The ids that this call closed. */
 export const closePayments = (

@@ -185,6 +185,13 @@ export const moneyFaults: ThreatTable = {
           test: { file: localCredits, name: 'of records of many packets at once' },
         },
         {
+          name: 'a connector that was not the one that was registered asks again',
+          file: 'shared/incoming-payments/packets-store.ts',
+          text: ' and r.connector_id = asked.connector_id',
+          without: '',
+          test: { file: localCredits, name: 'many packets at once' },
+        },
+        {
           name: 'jobs are taken in one order',
           file: 'shared/queue/store.ts',
           text: '  order by source.key\n',
