@@ -49,8 +49,8 @@ export const webhookThreats: ThreatTable = {
         {
           name: 'what was given up is found',
           file: store,
-          text: `dead_at = \${state === 'dead' ? now : null}`,
-          without: `dead_at = \${state === 'dead' ? null : null}`,
+          text: "dead_at = case when made.state = 'dead' then made.now end",
+          without: 'dead_at = null::timestamptz',
           test: { file: shown, name: 'dead ones are found, and sent again all at once' },
         },
         {
@@ -63,8 +63,8 @@ export const webhookThreats: ThreatTable = {
         {
           name: 'failed attempts are kept',
           file: store,
-          text: `if (!made || isDelivered) return sql\`updated as (\${updated})\``,
-          without: `if (!made || updated) return sql\`updated as (\${updated})\``,
+          text: "where made.number is not null and made.state <> 'delivered'",
+          without: 'where made.number is null',
           test: { file: shown, name: 'an event tells where it went and what was tried' },
         },
       ],
