@@ -50,10 +50,10 @@ const OUTAGE_MS = { first: 50, max: 2_000 }
 /** Other workers hold all rows that were due; they are done with them in a moment. */
 const CONTENTION_MS = 5
 /**
- * A claim that somebody asks for waits until the last one is as many milliseconds old as jobs are in flight, up to this: the more
- * there is to do, the more goes into one claim. A worker with nothing in flight claims at once.
+ * A claim that somebody asks for waits until so much time has gone by since the last one for each job in flight, up to a maximum: the
+ * more there is to do, the more goes into one claim. A worker with nothing in flight claims at once.
  */
-const GATHER_MS_MAX = 8
+const GATHER_MS = { perJob: 2, max: 10 }
 /** When closing without a database: the leases run out, and the jobs run again elsewhere. */
 const FINISH_ATTEMPTS_AT_CLOSE = 3
 
@@ -134,7 +134,8 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
   /** Backlogs are not gathered: what limits them is places, and each that comes free is to be used at once. */
   const gather = async (): Promise<void> => {
     if (closing || moreIsDue || cutShort.size > 0) return
-    const restMs = claimedAtMs + Math.min(shares.total(), GATHER_MS_MAX) - performance.now()
+    const restMs =
+      claimedAtMs + Math.min(shares.total() * GATHER_MS.perJob, GATHER_MS.max) - performance.now()
     if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs))
   }
 

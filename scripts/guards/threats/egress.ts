@@ -163,8 +163,8 @@ export const egressThreats: ThreatTable = {
         {
           name: 'a body that drips is cut',
           file: 'shared/platform/http-client.ts',
-          text: "controller.abort(new DOMException('the request took too long', 'TimeoutError'))",
-          without: 'void controller',
+          text: "giveUp(new Fault('request_timeout', { retryable: true, message }))",
+          without: 'void message',
           test: { file: tests, name: 'a body that drips is cut at the deadline' },
         },
         {
