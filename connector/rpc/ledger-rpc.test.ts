@@ -178,7 +178,7 @@ describe('a ledger over RPC, when something is wrong', () => {
     await server.close()
   })
 
-  it('a ledger that is still at it is waited for: its turn and its outcome fit into the caller’s patience', async () => {
+  it('a ledger that is still at it is waited for: its turn and its outcome fit into the caller’s patience', async (t) => {
     const outcomeTimeoutMs = 500
     const slow: Ledger = {
       ...store,
@@ -190,13 +190,15 @@ describe('a ledger over RPC, when something is wrong', () => {
     const server = await serve(slow)
     const { debit, debited } = await openAccount()
     const client = connect(server.url, { outcomeTimeoutMs })
+    t.after(async () => {
+      await client.close()
+      await server.close()
+    })
     assert.deepEqual(await client.createTransfers([debit()]), ['created'])
     assert.equal(await debited(), 100n)
-    await client.close()
-    await server.close()
   })
 
-  it('what the ledger gave up as unknown is asked for once more, and not for ever', async () => {
+  it('what the ledger gave up as unknown is asked for once more, and not for ever', async (t) => {
     const outcomeTimeoutMs = 500
     let calls = 0
     const flaky: Ledger = {
@@ -214,6 +216,10 @@ describe('a ledger over RPC, when something is wrong', () => {
     const server = await serve(flaky)
     const { debit, debited } = await openAccount()
     const client = connect(server.url, { outcomeTimeoutMs })
+    t.after(async () => {
+      await client.close()
+      await server.close()
+    })
     const event = debit()
     assert.deepEqual(await client.createTransfers([event]), ['exists'])
     assert.equal(calls, 2)
@@ -221,8 +227,6 @@ describe('a ledger over RPC, when something is wrong', () => {
     await assert.rejects(client.createTransfers([event]), isFault('ledger_outcome_unknown'))
     assert.ok(performance.now() - startedAt < 10 * outcomeTimeoutMs)
     assert.equal(await debited(), 100n)
-    await client.close()
-    await server.close()
   })
 
   it('an overloaded ledger says so at once: nothing was applied', async () => {
