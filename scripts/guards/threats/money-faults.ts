@@ -61,14 +61,14 @@ export const moneyFaults: ThreatTable = {
           file: 'connector/pipeline/record-progress.ts',
           text: "ctx.counters.count('progress_retries')",
           without: 'throw error',
-          test: { file: lostRecords, name: 'F2: 400 packets in flight' },
+          test: { file: lostRecords, name: 'packets in flight, while postings lose their answers' },
         },
         {
           name: 'a posting whose answer was lost is asked for again, for each of them',
           file: 'connector/pipeline/ledger-outcome.ts',
           text: 'if (!isUnknown(error)) throw error',
           without: 'if (isUnknown(error) || error) throw error',
-          test: { file: lostRecords, name: 'F2: 400 packets in flight' },
+          test: { file: lostRecords, name: 'packets in flight, while postings lose their answers' },
         },
         {
           name: 'what the ledger has and the row has not is found',
