@@ -8,6 +8,7 @@ import type { BankName } from './bank-settings.ts'
 import { type ChildBank, startChildBank } from './child-bank.ts'
 import type { OutgoingAnswer } from './payment.ts'
 import { peerTotals } from './testing/books.ts'
+import { endLeases } from './testing/leases.ts'
 import { ended, prepare, untilMoved } from './testing/many-payments.ts'
 import { plainPlans, startTestBanks, type TestBanks } from './testing/test-banks.ts'
 
@@ -25,6 +26,7 @@ async function startElsewhere(banks: TestBanks, name: BankName) {
   return {
     async killAndRestart() {
       await child.kill()
+      await endLeases(banks.databases[name].resources)
       child = await start()
     },
     close: () => child.close(),

@@ -8,6 +8,7 @@ import {
   getOutgoing,
   type PaymentPlan,
 } from './payment.ts'
+import { endLeases } from './testing/leases.ts'
 import { type PeerProxy, startPeerProxy } from './testing/peer-proxy.ts'
 import { startTestBanks, type TestBanks } from './testing/test-banks.ts'
 
@@ -40,6 +41,11 @@ describe('F31: a payments worker that is killed', () => {
   const startWorker = () =>
     startChildBank({ settings: banks.a.settings, environment: banks.a.environment, only: ['payments'] })
 
+  const killWorker = async (dying: ChildBank) => {
+    await dying.kill()
+    await endLeases(banks.databases.a.resources)
+  }
+
   const prepare = async (payeeBank: 'a' | 'b', payee: string) => {
     const plan: PaymentPlan = {
       payer: banks.side('a', 'alice'),
@@ -62,7 +68,7 @@ describe('F31: a payments worker that is killed', () => {
 
   it('before sending: the next worker sends', async () => {
     worker = await startWorker()
-    await worker.kill()
+    await killWorker(worker)
     const payment = await prepare('b', 'bob')
     await payment.plan.payer.journal.wait('outgoing_payment.created', payment.id, timeoutMs)
     worker = await startWorker()
@@ -80,7 +86,7 @@ describe('F31: a payments worker that is killed', () => {
     while (proxy.packets === packetsBefore && Date.now() < seen)
       await new Promise((resolve) => setTimeout(resolve, 20))
     assert.ok(proxy.packets > packetsBefore, 'the packet left')
-    await worker.kill()
+    await killWorker(worker)
     proxy.behave({ kind: 'pass' })
     worker = await startWorker()
     await completes(payment, '550')
@@ -96,7 +102,7 @@ describe('F31: a payments worker that is killed', () => {
     )
     for (let kills = 0; kills < 5; kills++) {
       await new Promise((resolve) => setTimeout(resolve, 30 + kills * 45))
-      await worker.kill()
+      await killWorker(worker)
       worker = await startWorker()
     }
     for (const payment of payments)

@@ -71,7 +71,10 @@ async function main(): Promise<number> {
     for (let task = tasks.shift(); task; task = tasks.shift())
       try {
         outcomes.push(
-          ...(await sweep(task.scene, task.points, task.total, (outcome) => console.log(row(outcome)))),
+          ...(await sweep(task.scene, task.points, {
+            total: task.total,
+            onOutcome: (outcome) => console.log(row(outcome)),
+          })),
         )
       } catch (error) {
         failures.push(`${task.scene.name}: ${messageOf(error)}`)

@@ -32,7 +32,12 @@ export interface Killed {
 }
 
 /** Moves a bank into a process of its own, which reaches its databases through a counter of statements. Its wallet stays here. */
-export async function moveElsewhere(banks: TestBanks, name: BankName): Promise<KillableBank> {
+export async function moveElsewhere(
+  banks: TestBanks,
+  name: BankName,
+  /** Called between a death and the new life. */
+  whileDead: () => Promise<void> = async () => undefined,
+): Promise<KillableBank> {
   const { settings, environment, deployables } = banks[name]
   await closeAll(deployables.splice(0))
   const counter = createStatementCounter()
@@ -59,6 +64,7 @@ export async function moveElsewhere(banks: TestBanks, name: BankName): Promise<K
       const done = reached.promise.then(async (at) => {
         const startedAt = performance.now()
         await child.kill()
+        await whileDead()
         counter.open()
         child = await start()
         return { at, awayMs: performance.now() - startedAt }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BankName } from '../bank-settings.ts'
 import type { PaymentPlan } from '../payment.ts'
+import { endLeases } from '../testing/leases.ts'
 import { plainPlans, startTestBanks, type TestBanks } from '../testing/test-banks.ts'
 import { createAuditor } from './books.ts'
 import { type Driven, drivePayment } from './drive-payment.ts'
@@ -90,16 +91,19 @@ async function walletProblems(banks: TestBanks, sent: bigint, opened: bigint): P
 
 /**
  * Kills a node at the named points of a payment, each in a payment of its own, one after the other between the same two banks,
- * and audits both after each.
+ * and audits both after each. `isHurried`: the leases of the dead end with them, and not ten
+ * seconds later.
  */
 export async function sweep(
   scene: Scene,
   points: readonly number[],
-  total: number,
-  onOutcome: (outcome: PointOutcome) => void = () => undefined,
+  options: { total: number; isHurried?: boolean; onOutcome?: (outcome: PointOutcome) => void },
 ): Promise<PointOutcome[]> {
+  const { total, isHurried = false, onOutcome } = options
   const banks = await startTestBanks({ plans })
-  const bank = await moveElsewhere(banks, scene.killed)
+  const bank = await moveElsewhere(banks, scene.killed, async () => {
+    if (isHurried) await endLeases(banks.databases[scene.killed].resources)
+  })
   try {
     const plan = planOf(banks, scene)
     const account = () => banks.a.wallet.account(plan.payer.walletAddress.id)
@@ -143,7 +147,7 @@ export async function sweep(
         ],
       }
       outcomes.push(outcome)
-      onOutcome(outcome)
+      onOutcome?.(outcome)
     }
     return outcomes
   } finally {
