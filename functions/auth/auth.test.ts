@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { createAuthenticatedClient, isFinalizedGrantWithAccessToken } from '@interledger/open-payments'
 import { signRequest } from '../../shared/http-signatures/index.ts'
 import { createDb, type DbPool, sql } from '../../shared/platform/index.ts'
-import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
+import { createTestDatabase, type TestDatabase, waitFor } from '../../shared/testing/index.ts'
 import { type Answer, startTestAuth, type TestAuth, type TestClient } from './harness.ts'
 
 let database: TestDatabase
@@ -396,9 +396,23 @@ describe('tokens', () => {
   }
   test('eight parallel rotations have one winner, and one token is alive', async () => {
     const { client, token } = await issue()
-    const answers = await Promise.all(
-      Array.from({ length: 8 }, () => auth.send({ client, url: token.manage, token: token.value })),
-    )
+    // The token's row is held until several stand before it: they have all read it as alive.
+    const answering = await db.tx(async (inner) => {
+      await inner.execute(
+        sql`select id from access_tokens where id = ${token.manage.split('/').pop()} for update`,
+      )
+      const all = Array.from({ length: 8 }, () =>
+        auth.send({ client, url: token.manage, token: token.value }),
+      )
+      await waitFor(() =>
+        db.one(
+          (row) => Number(row.count) >= 2,
+          sql`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        ),
+      )
+      return all
+    })
+    const answers = await Promise.all(answering)
     const won = answers.filter(({ status }) => status === 200)
     assert.equal(won.length, 1)
     for (const lost of answers.filter(({ status }) => status !== 200))

@@ -109,7 +109,6 @@ process.on('exit', () => copy.delete())
 const verdicts = await check(copy, {
   [TEST_SERVER_VARIABLE]: given ?? server?.connectionString ?? '',
   FAST_CHECK_SEED: SEED,
-  NODE_COMPILE_CACHE: join(copy.folder, 'compiled'),
 })
 if (server && !server.adopted) await server.stop()
 

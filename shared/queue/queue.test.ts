@@ -51,9 +51,17 @@ after(async () => {
 /** A worker as another process would be: with connections of its own. */
 function startWorker(
   options: Partial<ConsumeOptions> & Pick<ConsumeOptions, 'handler'>,
-  parts: { listener?: Listener; clock?: typeof systemClock; log?: Logger } = {},
+  parts: { listener?: Listener; clock?: typeof systemClock; log?: Logger; onClaim?: () => void } = {},
 ): Consumer {
-  const pool = createDb({ connectionString: database.connectionString, poolSizeMax: 5 })
+  const connections = createDb({ connectionString: database.connectionString, poolSizeMax: 5 })
+  const pool: DbPool = {
+    ...connections,
+    async many(map, query) {
+      const rows = await connections.many(map, query)
+      parts.onClaim?.()
+      return rows
+    },
+  }
   const listener =
     parts.listener ?? createListener({ connectionString: database.connectionString, log: silentLogger })
   const consumer = consumeJobs(
@@ -178,8 +186,11 @@ test('the more is in flight, the more notifications go into one claim', async ()
 
 test('F20: without notifications the safety poll finds work', async () => {
   const seen: Job[] = []
-  startWorker({ handler: async (job) => note(seen, job), idleMs: 40 }, { listener: silent })
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  let claims = 0
+  const onClaim = () => claims++
+  startWorker({ handler: async (job) => note(seen, job), idleMs: 200 }, { listener: silent, onClaim })
+  // It has looked and found nothing.
+  await waitFor(() => claims >= 1)
   const key = uuidv7()
   await enqueueJob(db, { queue: 'webhooks', key, tenantId: deriveId('tenant') })
   await waitFor(() => seen.length === 1 || undefined)
@@ -199,17 +210,19 @@ test('F20: a worker sleeps until the next job is due, not until the next poll', 
   assert.ok(delay >= 190 && delay < 2_000, `ran after ${delay} ms`)
 })
 
-test('F22: jobs run oldest first, across tenants', async () => {
-  const order: string[] = []
-  const keys = Array.from({ length: 20 }, (_, index) => deriveId('fifo', index))
-  for (const [index, key] of keys.entries()) {
-    const runAt = new Date(Date.UTC(2020, 0, 1) + index * 1000)
-    await enqueueJob(db, { queue: 'webhooks', key, runAt, tenantId: deriveId('tenant', index % 3) })
-  }
-  startWorker({ handler: async (job) => note(order, job.key), concurrency: 1 })
-  await waitFor(() => order.length === 20 || undefined)
-  assert.deepEqual(order, keys)
-})
+// One at a time, and so many that one claim takes several.
+for (const concurrency of [1, 40])
+  test(`F22: jobs run oldest first, across tenants, ${concurrency} at once`, async () => {
+    const order: string[] = []
+    const keys = Array.from({ length: 20 }, (_, index) => deriveId('fifo', index))
+    for (const [index, key] of keys.entries()) {
+      const runAt = new Date(Date.UTC(2020, 0, 1) + index * 1000)
+      await enqueueJob(db, { queue: 'webhooks', key, runAt, tenantId: deriveId('tenant', index % 3) })
+    }
+    startWorker({ handler: async (job) => note(order, job.key), concurrency })
+    await waitFor(() => order.length === 20 || undefined)
+    assert.deepEqual(order, keys)
+  })
 
 test('F22: under constant overload no job waits while younger ones are begun', async () => {
   const CONCURRENCY = 4
@@ -402,6 +415,38 @@ test('F31: work of a worker that died runs elsewhere when the lease ends', async
   await waitFor(() => seen.length === 1 || undefined)
   assert.equal(seen[0]?.attempts, 2)
   assert.equal(seen[0]?.leaseToken, 2n)
+})
+
+test('F32: what a worker holds whose clock is minutes off, nobody else takes', async () => {
+  for (const ms of [-300_000, 300_000]) {
+    const gate = Promise.withResolvers<void>()
+    let runs = 0
+    const handler = async () => {
+      runs++
+      await gate.promise
+      return done
+    }
+    const clock = {
+      ...systemClock,
+      now: () => new Date(Date.now() + ms),
+      nowMs: () => Date.now() + ms,
+      fromNow: (after: number) => new Date(Date.now() + ms + after),
+    }
+    try {
+      startWorker({ handler }, { clock })
+      await enqueueMany(5)
+      await waitFor(() => runs === 5)
+      let claims = 0
+      const onClaim = () => claims++
+      startWorker({ handler, idleMs: 20 }, { onClaim })
+      await waitFor(() => claims >= 3)
+      assert.equal(runs, 5)
+    } finally {
+      gate.resolve()
+    }
+    await waitFor(async () => (await jobsLeft()) === 0)
+    for (const part of toClose.splice(0).reverse()) await part.close()
+  }
 })
 
 test('F32: workers whose clocks disagree by minutes take what is due, and keep what the other works on from themselves', async () => {

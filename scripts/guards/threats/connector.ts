@@ -5,6 +5,7 @@ const answerPeer = 'connector/pipeline/answer-peer.ts'
 const limitTraffic = 'connector/pipeline/limit-traffic.ts'
 const peerLimits = 'connector/peer-limits.test.ts'
 const sharedLimits = 'connector/limits/shared-limits.test.ts'
+const incoming = 'shared/incoming-payments/incoming-payments.test.ts'
 const replicas = 'connector/replicas.test.ts'
 const autoPeering = 'functions/auto-peering/auto-peering.test.ts'
 const peerProtocols = 'connector/peer-protocols.test.ts'
@@ -163,14 +164,14 @@ export const connectorThreats: ThreatTable = {
           file: 'shared/incoming-payments/change-incoming-payment.ts',
           text: 'now.getTime() + ANNOUNCE_GRACE_MS',
           without: 'now.getTime() + 0 * ANNOUNCE_GRACE_MS',
-          test: { file: replicas, name: 'F25: 1,000 packets' },
+          test: { file: incoming, name: 'the ledger itself refuses money' },
         },
         {
           name: 'a payment that expires is looked at again after the grace',
           file: 'shared/incoming-payments/process-incoming-payment.ts',
           text: 'const processAt = new Date(now.getTime() + ANNOUNCE_GRACE_MS)',
           without: 'const processAt = new Date(now.getTime() + 0 * ANNOUNCE_GRACE_MS)',
-          test: { file: replicas, name: 'F26: packets race the expiry' },
+          test: { file: incoming, name: 'F26: money that arrives while an empty payment expires' },
         },
       ],
     },

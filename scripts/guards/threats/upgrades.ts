@@ -124,7 +124,7 @@ export const upgradeThreats: ThreatTable = {
           file: 'shared/queue/store.ts',
           text: `          lease_until = now() + make_interval(secs => \${input.leaseSeconds}::float8)\n      where j.queue`,
           without: `          lease_until = \${now}::timestamptz + make_interval(secs => \${input.leaseSeconds}::float8)\n      where j.queue`,
-          test: { file: 'shared/queue/queue.test.ts', name: 'F32: workers whose clocks disagree' },
+          test: { file: 'shared/queue/queue.test.ts', name: 'F32: what a worker holds whose clock' },
         },
       ],
     },
