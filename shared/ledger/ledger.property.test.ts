@@ -8,6 +8,7 @@ import { auditLedger } from './audit.ts'
 import { createModelLedger } from './model.ts'
 import {
   accountCode,
+  type CloseTransfer,
   isSuccess,
   type Ledger,
   type LedgerId,
@@ -58,7 +59,7 @@ const drafts = (input: { faults: boolean }): fc.Arbitrary<Draft> => {
       { weight: 2, arbitrary: fc.constant('posted' as const) },
       { weight: 3, arbitrary: fc.constant('post' as const) },
       { weight: 2, arbitrary: fc.constant('void' as const) },
-      { weight: input.faults ? 1 : 0, arbitrary: fc.constant('close' as const) },
+      { weight: input.faults ? 1 : 2, arbitrary: fc.constant('close' as const) },
     ),
     linked: fc.oneof({ weight: 2, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.boolean() }),
     repeats: input.faults
@@ -116,6 +117,8 @@ function createWorld() {
   /** Pending transfers of this round, and those of earlier ones that nobody posted or voided yet. */
   let fresh: PendingTransfer[] = []
   let open: PendingTransfer[] = []
+  /** What closed an account, as far as nothing failed, and in this round or before it. */
+  const closes = new Map<LedgerId, { close: CloseTransfer; isFresh: boolean }>()
   const ledgerAt = (place: number) => ledgers[place < ACCOUNTS_PER_LEDGER ? 0 : 1]
   const at = <T>(items: readonly T[], place: number): T | undefined =>
     items[place % Math.max(1, items.length)]
@@ -164,31 +167,86 @@ function createWorld() {
     }
   }
 
-  /** An event that passes, unless money is short. */
-  const tameEvent = (draft: Draft): TransferEvent => {
-    const reserved = at(open, draft.pending)
-    if (reserved && (draft.kind === 'post' || draft.kind === 'void')) {
-      open = open.filter((other) => other !== reserved)
-      const resolution = { ...common(draft), pendingId: reserved.id }
-      if (draft.kind === 'void') return { ...resolution, kind: 'void' }
-      const part =
-        draft.amount !== undefined && draft.amount <= reserved.amount ? { amount: draft.amount } : {}
-      return { ...resolution, kind: 'post', ...part }
+  const closeOf = (draft: Draft, accountId: LedgerId): CloseTransfer => {
+    const close = {
+      ...common(draft),
+      kind: 'close' as const,
+      accountId,
+      ledger: ledgerAt(draft.debit),
+      code: 1,
     }
+    closes.set(accountId, { close, isFresh: true })
+    return close
+  }
+
+  /** Closes an account; or opens one that was closed in an earlier round, for good or for a movement and its next close. */
+  const tameClose = (draft: Draft): TransferEvent[] => {
     const first = draft.debit < ACCOUNTS_PER_LEDGER ? 0 : ACCOUNTS_PER_LEDGER
-    const step = 1 + (draft.credit % (ACCOUNTS_PER_LEDGER - 1))
+    // Never all of a ledger's accounts.
+    const accountId = ids[first + 1 + (draft.credit % 2)] as string
+    const closed = closes.get(accountId)
+    if (!closed) return [closeOf(draft, accountId)]
+    if (closed.isFresh) return []
+    const reopen = { ...common(draft), kind: 'void' as const, pendingId: closed.close.id }
+    if (draft.tag === 0) {
+      closes.delete(accountId)
+      return [reopen]
+    }
+    const movement = { debitAccountId: accountId, creditAccountId: ids[first] as string, amount: 2n }
+    const rest = { id: randomUUID(), linked: true, ledger: ledgerAt(draft.debit), code: 1 }
+    return [
+      { ...reopen, linked: true },
+      { ...rest, ...movement, kind: 'posted' },
+      closeOf({ ...draft, linked: false }, accountId),
+    ]
+  }
+
+  /** Of the accounts of the place's ledger, that one or the next that is open and is not the other. */
+  const openAccount = (place: number, other?: LedgerId): LedgerId => {
+    const first = place < ACCOUNTS_PER_LEDGER ? 0 : ACCOUNTS_PER_LEDGER
+    for (let step = 0; step < ACCOUNTS_PER_LEDGER; step++) {
+      const id = ids[first + ((place - first + step) % ACCOUNTS_PER_LEDGER)] as string
+      if (id !== other && !closes.has(id)) return id
+    }
+    throw new Error('some accounts of a ledger are always open')
+  }
+
+  const tameResolution = (draft: Draft, reserved: PendingTransfer): TransferEvent => {
+    open = open.filter((other) => other !== reserved)
+    const resolution = { ...common(draft), pendingId: reserved.id }
+    const isClosed = closes.has(reserved.debitAccountId) || closes.has(reserved.creditAccountId)
+    if (draft.kind === 'void' || isClosed) return { ...resolution, kind: 'void' }
+    const part = draft.amount !== undefined && draft.amount <= reserved.amount ? { amount: draft.amount } : {}
+    return { ...resolution, kind: 'post', ...part }
+  }
+
+  /** Events that pass, unless money is short. */
+  const tameEvents = (draft: Draft): TransferEvent[] => {
+    if (draft.kind === 'close') return tameClose(draft)
+    const reserved = at(open, draft.pending)
+    if (reserved && (draft.kind === 'post' || draft.kind === 'void')) return [tameResolution(draft, reserved)]
+    const debitAccountId = openAccount(draft.debit)
+    const first = draft.debit < ACCOUNTS_PER_LEDGER ? 0 : ACCOUNTS_PER_LEDGER
     const movement = {
       ...common(draft),
-      debitAccountId: ids[draft.debit] as string,
-      creditAccountId: ids[first + ((draft.debit - first + step) % ACCOUNTS_PER_LEDGER)] as string,
+      debitAccountId,
+      creditAccountId: openAccount(first + (draft.credit % ACCOUNTS_PER_LEDGER), debitAccountId),
       ledger: ledgerAt(draft.debit),
       code: 1 + (draft.tag % 2),
       amount: draft.amount ?? 3n,
     }
-    if (draft.kind === 'posted' || draft.kind === 'void') return { ...movement, kind: 'posted' }
+    if (draft.kind === 'posted' || draft.kind === 'void') return [{ ...movement, kind: 'posted' }]
     const pending: PendingTransfer = { ...movement, kind: 'pending', timeoutSeconds: draft.timeoutSeconds }
     fresh.push(pending)
-    return pending
+    return [pending]
+  }
+
+  /** No chain is left open. */
+  const tameCall = (drafts: readonly Draft[]): TransferEvent[] => {
+    const events = drafts.flatMap(tameEvents)
+    const last = events.at(-1)
+    if (last?.linked) events[events.length - 1] = { ...last, linked: false }
+    return events
   }
 
   return {
@@ -196,16 +254,18 @@ function createWorld() {
     made,
     calls(drafts: readonly Draft[][], faults: boolean): TransferEvent[][] {
       const calls = drafts.map((call) =>
-        call.map((draft, index) => {
-          if (!faults) return tameEvent(index === call.length - 1 ? { ...draft, linked: false } : draft)
-          // A repeat is now and then exact, so that `exists` comes up.
-          const original = draft.repeats === undefined ? undefined : at(made, draft.repeats)
-          return original && draft.amount === undefined ? original : wildEvent(draft)
-        }),
+        faults
+          ? call.map((draft) => {
+              // A repeat is now and then exact, so that `exists` comes up.
+              const original = draft.repeats === undefined ? undefined : at(made, draft.repeats)
+              return original && draft.amount === undefined ? original : wildEvent(draft)
+            })
+          : tameCall(call),
       )
       made.push(...calls.flat())
       open.push(...fresh)
       fresh = []
+      for (const closed of closes.values()) closed.isFresh = false
       return calls
     },
     deposits: (faults: boolean): TransferEvent[] =>
@@ -229,27 +289,31 @@ describe('both paths of the Postgres ledger and the model agree', () => {
   let databases: TestDatabase[]
   let clock: TestClock
   let paths: PostgresLedger[]
+  /** Another process on the first path's books: knows nothing of what the first one reserved and closed but what it looks up. */
+  let other: PostgresLedger
   const taken = { clean: 0, ordered: 0 }
 
   before(async () => {
     clock = testClock()
     databases = await Promise.all([createTestDatabase('ledger'), createTestDatabase('ledger')])
-    paths = databases.map(({ connectionString }, index) =>
+    const open = ({ connectionString }: TestDatabase, path: 'clean' | 'ordered') =>
       createPostgresLedger({
         connectionString,
         log: silentLogger,
         clock,
         sweepIntervalMs: 0,
-        path: index === 0 ? 'clean' : 'ordered',
-        onBatch: ({ path }) => {
-          if (index === 0) taken[path]++
+        path,
+        onBatch: (batch) => {
+          if (path === 'clean') taken[batch.path]++
         },
-      }),
-    )
+      })
+    const [first, second] = databases as [TestDatabase, TestDatabase]
+    paths = [open(first, 'clean'), open(second, 'ordered')]
+    other = open(first, 'clean')
   })
 
   after(async () => {
-    for (const ledger of paths) await ledger.close()
+    for (const ledger of [...paths, other]) await ledger.close()
     for (const { connectionString, drop } of databases) {
       assert.deepEqual(await auditLedger(connectionString, { now: clock.now() }), [])
       await drop()
@@ -259,6 +323,7 @@ describe('both paths of the Postgres ledger and the model agree', () => {
   const run = async (rounds: Round[], faults: boolean): Promise<void> => {
     const model = createModelLedger(clock)
     const ledgers: Ledger[] = [model, ...paths]
+    let previous: LedgerId[] = []
     const world = createWorld()
     const deposits = world.deposits(faults)
     for (const ledger of ledgers) {
@@ -267,12 +332,16 @@ describe('both paths of the Postgres ledger and the model agree', () => {
     }
     for (const { seconds, calls } of rounds) {
       clock.advance(seconds * 1000)
+      // The two processes take turns, and look at what the other one made.
+      ledgers[1] = ledgers[1] === other ? (paths[0] as Ledger) : other
+      assert.deepEqual(await ledgers[1].lookupTransfers(previous), await model.lookupTransfers(previous))
       const events = world.calls(calls, faults)
       // Submitted together, so that the batcher puts them into one batch; the model takes them one after the other.
       const [expected, ...answers] = await Promise.all(
         ledgers.map((ledger) => Promise.all(events.map((call) => ledger.createTransfers(call)))),
       )
       for (const answer of answers) assert.deepEqual(answer, expected)
+      previous = [...new Set(events.flat().map((event) => event.id))]
       await assertSameBooks(model, world.accounts)
     }
     const ids = [...new Set(world.made.map((event) => event.id))]

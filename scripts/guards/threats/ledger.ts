@@ -5,6 +5,9 @@ const requests = 'shared/ledger/tigerbeetle/requests.ts'
 const repeats = 'shared/ledger/tigerbeetle/repeats.ts'
 const client = 'shared/ledger/tigerbeetle/client.test.ts'
 const repeatTests = 'shared/ledger/tigerbeetle/repeats.test.ts'
+const fastPathSql = 'shared/ledger/postgres/migrations/0004_closes_on_the_fast_path.sql'
+const planning = 'shared/ledger/postgres/clean-batch.ts'
+const paths = 'shared/ledger/postgres/paths.test.ts'
 const ending = 'shared/incoming-payments/process-incoming-payment.ts'
 const deadlines = 'shared/ledger/deadlines.ts'
 const overRpc = 'connector/rpc/ledger-rpc.test.ts'
@@ -96,10 +99,51 @@ export const ledgerThreats: ThreatTable = {
         },
         {
           name: 'a closed account takes nothing on the fast path either',
+          file: fastPathSql,
+          text: '      and a.closed = coalesce(p_closed[n] & 2 = 2, a.closed)\n',
+          without: '',
+          test: { file: endTests, name: 'the ledger itself refuses money' },
+        },
+        {
+          name: 'nor from processes that are not upgraded yet',
           file: 'shared/ledger/postgres/migrations/0002_closed_accounts.sql',
           text: '      and not a.closed\n',
           without: '',
-          test: { file: endTests, name: 'the ledger itself refuses money' },
+          test: {
+            file: 'shared/ledger/postgres/upgrade.test.ts',
+            name: 'processes from before closes took the fast path',
+          },
+        },
+        {
+          name: 'what a batch closes there is closed behind it',
+          file: fastPathSql,
+          text: 'closed = coalesce(p_closed[n] & 1 = 1, a.closed)',
+          without: 'closed = a.closed',
+          test: { file: paths, name: 'an account is closed, opened for one movement' },
+        },
+        {
+          name: 'and for the rest of the batch',
+          file: planning,
+          text: "if (event.kind === 'close') credit.closed = true",
+          without: '',
+          test: { file: paths, name: 'what a batch closes takes nothing more' },
+        },
+        {
+          name: 'who closes an account that is open finds it open',
+          file: planning,
+          text: 'if (!isClosedHere(debit, false) || !isClosedHere(credit, false)) return false',
+          without: '',
+          test: { file: paths, name: 'what a batch closes takes nothing more' },
+        },
+        {
+          name: 'the word of a server that was lost is not remembered',
+          file: 'shared/ledger/postgres/reads.ts',
+          text: 'if (reservations.cleared() === cleared)',
+          without: 'if (cleared >= 0)',
+          test: {
+            file: 'shared/ledger/postgres/reservations.test.ts',
+            name: 'what a look-up finds is remembered',
+          },
         },
         {
           name: 'a withdrawal goes through the closed account and leaves it closed',

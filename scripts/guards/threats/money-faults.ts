@@ -14,8 +14,10 @@ const credits = 'shared/incoming-payments/credits-store.ts'
 const attempt = 'shared/outgoing-payments/attempt-payment.ts'
 const funding = 'shared/outgoing-payments/fund-outgoing-payment.ts'
 const processes = 'shared/ledger/postgres/processes.test.ts'
+const paths = 'shared/ledger/postgres/paths.test.ts'
 const expiryRaces = 'shared/ledger/postgres/expiry-races.test.ts'
 const ledgerSql = 'shared/ledger/postgres/migrations/0002_closed_accounts.sql'
+const fastPathSql = 'shared/ledger/postgres/migrations/0004_closes_on_the_fast_path.sql'
 const announcing = 'shared/incoming-payments/process-incoming-payment.ts'
 
 /** What keeps money right when something fails on its way. */
@@ -106,7 +108,14 @@ export const moneyFaults: ThreatTable = {
           file: ledgerSql,
           text: 'perform ledger.take_locks(ledger.locks_of(v_locked));',
           without: 'perform 1;',
-          test: { file: processes, name: 'F4: processes that drain' },
+          test: { file: paths, name: 'F4: a batch waits for who is booking on its ledger' },
+        },
+        {
+          name: 'on the fast path too',
+          file: fastPathSql,
+          text: 'v_taken := ledger.take_locks(p_locks);',
+          without: '',
+          test: { file: paths, name: 'F4: a batch waits for who is booking on its ledger' },
         },
       ],
     },
@@ -115,7 +124,7 @@ export const moneyFaults: ThreatTable = {
       guards: [
         {
           name: 'plans are made for full tables',
-          file: ledgerSql,
+          file: fastPathSql,
           text: 'set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_memoize = off set jit = off as $$',
           without: 'as $$',
           test: { file: 'shared/ledger/postgres/stale-plans.test.ts', name: 'F5: plans made for empty' },
@@ -325,17 +334,17 @@ export const moneyFaults: ThreatTable = {
       guards: [
         {
           name: 'what expired is not posted, on the fast path',
-          file: ledgerSql,
+          file: fastPathSql,
           text: 'where h.id = any (array[p_resolved[n]]) and h.expires_at > v_now',
           without: 'where h.id = any (array[p_resolved[n]])',
-          test: { file: expiryRaces, name: 'F28: 10000 reservations' },
+          test: { file: paths, name: 'F28: what has run out' },
         },
         {
           name: 'nor ended twice there',
-          file: ledgerSql,
+          file: fastPathSql,
           text: '        and h.open & (p_posted[n] | p_voided[n]) = (p_posted[n] | p_voided[n]);',
           without: '        ;',
-          test: { file: expiryRaces, name: 'F28: 10000 reservations' },
+          test: { file: paths, name: 'F28: what has run out' },
         },
         {
           name: 'what expired is given back by whoever comes next',

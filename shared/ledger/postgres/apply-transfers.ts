@@ -6,7 +6,7 @@ import { type CleanBatch, noteApplied, planClean } from './clean-batch.ts'
 import { APPLY_CLEAN, encodeClean } from './clean-parameters.ts'
 import { type Connections, OUTCOME_UNKNOWN } from './connections.ts'
 import { APPLY_IN_ORDER, encodeInOrder, parseStatuses } from './ordered-batch.ts'
-import type { Hold, Reservations } from './reservations.ts'
+import { type Hold, type Reservations, reservedBy } from './reservations.ts'
 import { createShortages } from './shortages.ts'
 
 /** How batches are applied; both ways give the same results. `auto` chooses the cheaper. */
@@ -114,10 +114,10 @@ function noteOrdered(ctx: Context, events: readonly TransferEvent[], text: strin
   for (const [index, { status, hold }] of results.entries()) {
     const event = events[index]
     if (!event || status !== 'created') continue
-    if (event.kind === 'pending' && hold) {
+    if ((event.kind === 'pending' || event.kind === 'close') && hold) {
       const shared = holds.get(hold.id) ?? { id: hold.id, size: hold.size }
       holds.set(hold.id, shared)
-      ctx.reservations.add(event, shared, hold.bit)
+      ctx.reservations.add(reservedBy(event), shared, hold.bit)
     } else if ('pendingId' in event) ctx.reservations.remove(event.pendingId)
   }
   return results.map((result) => result.status)

@@ -1,13 +1,20 @@
 import { transferRefusal } from '../checks.ts'
-import { type LedgerId, type PendingTransfer, type TransferEvent, ZERO_ID } from '../port.ts'
+import {
+  type CloseTransfer,
+  type LedgerId,
+  movementOfClose,
+  type PendingTransfer,
+  type TransferEvent,
+  ZERO_ID,
+} from '../port.ts'
 import { type Bits, hasBit, setBit, zeroBits } from './binary.ts'
-import type { Hold, Reservation, Reservations } from './reservations.ts'
+import { type Hold, type Reservation, type Reservations, reservedBy } from './reservations.ts'
 
 /** Sums beyond do not fit the parameters; such a batch takes the other path. */
 const BIGINT_MAX = 2n ** 63n - 1n
-const KIND = { posted: 0, pending: 1, post: 2, void: 3 } as const
-const LINKED = 4
-const CODE_SHIFT = 3
+const KIND = { posted: 0, pending: 1, post: 2, void: 3, close: 4 } as const
+const LINKED = 8
+const CODE_SHIFT = 4
 
 /** What a batch does to one account, and which of its transfers an account or tag takes part in. */
 export interface Subject {
@@ -26,6 +33,9 @@ export interface Subject {
   /** The least room that the batch must find, for each of its events to pass in its turn. */
   debitNeed: bigint
   creditNeed: bigint
+  /** Whether the batch must find it closed, and whether it is closed at this point of it; `undefined`: no matter. */
+  foundClosed: boolean | undefined
+  closed: boolean | undefined
   /** Places of transfers in the batch, from 0. */
   debits: number[]
   credits: number[]
@@ -34,12 +44,14 @@ export interface Subject {
 
 export interface NewHold {
   ledger: number
-  timeoutSeconds: number
+  /** Closing transfers have no end. */
+  timeoutSeconds: number | undefined
   /** Places of its transfers in the batch, from 0. */
   members: number[]
 }
 
 interface Resolution {
+  hold: Hold
   posted: Bits
   voided: Bits
 }
@@ -51,7 +63,8 @@ export interface CleanBatch {
   total: bigint
   subjects: Map<LedgerId, Subject>
   newHolds: NewHold[]
-  resolutions: Map<Hold, Resolution>
+  /** By the id of the hold. */
+  resolutions: Map<LedgerId, Resolution>
   /** Per event, what is stored. */
   debit: Subject[]
   credit: Subject[]
@@ -61,7 +74,7 @@ export interface CleanBatch {
   userData64: bigint[]
   userData32: number[]
   pendingId: (LedgerId | undefined)[]
-  /** Of pending transfers: seconds, place in {@link newHolds} from 1, and bit there. */
+  /** Of pending and closing transfers: seconds, place in {@link newHolds} from 1, and bit there. */
   timeout: (number | undefined)[]
   hold: (number | undefined)[]
   bit: (number | undefined)[]
@@ -82,6 +95,8 @@ function subjectOf(batch: CleanBatch, id: LedgerId): Subject {
     creditRoom: 0n,
     debitNeed: 0n,
     creditNeed: 0n,
+    foundClosed: undefined,
+    closed: undefined,
     debits: [],
     credits: [],
     tagged: [],
@@ -92,8 +107,8 @@ function subjectOf(batch: CleanBatch, id: LedgerId): Subject {
 
 /**
  * Sums up what the events do. `undefined` when one of them cannot be part of a clean batch: it is refused by itself, or it
- * closes an account, or it
- * posts or voids what this process does not know to be open. Two events with one id are found by the ledger's key.
+ * names an account that the batch has closed, or it posts or voids what this process does not know to be open. Two events with
+ * one id are found by the ledger's key.
  */
 export function planClean(
   events: readonly TransferEvent[],
@@ -129,31 +144,32 @@ function addEvent(
   index: number,
   reservations: Reservations,
 ): boolean {
-  if (event.kind === 'close' || transferRefusal(event)) return false
-  const isMovement = event.kind === 'posted' || event.kind === 'pending'
-  const movement = isMovement ? event : reservations.get(event.pendingId)
+  if (transferRefusal(event)) return false
+  const reserved = 'pendingId' in event ? reservations.get(event.pendingId) : undefined
+  const movement = 'pendingId' in event ? reserved : event.kind === 'close' ? movementOfClose(event) : event
   if (!movement) return false
   batch.total += movement.amount
   if (batch.total > BIGINT_MAX) return false
   const debit = subjectOf(batch, movement.debitAccountId)
   const credit = subjectOf(batch, movement.creditAccountId)
   if (!isOnLedger(debit, movement.ledger) || !isOnLedger(credit, movement.ledger)) return false
-  if (isMovement) addMovement(debit, credit, event)
-  else if (!addResolution(batch, debit, credit, event, movement as Reservation)) return false
+  if (!mayPass(debit, credit, event, reserved)) return false
+  if (event.kind === 'posted' || event.kind === 'pending') addMovement(debit, credit, event)
+  else if (event.kind !== 'close' && !addResolution(batch, debit, credit, event, reserved as Reservation))
+    return false
 
-  const inherited = isMovement ? undefined : movement
   batch.meta.push(KIND[event.kind] + (event.linked ? LINKED : 0) + (movement.code << CODE_SHIFT))
   batch.amount.push(event.kind === 'post' ? (event.amount ?? movement.amount) : movement.amount)
-  batch.userData64.push(event.userData64 || (inherited?.userData64 ?? 0n))
-  batch.userData32.push((event.userData32 || (inherited?.userData32 ?? 0)) | 0)
-  batch.pendingId.push(inherited?.id)
-  if (event.kind === 'pending') addToHold(batch, event, index)
+  batch.userData64.push(event.userData64 || (reserved?.userData64 ?? 0n))
+  batch.userData32.push((event.userData32 || (reserved?.userData32 ?? 0)) | 0)
+  batch.pendingId.push(reserved?.id)
+  if (event.kind === 'pending' || event.kind === 'close') addToHold(batch, event, index)
   else {
     batch.timeout.push(undefined)
     batch.hold.push(undefined)
     batch.bit.push(undefined)
   }
-  const tag = event.userData128 && event.userData128 !== ZERO_ID ? event.userData128 : inherited?.userData128
+  const tag = event.userData128 && event.userData128 !== ZERO_ID ? event.userData128 : reserved?.userData128
   addSubjects(batch, debit, credit, tag, index)
   return true
 }
@@ -180,6 +196,33 @@ function isOnLedger(account: Subject, ledger: number): boolean {
   return account.ledger === ledger
 }
 
+/** False when the batch has it in the other state at this point. */
+function isClosedHere(account: Subject, closed: boolean): boolean {
+  if (account.closed === undefined) {
+    account.foundClosed = closed
+    account.closed = closed
+  }
+  return account.closed === closed
+}
+
+/** Whether accounts are open, or closed, as the event needs them, and what it makes of them. Of reservations, a void always passes. */
+function mayPass(
+  debit: Subject,
+  credit: Subject,
+  event: TransferEvent,
+  reserved: Reservation | undefined,
+): boolean {
+  if (event.kind === 'void') {
+    if (reserved?.kind !== 'close') return true
+    if (!isClosedHere(credit, true)) return false
+    credit.closed = false
+    return true
+  }
+  if (!isClosedHere(debit, false) || !isClosedHere(credit, false)) return false
+  if (event.kind === 'close') credit.closed = true
+  return true
+}
+
 function addMovement(
   debit: Subject,
   credit: Subject,
@@ -201,8 +244,9 @@ function addMovement(
   }
 }
 
-function addToHold(batch: CleanBatch, event: PendingTransfer, index: number): void {
-  const { ledger, timeoutSeconds } = event
+function addToHold(batch: CleanBatch, event: PendingTransfer | CloseTransfer, index: number): void {
+  const { ledger } = event
+  const timeoutSeconds = event.kind === 'close' ? undefined : event.timeoutSeconds
   let place = batch.newHolds.findIndex(
     (hold) => hold.ledger === ledger && hold.timeoutSeconds === timeoutSeconds,
   )
@@ -224,10 +268,10 @@ function addResolution(
   const { hold, bit, amount: reserved } = reservation
   const moved = event.kind === 'void' ? 0n : (event.amount ?? reserved)
   if (moved > reserved) return false
-  let resolution = batch.resolutions.get(hold)
+  let resolution = batch.resolutions.get(hold.id)
   if (!resolution) {
-    resolution = { posted: zeroBits(hold.size), voided: zeroBits(hold.size) }
-    batch.resolutions.set(hold, resolution)
+    resolution = { hold, posted: zeroBits(hold.size), voided: zeroBits(hold.size) }
+    batch.resolutions.set(hold.id, resolution)
   }
   if (hasBit(resolution.posted, bit) || hasBit(resolution.voided, bit)) return false
   setBit(event.kind === 'post' ? resolution.posted : resolution.voided, bit)
@@ -251,7 +295,7 @@ export function noteApplied(batch: CleanBatch, reservations: Reservations): void
   for (const newHold of batch.newHolds) {
     const hold: Hold = { id: holdId(batch, newHold), size: newHold.members.length }
     for (const [bit, place] of newHold.members.entries())
-      reservations.add(batch.events[place] as PendingTransfer, hold, bit)
+      reservations.add(reservedBy(batch.events[place] as PendingTransfer | CloseTransfer), hold, bit)
   }
   for (const id of batch.pendingId) if (id !== undefined) reservations.remove(id)
 }

@@ -11,7 +11,7 @@ import {
 } from './binary.ts'
 import { type CleanBatch, holdId, type NewHold, type Subject } from './clean-batch.ts'
 
-export const APPLY_CLEAN = `select ledger.apply_clean(${placeholders(33)}) as applied`
+export const APPLY_CLEAN = `select ledger.apply_clean(${placeholders(34)}) as applied`
 
 /** Ledgers share so many locks (ledger.locks_of). */
 const LOCKS = 128
@@ -21,6 +21,10 @@ const locksOf = (accounts: readonly Subject[]): number[] =>
 
 const placesOf = (subjects: readonly (Subject | undefined)[]): number[] =>
   subjects.map((subject) => subject?.place ?? 0)
+
+/** As p_closed of `ledger.apply_clean` has it. */
+const closedBits = ({ foundClosed, closed }: Subject): number | undefined =>
+  foundClosed === undefined ? undefined : (foundClosed ? 2 : 0) + (closed ? 1 : 0)
 
 /** Numbers the subjects, accounts first. */
 function inPlace(batch: CleanBatch): { subjects: Subject[]; accounts: Subject[] } {
@@ -55,6 +59,7 @@ export function encodeClean(arena: Arena, batch: CleanBatch, now: Date | undefin
     sums((account) => account.creditsPosted),
     sums((account) => account.debitNeed),
     sums((account) => account.creditNeed),
+    integers(accounts.map(closedBits)),
     idLists(subjects.map((subject) => subject.debits)),
     idLists(subjects.map((subject) => subject.credits)),
     idLists(subjects.map((subject) => subject.tagged)),
@@ -78,7 +83,7 @@ export function encodeClean(arena: Arena, batch: CleanBatch, now: Date | undefin
       holds((hold) => oneBits(hold.members.length)),
     ),
     idLists(holds((hold) => hold.members)),
-    uuids([...batch.resolutions.keys()].map((hold) => hold.id)),
+    uuids([...batch.resolutions.keys()]),
     bitsArray(
       arena,
       resolutions.map((resolution) => resolution.posted),

@@ -83,7 +83,7 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
   })
   const transferReads = createBatcher({
     ...limits,
-    apply: (ids: readonly string[]) => readTransfers(reads, transferReadArena, ids, now()),
+    apply: (ids: readonly string[]) => readTransfers(reads, transferReadArena, ids, now(), reservations),
   })
   const sweeper = startSweeper(
     { connections: reads, now },

@@ -1,11 +1,22 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, beforeEach, test } from 'node:test'
-import { silentLogger } from '../../platform/index.ts'
-import { createTestDatabase, type TestDatabase } from '../../testing/index.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createDb, silentLogger, sql } from '../../platform/index.ts'
+import { createTestDatabase, type TestDatabase, testClock } from '../../testing/index.ts'
 import { auditLedger } from '../audit.ts'
-import { accountCode, isSuccess, type LedgerId, type PostedTransfer, type TransferEvent } from '../port.ts'
-import { createPostgresLedger, type PostgresLedger } from './ledger.ts'
+import { closeForGood, moveThroughClosed } from '../closed-accounts.ts'
+import {
+  accountCode,
+  type CloseTransfer,
+  isSuccess,
+  type LedgerId,
+  type PendingTransfer,
+  type PostedTransfer,
+  settlementAccountId,
+  type TransferEvent,
+} from '../port.ts'
+import { createPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './ledger.ts'
 
 let database: TestDatabase
 let ledger: PostgresLedger
@@ -31,7 +42,7 @@ after(async () => {
 })
 beforeEach(async () => {
   batches = []
-  settlement = randomUUID()
+  settlement = settlementAccountId(1)
   rich = randomUUID()
   poor = randomUUID()
   payee = randomUUID()
@@ -55,6 +66,44 @@ const pay = (debitAccountId: LedgerId, creditAccountId: LedgerId, amount: bigint
   amount,
 })
 
+const hold = (debitAccountId: LedgerId, creditAccountId: LedgerId, amount: bigint): PendingTransfer => ({
+  ...pay(debitAccountId, creditAccountId, amount),
+  kind: 'pending',
+  timeoutSeconds: 60,
+})
+
+const close = (accountId: LedgerId): CloseTransfer => ({
+  kind: 'close',
+  id: randomUUID(),
+  accountId,
+  ledger: 1,
+  code: 1,
+})
+
+const post = (pendingId: LedgerId): TransferEvent => ({ kind: 'post', id: randomUUID(), pendingId })
+const voiding = (pendingId: LedgerId): TransferEvent => ({ kind: 'void', id: randomUUID(), pendingId })
+
+/** Another process on the same books. */
+async function elsewhere<T>(
+  work: (other: PostgresLedger) => Promise<T>,
+  options: Partial<PostgresLedgerOptions> = {},
+): Promise<T> {
+  const other = createPostgresLedger({
+    connectionString: database.connectionString,
+    log: silentLogger,
+    sweepIntervalMs: 0,
+    ...options,
+  })
+  try {
+    return await work(other)
+  } finally {
+    await other.close()
+  }
+}
+
+const isClosed = async (id: LedgerId): Promise<boolean | undefined> =>
+  (await ledger.lookupAccounts([id]))[0]?.closed
+
 const send = (...calls: TransferEvent[][]) => Promise.all(calls.map((call) => ledger.createTransfers(call)))
 
 test('one who has no money slows down nobody else, once that is known', async () => {
@@ -76,30 +125,19 @@ test('one who has no money slows down nobody else, once that is known', async ()
 })
 
 test('a reservation is posted on the fast path by who made it, on whichever path that was', async () => {
-  const hold = (): TransferEvent => ({ ...pay(rich, payee, 10n), kind: 'pending', timeoutSeconds: 60 })
-  const [first, second] = [hold(), hold()]
+  const [first, second] = [hold(rich, payee, 10n), hold(rich, payee, 10n)]
   await send([first])
   const repeated = pay(rich, payee, 1n)
   assert.deepEqual(await send([second, repeated], [repeated]), [['created', 'created'], ['exists']])
   batches = []
-  const posts = [first, second].map(
-    ({ id }): TransferEvent => ({ kind: 'post', id: randomUUID(), pendingId: id }),
-  )
-  assert.deepEqual(await send(posts), [['created', 'created']])
+  assert.deepEqual(await send([post(first.id), post(second.id)]), [['created', 'created']])
   assert.deepEqual(batches, [{ path: 'clean', events: 2 }])
 })
 
 test('a reservation that another process made is posted all the same', async () => {
-  const hold: TransferEvent = { ...pay(rich, payee, 10n), kind: 'pending', timeoutSeconds: 60 }
-  const other = createPostgresLedger({
-    connectionString: database.connectionString,
-    log: silentLogger,
-    sweepIntervalMs: 0,
-  })
-  assert.deepEqual(await other.createTransfers([hold]), ['created'])
-  await other.close()
-  const post: TransferEvent = { kind: 'post', id: randomUUID(), pendingId: hold.id, amount: 4n }
-  assert.deepEqual(await send([post]), [['created']])
+  const reserved = hold(rich, payee, 10n)
+  assert.deepEqual(await elsewhere((other) => other.createTransfers([reserved])), ['created'])
+  assert.deepEqual(await send([{ ...post(reserved.id), amount: 4n } as TransferEvent]), [['created']])
   assert.deepEqual(batches, [{ path: 'ordered', events: 1 }])
   const [account] = await ledger.lookupAccounts([payee])
   assert.equal(account?.creditsPosted, 4n)
@@ -114,3 +152,152 @@ test('a credit and the debit that needs it pass together on the fast path', asyn
   ])
   assert.deepEqual(batches, [{ path: 'ordered', events: 2 }])
 })
+
+test('an account is closed, opened for one movement and closed again on the fast path, together with what others do', async () => {
+  const first = close(rich)
+  assert.deepEqual(await send([first], [pay(settlement, payee, 1n)]), [['created'], ['created']])
+  const through = pay(rich, payee, 100n)
+  const next = close(rich)
+  const chain: TransferEvent[] = [{ ...voiding(first.id), linked: true }, { ...through, linked: true }, next]
+  assert.deepEqual(await send(chain, [pay(settlement, poor, 1n)]), [
+    ['created', 'created', 'created'],
+    ['created'],
+  ])
+  assert.equal(await isClosed(rich), true)
+  assert.deepEqual(await send([voiding(next.id)], [pay(rich, payee, 1n)]), [['created'], ['created']])
+  assert.equal(await isClosed(rich), false)
+  assert.deepEqual(batches, [
+    { path: 'clean', events: 2 },
+    { path: 'clean', events: 4 },
+    { path: 'clean', events: 2 },
+  ])
+})
+
+test('what a batch closes takes nothing more in the same batch, and one that is closed is not closed again', async () => {
+  const closing = close(poor)
+  assert.deepEqual(await send([closing], [pay(rich, poor, 1n)], [close(poor)], [pay(rich, payee, 1n)]), [
+    ['created'],
+    ['credit_account_already_closed'],
+    ['credit_account_already_closed'],
+    ['created'],
+  ])
+  assert.deepEqual(await send([close(poor)]), [['credit_account_already_closed']])
+  assert.deepEqual(await send([post(closing.id)]), [['credit_account_already_closed']])
+  assert.deepEqual(await send([voiding(closing.id)], [voiding(closing.id)]), [
+    ['created'],
+    ['pending_transfer_already_voided'],
+  ])
+  assert.equal(await isClosed(poor), false)
+})
+
+test('of what a closed account has reserved, a void passes on the fast path and a post does not', async () => {
+  const [first, second] = [hold(rich, payee, 10n), hold(rich, payee, 10n)]
+  assert.deepEqual(await send([first, second, close(rich)]), [['created', 'created', 'created']])
+  assert.deepEqual(await send([voiding(first.id)]), [['created']])
+  assert.deepEqual(batches, [
+    { path: 'clean', events: 3 },
+    { path: 'clean', events: 1 },
+  ])
+  assert.deepEqual(await send([post(second.id)]), [['debit_account_already_closed']])
+  assert.equal(await isClosed(rich), true)
+})
+
+test('what another process reserved or closed is known once it was looked up, and forgotten once it has ended', async () => {
+  const [reserved, closing] = [hold(rich, payee, 10n), close(poor)]
+  await elsewhere((other) => other.createTransfers([hold(rich, payee, 1n), reserved, closing]))
+  await ledger.lookupTransfers([reserved.id, closing.id])
+  assert.deepEqual(await send([post(reserved.id), voiding(closing.id)]), [['created', 'created']])
+  assert.deepEqual(batches, [{ path: 'clean', events: 2 }])
+  const again = close(poor)
+  await send([again])
+  await elsewhere(async (other) => {
+    await other.lookupTransfers([again.id])
+    await other.createTransfers([voiding(again.id)])
+  })
+  batches = []
+  await ledger.lookupTransfers([again.id])
+  for (let attempt = 0; attempt < 2; attempt++)
+    assert.deepEqual(await send([voiding(again.id)]), [['pending_transfer_already_voided']])
+  // It is known to have ended. Two attempts on the fast path that failed would take that from the next batch.
+  assert.deepEqual(await send([pay(rich, payee, 1n)]), [['created']])
+  assert.deepEqual(
+    batches.map(({ path }) => path),
+    ['ordered', 'ordered', 'clean'],
+  )
+})
+
+test('who believes in a close that another process has voided meanwhile moves nothing', async () => {
+  const [first, second] = [close(rich), close(rich)]
+  await send([first])
+  await elsewhere((other) =>
+    other.createTransfers([
+      { ...voiding(first.id), linked: true },
+      { ...pay(rich, payee, 1n), linked: true },
+      second,
+    ]),
+  )
+  const late: TransferEvent[] = [
+    { ...voiding(first.id), linked: true },
+    { ...pay(rich, payee, 500n), linked: true },
+    close(rich),
+  ]
+  assert.deepEqual(await send(late), [
+    ['pending_transfer_already_voided', 'linked_event_failed', 'linked_event_failed'],
+  ])
+  const [account] = await ledger.lookupAccounts([payee])
+  assert.deepEqual([account?.creditsPosted, await isClosed(rich)], [1n, true])
+})
+
+test('withdrawals from an account that was closed elsewhere take the fast path', async () => {
+  const account = { id: rich, ledger: 1 }
+  await elsewhere((other) => closeForGood({ ledger: other }, account))
+  for (const amount of [300n, 700n])
+    assert.equal(await moveThroughClosed({ ledger }, account, pay(rich, settlement, amount)), 'created')
+  assert.deepEqual(batches, [
+    { path: 'clean', events: 3 },
+    { path: 'clean', events: 3 },
+  ])
+  assert.equal(await moveThroughClosed({ ledger }, account, pay(rich, settlement, 1n)), 'exceeds_credits')
+  assert.equal(await isClosed(rich), true)
+})
+
+test('F28: what has run out, or has ended elsewhere, is not posted on the fast path by who reserved it', async () => {
+  const clock = testClock(new Date())
+  await elsewhere(
+    async (other) => {
+      const [first, second] = [hold(rich, payee, 10n), hold(rich, payee, 10n)]
+      await other.createTransfers([first, second])
+      await ledger.createTransfers([voiding(first.id)])
+      assert.deepEqual(await other.createTransfers([post(first.id)]), ['pending_transfer_already_voided'])
+      clock.advance(60_000)
+      assert.deepEqual(await other.createTransfers([post(second.id)]), ['pending_transfer_expired'])
+    },
+    { clock, path: 'clean' },
+  )
+  const [account] = await ledger.lookupAccounts([payee])
+  assert.equal(account?.creditsPosted, 0n)
+})
+
+for (const path of ['clean', 'ordered'] as const)
+  test(`F4: a batch waits for who is booking on its ledger (path ${path})`, async () => {
+    const db = createDb({ connectionString: database.connectionString, poolSizeMax: 1 })
+    try {
+      await elsewhere(
+        async (other) => {
+          const answers: unknown[] = []
+          let sent = Promise.resolve()
+          await db.tx(async (tx) => {
+            await tx.execute(sql`select ledger.take_locks(array[1])`)
+            sent = other.createTransfers([pay(rich, payee, 1n)]).then((answer) => void answers.push(answer))
+            await sleep(300)
+            assert.deepEqual(answers, [])
+          })
+          await sent
+          assert.deepEqual(answers, [['created']])
+        },
+        { path },
+      )
+    } finally {
+      await db.close()
+    }
+  })

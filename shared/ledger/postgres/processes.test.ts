@@ -10,6 +10,7 @@ import { auditLedger } from '../audit.ts'
 import {
   accountCode,
   availableCredit,
+  type CloseTransfer,
   type CreateTransferStatus,
   isSuccess,
   type LedgerId,
@@ -69,16 +70,26 @@ const posted = (
   amount,
 })
 
-/** Each process gets its chains, and all begin once all are up. */
+const close = (accountId: LedgerId, linked = false): CloseTransfer => ({
+  kind: 'close',
+  id: randomUUID(),
+  accountId,
+  ledger: USD,
+  code: 1,
+  linked,
+})
+
+/** Each process gets its chains, and all begin once all are up and have looked up what they are to know. */
 async function runProcesses(
   chainsOf: (process: number) => TransferEvent[][],
+  lookups: LedgerId[] = [],
 ): Promise<CreateTransferStatus[][][]> {
   const children = Array.from({ length: PROCESSES }, () => fork(client, { serialization: 'advanced' }))
   try {
     await Promise.all(children.map((child) => once(child, 'message')))
     return await Promise.all(
       children.map(async (child, index) => {
-        child.send({ connectionString: database.connectionString, chains: chainsOf(index) })
+        child.send({ connectionString: database.connectionString, lookups, chains: chainsOf(index) })
         const [results] = await once(child, 'message')
         return results as CreateTransferStatus[][]
       }),
@@ -168,4 +179,60 @@ test('an id that two processes use on different ledgers at once belongs to one o
     assert.ok(statuses.includes('exists_with_different_fields'), statuses.join(' '))
   }
   assert.equal((await available(b)) + (await available(y)), BigInt(ids.length))
+})
+
+test('F25: money that several processes send to accounts which they close meanwhile came before, or not at all', async () => {
+  const rich = await open(USD, 100_000n)
+  const targets = await Promise.all(Array.from({ length: 8 }, () => open(USD, 0n)))
+  const at = (index: number): LedgerId => targets[index % targets.length] ?? ''
+  const results = await runProcesses((process) =>
+    Array.from({ length: 120 }, (_, index) =>
+      index === 30 + 20 * process ? targets.map((id) => close(id)) : [posted(USD, rich, at(index), 1n)],
+    ),
+  )
+  const closes = results.flatMap((chains) => chains.filter((chain) => chain.length > 1)).flat()
+  assert.equal(closes.filter((status) => status === 'created').length, targets.length)
+  assert.equal(
+    closes.filter((status) => status === 'credit_account_already_closed').length,
+    2 * targets.length,
+  )
+  const payments = results.flatMap((chains) => chains.filter((chain) => chain.length === 1)).flat()
+  const paid = payments.filter((status) => status === 'created').length
+  assert.equal(
+    payments.filter((status) => status === 'credit_account_already_closed').length,
+    payments.length - paid,
+  )
+  const balances = await Promise.all(targets.map(available))
+  assert.equal(
+    balances.reduce((sum, balance) => sum + balance, 0n),
+    BigInt(paid),
+  )
+})
+
+test('F26: of processes that open one closed account at the same time one does, and it ends closed', async () => {
+  const [to, ...accounts] = await Promise.all([
+    open(USD, 0n),
+    ...Array.from({ length: 20 }, () => open(USD, 100n)),
+  ])
+  const closes = accounts.map((id) => close(id))
+  assert.ok((await ledger.createTransfers(closes)).every(isSuccess))
+  const results = await runProcesses(
+    () =>
+      closes.map(({ id, accountId }) => [
+        { kind: 'void', id: randomUUID(), pendingId: id, linked: true },
+        { ...posted(USD, accountId, to, 1n), linked: true },
+        close(accountId),
+      ]),
+    closes.map(({ id }) => id),
+  )
+  for (const index of closes.keys()) {
+    const statuses = results.map((chains) => chains[index])
+    assert.equal(statuses.filter((chain) => chain?.every((status) => status === 'created')).length, 1)
+    assert.equal(
+      statuses.filter((chain) => chain?.[0] === 'pending_transfer_already_voided').length,
+      PROCESSES - 1,
+    )
+  }
+  assert.equal(await available(to), BigInt(accounts.length))
+  for (const account of await ledger.lookupAccounts(accounts)) assert.equal(account?.closed, true)
 })

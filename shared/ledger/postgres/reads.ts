@@ -1,13 +1,17 @@
 import type { Account, LedgerId, Transfer, TransferFilter } from '../port.ts'
 import { type Arena, resetArena, uuidArray } from './binary.ts'
 import { type Connections, type Statement, UNAVAILABLE } from './connections.ts'
+import type { Reservations } from './reservations.ts'
 
 export const ACCOUNT_COLUMNS = `a.id, a.ledger, a.code, a.debits_must_not_exceed_credits, a.credits_must_not_exceed_debits,
   a.user_data_128, a.user_data_64, a.user_data_32, a.debits_pending, a.debits_posted, a.credits_pending,
   a.credits_posted, a.closed, a.created_at`
 
-/** "limit 1" makes each id a look-up of its own, whatever the planner believes about the size of the table. */
-const LOOKUP_ACCOUNTS = `select u.place, ${ACCOUNT_COLUMNS} from unnest($1::uuid[]) with ordinality u(id, place)
+/**
+ * "limit 1" makes each id a look-up of its own, whatever the planner believes about the size of the table. The select around the
+ * list of ids hides how long it is: one plan is kept for all lists, instead of a cheaper-looking one that is made for each.
+ */
+const LOOKUP_ACCOUNTS = `select u.place, ${ACCOUNT_COLUMNS} from unnest((select $1::uuid[])) with ordinality u(id, place)
   cross join lateral (select * from ledger.accounts x where x.id = u.id limit 1) a`
 
 /** With the time in $1. */
@@ -21,7 +25,8 @@ export const TRANSFER_COLUMNS = `t.id, t.debit_account_id, t.credit_account_id, 
     else 'expired'
   end as state`
 
-const LOOKUP_TRANSFERS = `select u.place, ${TRANSFER_COLUMNS} from unnest($2::uuid[]) with ordinality u(id, place)
+const LOOKUP_TRANSFERS = `select u.place, ${TRANSFER_COLUMNS}, t.hold_id, t.hold_bit, bit_length(h.open) as hold_size
+  from unnest((select $2::uuid[])) with ordinality u(id, place)
   cross join lateral (select * from ledger.transfers x where x.id = u.id limit 1) t
   left join lateral (select * from ledger.holds x where x.id = t.hold_id limit 1) h on true`
 
@@ -134,11 +139,25 @@ export async function readTransfers(
   arena: Arena,
   ids: readonly LedgerId[],
   now: Date | undefined,
+  reservations: Reservations,
 ): Promise<(Transfer | undefined)[]> {
   resetArena(arena)
+  const cleared = reservations.cleared()
   const values = [now ?? null, uuidArray(arena, ids.map(lowerCase))]
   const rows = await connections.run(() => ({ text: LOOKUP_TRANSFERS, values }), UNAVAILABLE)
-  return inPlace(ids.length, rows, toTransfer)
+  const found = inPlace(ids.length, rows, toTransfer)
+  if (reservations.cleared() === cleared)
+    for (const row of rows) noteFound(row, found[Number(row.place) - 1] as Transfer, reservations)
+  return found
+}
+
+/** Who looks up a reservation is about to post or void it, or to open an account that it closes. */
+function noteFound(row: Row, transfer: Transfer, reservations: Reservations): void {
+  const { id, kind } = transfer
+  if (kind !== 'pending' && kind !== 'close') return
+  if (transfer.state !== 'pending') reservations.remove(id)
+  else if (!reservations.get(id))
+    reservations.add({ ...transfer, kind }, { id: row.hold_id, size: row.hold_size }, row.hold_bit)
 }
 
 export async function searchTransfers(
