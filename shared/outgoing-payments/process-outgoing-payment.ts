@@ -10,14 +10,8 @@ import { type Failure, retryAfter } from './failures.ts'
 import { fundAndStart } from './fund-outgoing-payment.ts'
 import { spentByFailed } from './grant-spending.ts'
 import type { OutgoingPayment } from './model.ts'
-import {
-  noteWait,
-  type OutgoingPaymentRow,
-  raiseProgress,
-  recordAttempt,
-  selectPayment,
-  withSent,
-} from './store.ts'
+import { raiseProgress } from './progress-store.ts'
+import { noteWait, type OutgoingPaymentRow, recordAttempt, selectPayment, withSent } from './store.ts'
 import { toWebhookData } from './webhook-data.ts'
 
 /**

@@ -7,15 +7,8 @@ import { OutgoingPaymentRefusal } from './errors.ts'
 import type { Grant, GrantSpent } from './grant-spending.ts'
 import { selectSpent } from './grant-spending-store.ts'
 import type { OutgoingPayment, OutgoingPaymentFilter, OutgoingPaymentState } from './model.ts'
-import {
-  type OutgoingPaymentRow,
-  raiseProgress,
-  type SendProgress,
-  selectPayment,
-  selectPayments,
-  selectProgress,
-  withSent,
-} from './store.ts'
+import { raiseProgress, type SendProgress, selectProgress } from './progress-store.ts'
+import { type OutgoingPaymentRow, selectPayment, selectPayments, withSent } from './store.ts'
 
 export const unknownPayment = (): OutgoingPaymentRefusal =>
   new OutgoingPaymentRefusal('unknown_payment', { message: 'unknown outgoing payment' })

@@ -16,7 +16,7 @@ import { type AnyOf, listPage, type Page, type Paged, scopeSql, type TenantScope
 import { inWalletAddresses, walletAddressColumns } from '../wallet-addresses/index.ts'
 import { insertEvent, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import { endedColumns, returnSpending } from './grant-spending-store.ts'
-import { failureNote, type Note, type NotedFailure, noted, notedWhereRoom, storableJson } from './history.ts'
+import { failureNote, type Note, type NotedFailure, noted, notedWhereRoom } from './history.ts'
 import type {
   CardDetails,
   OutgoingPayment,
@@ -236,44 +236,6 @@ export const noteWait = (db: Db, wait: { id: string; failure: NotedFailure; now:
     update outgoing_payments p set history = ${notedWhereRoom(wait.now, { kind: 'waiting', ...failureNote(wait.failure) })}
     where id = ${wait.id} and state = 'SENDING' and (p.history->-1->>'kind', p.history->-1->>'code') is distinct from
       ('waiting', ${wait.failure.code}::text)`)
-
-export interface SendProgress {
-  /** What the sender had sent when it counted the rest: a sender that starts anew compares it with the ledger. */
-  sentAmount: bigint
-  deliveredAmount: bigint
-  packets: { sent: number; fulfilled: number; rejected: number }
-  /** Of the rejected packets: by code and sender, most frequent first. */
-  rejects: PacketRejects[]
-}
-
-/** Running totals only grow: an older report changes nothing. */
-export const raiseProgress = (db: Db, input: { id: string } & SendProgress): Promise<number> =>
-  db.execute(sql`
-    update outgoing_payments set recorded_sent_amount = greatest(recorded_sent_amount, ${input.sentAmount}),
-      delivered_amount = greatest(delivered_amount, ${input.deliveredAmount}),
-      packets_sent = greatest(packets_sent, ${input.packets.sent}),
-      packets_fulfilled = greatest(packets_fulfilled, ${input.packets.fulfilled}),
-      packet_rejects = case when packets_rejected < ${input.packets.rejected} then ${storableJson(input.rejects)}::jsonb else packet_rejects end,
-      packets_rejected = greatest(packets_rejected, ${input.packets.rejected})
-    where id = ${input.id} and (recorded_sent_amount < ${input.sentAmount}
-      or delivered_amount < ${input.deliveredAmount} or packets_sent < ${input.packets.sent}
-      or packets_fulfilled < ${input.packets.fulfilled} or packets_rejected < ${input.packets.rejected})`)
-
-export const selectProgress = (
-  db: Db,
-  id: string,
-): Promise<(SendProgress & { state: OutgoingPaymentState }) | undefined> =>
-  db.maybe(
-    (row) => ({
-      state: row.state as OutgoingPaymentState,
-      sentAmount: row.recorded_sent_amount as bigint,
-      deliveredAmount: row.delivered_amount as bigint,
-      packets: { sent: row.packets_sent, fulfilled: row.packets_fulfilled, rejected: row.packets_rejected },
-      rejects: row.packet_rejects as PacketRejects[],
-    }),
-    sql`select state, recorded_sent_amount, delivered_amount, packets_sent, packets_fulfilled, packets_rejected, packet_rejects
-      from outgoing_payments where id = ${id}`,
-  )
 
 /** What a payment's row remembers besides the payment. */
 export interface PaymentNotes {

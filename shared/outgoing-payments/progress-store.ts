@@ -1,0 +1,90 @@
+import { type BatchedStatement, type Db, rowsSql, sql } from '../platform/index.ts'
+import { storable } from './history.ts'
+import type { OutgoingPaymentState, PacketRejects } from './model.ts'
+
+export interface SendProgress {
+  /** What the sender had sent when it counted the rest: a sender that starts anew compares it with the ledger. */
+  sentAmount: bigint
+  deliveredAmount: bigint
+  packets: { sent: number; fulfilled: number; rejected: number }
+  /** Of the rejected packets: by code and sender, most frequent first. */
+  rejects: PacketRejects[]
+}
+
+type Report = SendProgress & { id: string }
+
+const greater = <T extends bigint | number>(a: T, b: T): T => (a > b ? a : b)
+
+const joined = (a: Report, b: Report): Report => ({
+  id: a.id,
+  sentAmount: greater(a.sentAmount, b.sentAmount),
+  deliveredAmount: greater(a.deliveredAmount, b.deliveredAmount),
+  packets: {
+    sent: greater(a.packets.sent, b.packets.sent),
+    fulfilled: greater(a.packets.fulfilled, b.packets.fulfilled),
+    rejected: greater(a.packets.rejected, b.packets.rejected),
+  },
+  rejects: b.packets.rejected > a.packets.rejected ? b.rejects : a.rejects,
+})
+
+/** One for each payment, in the order of their ids. */
+function perPayment(reports: readonly Report[]): Report[] {
+  const byId = new Map<string, Report>()
+  for (const report of reports) {
+    const known = byId.get(report.id)
+    byId.set(report.id, known ? joined(known, report) : report)
+  }
+  return [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+const reports: BatchedStatement<Report, never> = {
+  query: (items) => {
+    const rows = perPayment(items).map(({ id, sentAmount, deliveredAmount, packets, rejects }) => ({
+      id,
+      recorded: sentAmount.toString(),
+      delivered: deliveredAmount.toString(),
+      ...packets,
+      rejects: rejects.map(({ code, triggeredBy, count }) => ({
+        code: storable(code),
+        triggeredBy: storable(triggeredBy),
+        count,
+      })),
+    }))
+    return sql`
+      update outgoing_payments p set recorded_sent_amount = greatest(p.recorded_sent_amount, r.recorded),
+        delivered_amount = greatest(p.delivered_amount, r.delivered), packets_sent = greatest(p.packets_sent, r.sent),
+        packets_fulfilled = greatest(p.packets_fulfilled, r.fulfilled),
+        packet_rejects = case when p.packets_rejected < r.rejected then r.rejects else p.packet_rejects end,
+        packets_rejected = greatest(p.packets_rejected, r.rejected)
+      from ${rowsSql(rows, 'r (id uuid, recorded numeric, delivered numeric, sent int, fulfilled int, rejected int, rejects jsonb)')}
+      where p.id = r.id and (p.recorded_sent_amount < r.recorded or p.delivered_amount < r.delivered or p.packets_sent < r.sent
+        or p.packets_fulfilled < r.fulfilled or p.packets_rejected < r.rejected)`
+  },
+  map: () => {
+    throw new TypeError('a report has no answer')
+  },
+}
+
+/** Running totals only grow: an older report changes nothing. */
+export const raiseProgress = async (db: Db, report: Report): Promise<void> =>
+  void (await db.batched(reports, report))
+
+type StoredProgress = SendProgress & { state: OutgoingPaymentState }
+
+const progressById: BatchedStatement<string, StoredProgress> = {
+  query: (ids) => sql`
+    select asked.place, p.state, p.recorded_sent_amount, p.delivered_amount, p.packets_sent, p.packets_fulfilled, p.packets_rejected,
+      p.packet_rejects
+    from unnest((select ${ids}::uuid[])) with ordinality asked (id, place)
+    cross join lateral (select * from outgoing_payments x where x.id = asked.id limit 1) p`,
+  map: (row) => ({
+    state: row.state as OutgoingPaymentState,
+    sentAmount: row.recorded_sent_amount as bigint,
+    deliveredAmount: row.delivered_amount as bigint,
+    packets: { sent: row.packets_sent, fulfilled: row.packets_fulfilled, rejected: row.packets_rejected },
+    rejects: row.packet_rejects as PacketRejects[],
+  }),
+}
+
+export const selectProgress = (db: Db, id: string): Promise<StoredProgress | undefined> =>
+  db.batched(progressById, id)
