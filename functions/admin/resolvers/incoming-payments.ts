@@ -10,6 +10,7 @@ import {
   approveIncomingPayment,
   cancelIncomingPayment,
   createIncomingPayment,
+  findIncomingPayment,
   getIncomingPayment,
   getIncomingPaymentTimeline,
   type IncomingPayment,
@@ -21,7 +22,15 @@ import {
 } from '../../../shared/incoming-payments/index.ts'
 import { toWireAmount } from '../../../shared/money/index.ts'
 import { type AmountInput, parseAmountInput, parseDate } from './input.ts'
-import { anyOrOwn, listScope, own, type RequestContext, type ResolverMap, rowMutation } from './resolver.ts'
+import {
+  anyOrOwn,
+  listScope,
+  mutation,
+  own,
+  type RequestContext,
+  type ResolverMap,
+  rowMutation,
+} from './resolver.ts'
 import { toTimelineEntry } from './timeline.ts'
 
 export const toPayment = (ctx: RequestContext) => (payment: IncomingPayment) => ({
@@ -110,19 +119,26 @@ export const incomingPaymentResolvers: ResolverMap = {
     },
   },
   Mutation: {
-    createIncomingPayment: rowMutation('createIncomingPayment', async (ctx, input: CreateInput) => {
-      const incomingAmount = parseAmountInput(input.incomingAmount)
-      const payment = await createIncomingPayment(ctx.node, {
-        tenantId: ctx.caller.tenantId,
-        walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
-        ...(incomingAmount && { incomingAmount }),
-        ...(input.expiresAt != null && { expiresAt: parseDate(input.expiresAt, 'expiresAt') }),
-        ...(input.metadata != null && { metadata: input.metadata }),
-        ...(input.senderWalletAddress != null && { senderWalletAddress: input.senderWalletAddress }),
-        initiatedBy: initiatorOf(ctx, input),
-      })
-      return { payment: toPayment(ctx)(payment) }
-    }),
+    // Rows only, and yet no transaction: what a repeat must not do twice is told by its id, and those of many go together.
+    createIncomingPayment: mutation(
+      'createIncomingPayment',
+      async (ctx, input: CreateInput, requestId, isRepeat) => {
+        const known = isRepeat && requestId && (await findIncomingPayment(ctx.node, own(ctx), requestId))
+        if (known) return { payment: toPayment(ctx)(known) }
+        const incomingAmount = parseAmountInput(input.incomingAmount)
+        const payment = await createIncomingPayment(ctx.node, {
+          ...(requestId !== undefined && { id: requestId }),
+          tenantId: ctx.caller.tenantId,
+          walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
+          ...(incomingAmount && { incomingAmount }),
+          ...(input.expiresAt != null && { expiresAt: parseDate(input.expiresAt, 'expiresAt') }),
+          ...(input.metadata != null && { metadata: input.metadata }),
+          ...(input.senderWalletAddress != null && { senderWalletAddress: input.senderWalletAddress }),
+          initiatedBy: initiatorOf(ctx, input),
+        })
+        return { payment: toPayment(ctx)(payment) }
+      },
+    ),
     updateIncomingPayment: rowMutation(
       'updateIncomingPayment',
       async (
