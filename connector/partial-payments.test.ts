@@ -22,7 +22,7 @@ import { testPlugin } from './stream/test-path.ts'
 import { postPrepare } from './testing/test-hop.ts'
 import { startTestNode, type TestNode, type TestReceiver } from './testing/test-node.ts'
 
-const MAX_WAIT_MS = 1_200
+const MAX_WAIT_MS = 2_500
 const TYPE = 'incoming_payment.partial_payment_received'
 
 interface Asked {
