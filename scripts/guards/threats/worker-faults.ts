@@ -74,7 +74,7 @@ export const workerFaults: ThreatTable = {
           file: store,
           text: 'order by claimed.run_at, claimed.key',
           without: 'order by claimed.key',
-          test: { file: queueTests, name: 'F22: jobs run oldest first, across tenants, 40 at once' },
+          test: { file: queueTests, name: 'F22: jobs run oldest first, across tenants' },
         },
         {
           name: 'of each tenant too',
