@@ -44,6 +44,9 @@ interface Draft {
   userData32: number
 }
 
+/** An account to make; its id is one of a few places. */
+type AccountDraft = Omit<NewAccount, 'id'> & { id: number }
+
 type Round = { seconds: number; calls: Draft[][] }
 
 const drafts = (input: { faults: boolean }): fc.Arbitrary<Draft> => {
@@ -92,6 +95,26 @@ const scripts = (input: { faults: boolean }): fc.Arbitrary<Round[]> =>
     }),
     { minLength: 1, maxLength: 8 },
   )
+
+/** Few ids, so that most come again, in one batch or later. Without chains, with whole ones, or with whatever can be wrong. */
+const accountCalls = fc.constantFrom('alone', 'chains', 'faults').chain((mode) => {
+  const least = mode === 'faults' ? 0 : 1
+  const account = fc.record({
+    id: fc.oneof(
+      { weight: 30, arbitrary: fc.nat({ max: 5 }) },
+      { weight: 1 - least, arbitrary: fc.constant(6) },
+    ),
+    ledger: fc.integer({ min: least, max: 2 }),
+    code: fc.integer({ min: least, max: 2 }),
+    linked: fc.constantFrom(false, mode !== 'alone'),
+    debitsMustNotExceedCredits: fc.boolean(),
+    userData32: fc.constantFrom(0, 2 ** 32 - 1),
+  })
+  const closed = (call: AccountDraft[]) =>
+    call.map((draft, index) => (index === call.length - 1 ? { ...draft, linked: false } : draft))
+  const call: fc.Arbitrary<AccountDraft[]> = fc.array(account, { minLength: 1, maxLength: 4 })
+  return fc.array(mode === 'faults' ? call : call.map(closed), { minLength: 1, maxLength: 4 })
+})
 
 let nextLedger = 1
 
@@ -374,6 +397,22 @@ describe('both paths of the Postgres ledger and the model agree', () => {
   const options = { seed, endOnFailure: true }
 
   test('with faults of every kind', () => fc.assert(property(true), { ...options, numRuns: 25 }))
+
+  test('accounts, alone and in chains, repeated and refused', () =>
+    fc.assert(
+      fc.asyncProperty(accountCalls, async (calls) => {
+        const ids = Array.from({ length: 6 }, () => randomUUID())
+        const events = calls.map((call) => call.map((draft) => ({ ...draft, id: ids[draft.id] ?? ZERO_ID })))
+        const [expected, ...answers] = await Promise.all(
+          [createModelLedger(clock), paths[0] as Ledger, paths[1] as Ledger].map(async (ledger) => {
+            const statuses = await Promise.all(events.map((call) => ledger.createAccounts(call)))
+            return [statuses, await ledger.lookupAccounts(ids)]
+          }),
+        )
+        for (const answer of answers) assert.deepEqual(answer, expected)
+      }),
+      { ...options, numRuns: 60 },
+    ))
 
   test('mostly clean, so that the fast path is taken', async () => {
     const before = { ...taken }

@@ -8,6 +8,8 @@ const repeatTests = 'shared/ledger/tigerbeetle/repeats.test.ts'
 const fastPathSql = 'shared/ledger/postgres/migrations/0004_closes_on_the_fast_path.sql'
 const planning = 'shared/ledger/postgres/clean-batch.ts'
 const paths = 'shared/ledger/postgres/paths.test.ts'
+const accountsSql = 'shared/ledger/postgres/migrations/0005_accounts_in_one_statement.sql'
+const model = 'shared/ledger/ledger.property.test.ts'
 const ending = 'shared/incoming-payments/process-incoming-payment.ts'
 const deadlines = 'shared/ledger/deadlines.ts'
 const overRpc = 'connector/rpc/ledger-rpc.test.ts'
@@ -84,6 +86,42 @@ export const ledgerThreats: ThreatTable = {
           text: 'if (!isLinked(items[end - 1] as Item)) return end',
           without: 'return end',
           test: { file: client, name: 'a server that takes smaller messages' },
+        },
+      ],
+    },
+    {
+      name: 'Accounts and amounts that are not what was said',
+      guards: [
+        {
+          name: 'an account that comes twice is made once',
+          file: accountsSql,
+          text: ' and array_position(p_ids, a.id) = e then',
+          without: ' then',
+          test: { file: model, name: 'accounts, alone and in chains' },
+        },
+        {
+          name: 'a chain of accounts is made whole or not at all',
+          file: accountsSql,
+          text: 'if n > 1 and true <> all (p_linked) and',
+          without: 'if n > 1 and',
+          test: { file: model, name: 'accounts, alone and in chains' },
+        },
+        {
+          name: 'what is wrong with an account keeps it out',
+          file: accountsSql,
+          text: ' and cardinality(array_remove(p_refusal, null)) = 0 then',
+          without: ' then',
+          test: { file: model, name: 'accounts, alone and in chains' },
+        },
+        {
+          name: 'no transfer of nothing, or of less, is stored',
+          file: 'shared/ledger/postgres/migrations/0006_amounts_checked_in_short.sql',
+          text: 'amount >= (kind < 3)::integer',
+          without: 'amount >= -1',
+          test: {
+            file: 'shared/ledger/postgres/limits.test.ts',
+            name: 'rows that no function of the ledger',
+          },
         },
       ],
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { createDb, type DbPool, silentLogger, sql } from '../../platform/index.ts'
+import { createDb, type DbPool, rawSql, type Sql, silentLogger, sql } from '../../platform/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../testing/index.ts'
 import { isSuccess, type PostedTransfer } from '../port.ts'
 import { createPostgresLedger } from './ledger.ts'
@@ -73,5 +73,34 @@ test('a database whose transactions would not see what others committed is refus
   } finally {
     await admin.close()
     await strict.drop()
+  }
+})
+
+test('rows that no function of the ledger would write are refused by its tables', async () => {
+  const ledger = createPostgresLedger({ connectionString: database.connectionString, log: silentLogger })
+  try {
+    const [payer, settlement, free] = [randomUUID(), randomUUID(), randomUUID()]
+    const account = { ledger: 1, code: 1 }
+    const created = await ledger.createAccounts([
+      { ...account, id: payer, debitsMustNotExceedCredits: true },
+      { ...account, id: settlement, creditsMustNotExceedDebits: true },
+      { ...account, id: free },
+    ])
+    assert.ok(created.every(isSuccess))
+    const refused = (change: Sql) => assert.rejects(db.execute(change), { code: '23514' })
+    for (const balance of ['debits_pending', 'debits_posted', 'credits_pending', 'credits_posted'])
+      await refused(sql`update ledger.accounts set ${rawSql(balance)} = -1 where id = ${free}`)
+    await refused(sql`update ledger.accounts set debits_posted = 1 where id = ${payer}`)
+    await refused(sql`update ledger.accounts set credits_pending = 1 where id = ${settlement}`)
+    const write = (kind: number, amount: number) => sql`
+      insert into ledger.transfers (sequence, created_at, user_data_64, ledger, user_data_32, code, kind, linked, id,
+        debit_account_id, credit_account_id, user_data_128, amount)
+      values (0, now(), 0, 1, 0, 1, ${kind}, false, ${randomUUID()}, ${free}, ${payer}, ${randomUUID()}, ${amount})`
+    for (const kind of [0, 1, 2]) await refused(write(kind, 0))
+    for (const kind of [0, 1, 2, 3, 4]) await refused(write(kind, -1))
+    for (const kind of [0, 1, 2, 3, 4]) await db.execute(write(kind, 1))
+    for (const kind of [3, 4]) await db.execute(write(kind, 0))
+  } finally {
+    await ledger.close()
   }
 })
