@@ -9,7 +9,7 @@ interface Beginning {
   now: Date
 }
 
-/** A payment that is asked for twice in one statement is marked once, and both are told. */
+/** A payment that is asked for twice in one statement is marked once, and both are told. The data is that of the first who brings any. */
 const beginnings: BatchedStatement<Beginning, true> = {
   query: (items) => sql`
     with asked as (
@@ -19,7 +19,10 @@ const beginnings: BatchedStatement<Beginning, true> = {
     ), marked as (
       update outgoing_payments p set funding_started_at = coalesce(p.funding_started_at, once.now), updated_at = once.now,
         data_to_transmit_sealed = coalesce(p.data_to_transmit_sealed, once.sealed)
-      from (select distinct on (id) * from asked order by id, place) once
+      from (
+        select id, (array_agg(now order by place))[1] as now, (array_agg(sealed order by place) filter (where sealed is not null))[1] as sealed
+        from asked group by id order by id
+      ) once
       where p.id = once.id and p.state = 'FUNDING' returning p.id
     )
     select asked.place from asked join marked using (id)`,

@@ -382,6 +382,20 @@ test('what the wallet gives for the receiver goes along, and only in its payment
   assert.deepEqual([sent.get(given.id), sent.get(without.id)], ['for Bob', undefined])
 })
 
+test('what the wallet gives for the receiver is kept, whoever funds the payment at the same time without it', async () => {
+  const { id: outgoingPaymentId } = await world.outgoing(world.alice, world.remote.addPayment().url, {
+    debit: 50n,
+  })
+  const sealedDataToTransmit = sealDataToTransmit(world.ctx, { outgoingPaymentId, text: 'for Carol' })
+  await Promise.all([
+    fundOutgoingPayment(world.ctx, 'all', { outgoingPaymentId }),
+    fundOutgoingPayment(world.ctx, 'all', { outgoingPaymentId, sealedDataToTransmit }),
+  ])
+  await world.runJobs()
+  const sent = world.connector.sends.find((input) => input.outgoingPaymentId === outgoingPaymentId)
+  assert.equal(sent?.data, 'for Carol')
+})
+
 test('reports of progress only grow, and an older one changes nothing', async () => {
   const payment = await world.outgoing(world.alice, world.remote.addPayment().url, { debit: 50n })
   const packets = (sent: number) => ({ sent, fulfilled: sent, rejected: 0 })
