@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
 import { after, before, test } from 'node:test'
-import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
+import pg from 'pg'
+import { createTestDatabase, type TestDatabase, waitFor } from '../testing/index.ts'
 import type { BatchedStatement } from './batched-statements.ts'
 import { createDb, type DbPool } from './db.ts'
 import { Fault } from './errors.ts'
@@ -73,6 +75,38 @@ test('with the database away, look-ups fail as other queries do', async () => {
   const lookup = thingByNumber([])
   const outcomes = await Promise.allSettled(['1', '2'].map((key) => away.batched(lookup, key)))
   for (const outcome of outcomes) assert.ok(outcome.status === 'rejected' && isUnavailable(outcome.reason))
+  await away.close()
+})
+
+test('a statement whose connection is lost, in whatever words, is not sent again for each item: it may have been carried out', async (t) => {
+  const running = new Set<pg.Client>()
+  const { query } = pg.Client.prototype
+  t.mock.method(pg.Client.prototype, 'query', function (this: pg.Client, ...args: Parameters<typeof query>) {
+    running.add(this)
+    return query.apply(this, args)
+  })
+  const statements: (readonly number[])[] = []
+  const slow: BatchedStatement<number, unknown> = {
+    query: (items) => {
+      statements.push(items)
+      return sql`select 1 as place from pg_sleep(30)`
+    },
+    map: () => undefined,
+  }
+  const lost = createDb({ connectionString: database.connectionString })
+  const asked = Promise.allSettled([1, 2].map((item) => lost.batched(slow, item)))
+  await waitFor(() => running.size > 0)
+  const gone = Object.assign(new Error('read EHOSTUNREACH'), { code: 'EHOSTUNREACH', syscall: 'read' })
+  for (const { connection } of running as Set<pg.Client & { connection: { stream: Socket } }>)
+    connection.stream.destroy(gone)
+  for (const outcome of await asked) assert.ok(outcome.status === 'rejected' && isUnavailable(outcome.reason))
+  assert.deepEqual(statements, [[1, 2]])
+  await lost.close()
+})
+
+test('a server whose path leads nowhere is a database that is away', async () => {
+  const away = createDb({ connectionString: 'postgresql://nobody@/nowhere?host=/etc/hostname' })
+  await assert.rejects(away.execute(sql`select 1`), isUnavailable)
   await away.close()
 })
 

@@ -119,13 +119,18 @@ export function violatedConstraint(error: unknown): string | undefined {
   return error.code?.startsWith('23') ? error.constraint : undefined
 }
 
-/** Lost connections and serialization failures become retryable faults; anything else stays what it is. */
+/**
+ * Lost connections and serialization failures become retryable faults; anything else stays what it is. What the system says of a socket
+ * is one of the first, whichever word it is (a host that is gone, a name that is not found): what was sent may have been carried out, so
+ * it must not pass for a refusal, which a batch answers by asking for each item once more.
+ */
 function asFault(error: unknown): unknown {
   if (!(error instanceof Error)) return error
-  const code = (error as { code?: string }).code
+  const { code, syscall } = error as NodeJS.ErrnoException
   const lost =
     /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect/
-  if ((code !== undefined && CONNECTION_FAULTS.has(code)) || lost.test(error.message))
+  const isOfSocket = syscall !== undefined || error instanceof AggregateError
+  if (isOfSocket || (code !== undefined && CONNECTION_FAULTS.has(code)) || lost.test(error.message))
     return new Fault('database_unavailable', { retryable: true, message: error.message, cause: error })
   return error
 }
