@@ -10,6 +10,7 @@ import { type BankName, bankEnvironment, createBankSettings } from './bank-setti
 import { type ChildBank, startChildBank } from './child-bank.ts'
 import { pay } from './payment.ts'
 import { demoPlan, type SeedPlan } from './seed.ts'
+import { deposit, ended, prepare } from './testing/many-payments.ts'
 import { startTwoBanks, type TwoBanks } from './two-banks.ts'
 
 const WARM_UP_MS = 3_000
@@ -99,6 +100,27 @@ async function measure(
   }
 }
 
+const DEPOSITS = 200
+
+/** Payments whose money comes in the same moment. Throws when a deposit is refused. */
+async function depositAtOnce(banks: TwoBanks): Promise<string> {
+  const resume = banks.a.wallet.holdDeposits()
+  const payments = await prepare(banks, ['a', 'amara'], DEPOSITS, 60_000)
+  const startedAt = performance.now()
+  const sorted = (
+    await Promise.all(
+      payments.map(async (payment) => {
+        await deposit(payment)
+        return performance.now() - startedAt
+      }),
+    )
+  ).sort((a, b) => a - b)
+  resume()
+  const completed = (await ended(payments)).filter(({ state }) => state === 'COMPLETED').length
+  const [p50, p95] = [percentile(sorted, 0.5), percentile(sorted, 0.95)]
+  return `${DEPOSITS} deposits at once: all succeeded, p50 ${p50.toFixed(0)} ms, p95 ${p95.toFixed(0)} ms; ${completed} payments completed`
+}
+
 const column = (value: string | number, width: number) => String(value).padStart(width)
 
 function header(processes: readonly string[]): string {
@@ -151,6 +173,7 @@ async function main(): Promise<void> {
     for (const kind of kinds)
       for (const inFlight of IN_FLIGHT)
         console.log(row(kind, inFlight, await measure(banks, processes, kind, inFlight)))
+    console.log(await depositAtOnce(banks))
     await Promise.all([banks.a.wallet.settled(), banks.b.wallet.settled()])
     console.log(describeFindings(await auditBanks(databases)))
   } finally {

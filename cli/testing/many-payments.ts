@@ -18,7 +18,7 @@ export interface Running {
 
 /** Payments of 500 that wait for their money: they all begin at once when it is released. */
 export async function prepare(
-  banks: TestBanks,
+  banks: Pick<TestBanks, 'side'>,
   payee: [bank: BankName, customer: string],
   count: number,
   timeoutMs: number,
@@ -35,6 +35,15 @@ export async function prepare(
       return { plan, id: await createOutgoingPayment(plan, quote.id) }
     }),
   )
+}
+
+const DEPOSIT = `mutation Deposit($input: DepositOutgoingPaymentLiquidityInput!) {
+  depositOutgoingPaymentLiquidity(input: $input) { success } }`
+
+/** Deposits what a prepared payment waits for, beside its wallet, which may do so too. Throws what the Admin API refuses. */
+export async function deposit({ plan, id }: Running): Promise<void> {
+  const input = { outgoingPaymentId: id, idempotencyKey: `deposit ${id}` }
+  await plan.payer.bank.admin.graphql(DEPOSIT, { input })
 }
 
 /** How many transfers of packets the bank's ledger has, holds and their posts each for themselves. */

@@ -4,7 +4,7 @@ import { AMOUNT_MAX, type Amount, type Asset, isSameAsset } from '../money/index
 import { type MethodQuote, type MethodQuoteInput, PaymentMethodRefusal } from '../payment-methods/index.ts'
 import { assert, Fault, isUuid, uuidv7 } from '../platform/index.ts'
 import {
-  getRecentReceiver,
+  getReceiverToQuote,
   type Receiver,
   ReceiverRefusal,
   receiverClosed,
@@ -97,16 +97,13 @@ async function payingWalletAddress(ctx: QuoteContext, input: CreateQuoteInput): 
   return walletAddress
 }
 
-/**
- * Whatever keeps the receiver from being paid makes it invalid, in words that say which; of one that does not answer nothing is known.
- * Most quotes are for a receiver that was made or read a moment ago; sending looks again.
- */
+/** Whatever keeps the receiver from being paid makes it invalid, in words that say which; of one that does not answer nothing is known. */
 async function payableReceiver(ctx: QuoteContext, input: CreateQuoteInput): Promise<Receiver> {
   const invalid = (message: string, cause?: unknown) =>
     new QuoteRefusal('invalid_receiver', { message, ...(cause !== undefined && { cause }) })
   let receiver: Receiver
   try {
-    receiver = await getRecentReceiver(ctx, { tenantId: input.tenantId, url: input.receiver })
+    receiver = await getReceiverToQuote(ctx, { tenantId: input.tenantId, url: input.receiver })
   } catch (error) {
     if (error instanceof ReceiverRefusal) throw invalid(error.message, error)
     if (error instanceof Fault && error.code === 'receiver_unreachable')

@@ -18,6 +18,7 @@ export {
 export {
   type CreateReceiverInput,
   completeReceiver,
+  getReceiverToQuote,
   getRecentReceiver,
   type ReceiverInput,
   receiverUrlForms,

@@ -4,7 +4,14 @@ import { completeIncomingPayment, getIncomingPayment } from '../incoming-payment
 import { Fault, uuidv7 } from '../platform/index.ts'
 import { REMOTE_URL } from '../testing/fake-remote.ts'
 import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.ts'
-import { completeReceiver, createReceiver, getReceiver, getRecentReceiver, ReceiverRefusal } from './index.ts'
+import {
+  completeReceiver,
+  createReceiver,
+  getReceiver,
+  getReceiverToQuote,
+  getRecentReceiver,
+  ReceiverRefusal,
+} from './index.ts'
 
 let world: PaymentWorld
 before(async () => {
@@ -249,16 +256,27 @@ test('a receiver is created at another node', async () => {
   assert.equal((await get(receiver.url)).url, receiver.url)
 })
 
-test('what its node said when a receiver was made will do for two seconds, unless it cannot be paid or was completed since', async () => {
+test('what its node said when a receiver was made will do for one quote, unless it cannot be paid or was completed since', async () => {
+  const toQuote = (url: string) => getReceiverToQuote(world.ctx, { tenantId: world.tenantId, url })
   const recent = (url: string) => getRecentReceiver(world.ctx, { tenantId: world.tenantId, url })
   const made = await create(`${REMOTE_URL}/bob`, {
     incomingAmount: { value: 12n, assetCode: 'USD', assetScale: 2 },
   })
+  assert.deepEqual(await toQuote(made.url), made)
   assert.deepEqual(await recent(made.url), made)
-  assert.deepEqual(
-    world.remote.requests.map(({ method }) => method),
-    ['POST'],
-  )
+  const methods = () => world.remote.requests.map(({ method }) => method)
+  assert.deepEqual(methods(), ['POST'])
+  // It may have been paid since.
+  const payment = world.remote.payments.get(made.url)
+  assert.ok(payment)
+  payment.received = 5n
+  assert.equal((await toQuote(made.url)).receivedAmount.value, 5n)
+  assert.equal((await toQuote(made.url)).receivedAmount.value, 5n)
+  assert.deepEqual(methods(), ['POST', 'GET', 'GET'])
+  const other = await create(`${REMOTE_URL}/bob`)
+  world.clock.advance(2_000)
+  await toQuote(other.url)
+  assert.deepEqual(methods(), ['POST', 'GET', 'GET', 'POST', 'GET'])
   await completeReceiver(world.ctx, { tenantId: world.tenantId, url: made.url })
   assert.equal((await recent(made.url)).completed, true)
   // A node that says only later how it is paid.

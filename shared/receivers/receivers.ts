@@ -68,12 +68,32 @@ function recentReceivers(ctx: ReceiverContext): Cache {
 
 const recentKey = ({ tenantId, url }: ReceiverInput) => `${tenantId} ${url}`
 
-/** What a node answers when it makes an incoming payment is as good as what it says of it a moment later. */
+/** As other nodes said when they made them, and not asked for since. */
+const asCreated = new WeakSet<Receiver>()
+
+/**
+ * As {@link getReceiver}, but for the first quote after {@link createReceiver} what the other node answered then will do. Not for a
+ * second one: the first may have been paid since, which changes what is wanted.
+ */
+export async function getReceiverToQuote(ctx: ReceiverContext, input: ReceiverInput): Promise<Receiver> {
+  const receiver = parseReceiverUrl(input.url)
+  if (isOwnUrl(receiver, ctx.settings.openPaymentsUrl)) return await getReceiver(ctx, input)
+  const { tenantId } = input
+  let isRead = false
+  const known = await recentReceivers(ctx).get(recentKey(input), () => {
+    isRead = true
+    return readRemote(ctx, { tenantId, receiver })
+  })
+  return isRead || asCreated.delete(known) ? known : await getReceiver(ctx, input)
+}
+
 async function createdRemote(ctx: CreateReceiverContext, input: CreateReceiverInput): Promise<Receiver> {
   const receiver = await createRemote(ctx, input)
   const key = recentKey({ tenantId: input.tenantId, url: receiver.url })
   // A node may say only later how it is paid.
-  if (!receiverClosed(receiver, ctx.clock.now())) await recentReceivers(ctx).get(key, async () => receiver)
+  if (receiverClosed(receiver, ctx.clock.now())) return receiver
+  await recentReceivers(ctx).get(key, async () => receiver)
+  asCreated.add(receiver)
   return receiver
 }
 
