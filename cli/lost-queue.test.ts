@@ -29,6 +29,12 @@ it('F36: both banks lose all their jobs in the middle of payments: everything is
     ends.map(({ state, sentAmount }) => [state, sentAmount.value]),
     payments.map(() => ['COMPLETED', '500']),
   )
+  // The payee's side found its jobs again for itself.
+  await Promise.all(
+    payments.map(({ incomingPaymentId }) =>
+      banks.journals.b.wait('incoming_payment.completed', incomingPaymentId, timeoutMs),
+    ),
+  )
   await Promise.all([banks.a.wallet.settled(), banks.b.wallet.settled()])
   await banks.audit()
 })

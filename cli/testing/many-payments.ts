@@ -14,6 +14,7 @@ import type { TestBanks } from './test-banks.ts'
 export interface Running {
   plan: PaymentPlan
   id: string
+  incomingPaymentId: string
 }
 
 /** Payments of 500 that wait for their money: they all begin at once when it is released. */
@@ -31,8 +32,10 @@ export async function prepare(
   }
   return await Promise.all(
     Array.from({ length: count }, async () => {
-      const quote = await createQuote(plan, await createReceiver(plan))
-      return { plan, id: await createOutgoingPayment(plan, quote.id) }
+      const receiverUrl = await createReceiver(plan)
+      const quote = await createQuote(plan, receiverUrl)
+      const id = await createOutgoingPayment(plan, quote.id)
+      return { plan, id, incomingPaymentId: receiverUrl.split('/').at(-1) ?? '' }
     }),
   )
 }

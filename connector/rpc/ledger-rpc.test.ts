@@ -199,7 +199,7 @@ describe('a ledger over RPC, when something is wrong', () => {
   })
 
   it('what the ledger gave up as unknown is asked for once more, and not for ever', async (t) => {
-    const outcomeTimeoutMs = 500
+    const outcomeTimeoutMs = 1_500
     let calls = 0
     const flaky: Ledger = {
       ...store,
@@ -207,7 +207,7 @@ describe('a ledger over RPC, when something is wrong', () => {
         // As a store does that heard nothing for all of its time: what it sent was applied.
         const statuses = await store.createTransfers(events)
         if (++calls !== 2) {
-          await sleep(outcomeTimeoutMs)
+          await sleep(0.9 * outcomeTimeoutMs)
           throw new Fault('ledger_outcome_unknown', { retryable: true, message: 'no answer' })
         }
         return statuses

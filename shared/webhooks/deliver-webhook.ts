@@ -69,12 +69,14 @@ export async function deliverWebhook(ctx: Context, job: Job): Promise<JobOutcome
   }
   const delayMs = nextAttemptMs(number - delivery.attemptsBefore, recipient?.attemptsMax, Math.random())
   if (delayMs === undefined) return { ...(await giveUp(ctx, job, delivery, made)), ...said }
+  // From the attempt's end, however long writing it down takes.
+  const at = ctx.clock.fromNow(delayMs)
   await recordAttempt(ctx.db, job, { state: 'pending', made, now: ctx.clock.now() })
   ctx.log.warn(
     { ...contextOf(delivery), attempts: number, delayMs, ...failureOf(made) },
     'webhook not accepted',
   )
-  return { status: 'retry', at: ctx.clock.fromNow(delayMs), ...said }
+  return { status: 'retry', at, ...said }
 }
 
 const contextOf = ({ event, recipientTenantId, endpoint }: WebhookDelivery) => ({
