@@ -89,7 +89,7 @@ test('a statement whose connection is lost, in whatever words, is not sent again
   const slow: BatchedStatement<number, unknown> = {
     query: (items) => {
       statements.push(items)
-      return sql`select 1 as place from pg_sleep(30)`
+      return sql`select 1 as place from pg_sleep(5)`
     },
     map: () => undefined,
   }

@@ -214,6 +214,23 @@ export const moneyFaults: ThreatTable = {
           without: ')} on true',
           test: { file: 'shared/webhooks/webhooks.test.ts', name: 'of many changes in one statement' },
         },
+        {
+          name: 'one that may have been carried out is not sent again for each',
+          file: 'shared/platform/db.ts',
+          text: 'syscall !== undefined || error instanceof AggregateError',
+          without: 'error instanceof AggregateError',
+          test: {
+            file: 'shared/platform/batched-statements.test.ts',
+            name: 'a statement whose connection is lost, in whatever words',
+          },
+        },
+        {
+          name: 'what only one of two brings is kept',
+          file: 'shared/outgoing-payments/funding-store.ts',
+          text: ' filter (where sealed is not null)',
+          without: '',
+          test: { file: ilpPayments, name: 'whoever funds the payment at the same time' },
+        },
       ],
     },
     {
