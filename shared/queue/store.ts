@@ -56,7 +56,8 @@ export async function holdLease(db: Db, job: Job): Promise<void> {
  * The same for a record that is one statement, of one job or of many of a queue: a row (place, key, again) for each lease that is
  * held, `place` counted from 1 in the order of `jobs`, and none for those that are lost. The caller joins it, and throws
  * {@link LeaseLost} for each job that it gets no row for. `again`: the job was asked for while it ran. Jobs are locked in the
- * order of their keys, as everybody does who locks several. By "any" each is a look-up, whatever plans were made of a small table.
+ * order of their keys, as everybody does who locks several. By "any" each is a look-up, whatever plans were made of a small table;
+ * with those of a table that was analysed while it was empty it is one walk through the queue, and not one for each job.
  */
 export const heldLeases = (jobs: readonly Job[]): Sql => {
   const keys = jobs.map(({ key }) => key)
