@@ -1,4 +1,5 @@
 import {
+  assert,
   type BatchedStatement,
   type Db,
   type Row,
@@ -103,11 +104,16 @@ export const recordReceived = (
   payment: { id: string; received: bigint; now: Date },
 ): Promise<IncomingPaymentState | undefined> => db.batched(receipts, payment)
 
+/** Without rows: nobody asks what became of it. The index gives the ids in their order. */
+const markings: BatchedStatement<string, never> = {
+  query: (ids) => sql`
+    update incoming_payments p set paid_locally = true where p.id = any(${ids}::uuid[]) and ${open} and not p.paid_locally`,
+  map: (row) => assert(false, 'nothing is returned', row) as never,
+}
+
 /** From now on the connector is not the only one that decides on credits. */
-export const markPaidLocally = (db: Db, id: string): Promise<number> =>
-  db.execute(
-    sql`update incoming_payments p set paid_locally = true where p.id = ${id} and ${open} and not p.paid_locally`,
-  )
+export const markPaidLocally = async (db: Db, id: string): Promise<void> =>
+  void (await db.batched(markings, id))
 
 const registrations: BatchedStatement<{ id: string; now: Date }, true> = {
   query(payments) {
