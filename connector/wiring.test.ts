@@ -188,8 +188,9 @@ test('F31: SIGTERM: the packet under way is answered, then the process ends', as
   await hop.close()
 })
 
-test('F31: SIGKILL: what is held comes back by itself, and the repeated Prepare gets no false answer', async () => {
+test('F31: SIGKILL: what is held comes back by itself, and the repeated Prepare gets no false answer', async (t) => {
   const hop = await startTestHop(() => new Promise(() => {}))
+  t.after(() => hop.close())
   const from = await node.peer(usd, { address: 'test.sigkill-from', liquidity: 1_000n })
   await node.peer(usd, { address: 'test.sigkill-to', endpoint: hop.url })
   const child = spawn(process.execPath, [fileURLToPath(new URL('./server.ts', import.meta.url))], {
@@ -207,8 +208,7 @@ test('F31: SIGKILL: what is held comes back by itself, and the repeated Prepare 
   // The hold may still be another process's: neither answer would be true.
   await assert.rejects(postPrepare(node.url, from.token, prepare), /HTTP 500/)
   assert.equal(hop.requests.length, 1)
-  await waitFor(async () => (await node.balance(from.id)) === 1_000n, 8_000)
+  await waitFor(async () => (await node.balance(from.id)) === 1_000n, 30_000)
   const late = await postPrepare(node.url, from.token, prepare)
   assert.ok(isReject(late) && late.code === 'R02')
-  await hop.close()
 })

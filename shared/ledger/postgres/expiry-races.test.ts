@@ -169,7 +169,8 @@ test(`F28: ${RESERVATIONS} reservations, whose posts, voids, repeats, expiries a
     for (const [index, end] of ends.entries()) {
       const { expiresAt } = holds[index] ?? {}
       assert.ok(expiresAt)
-      if (end) assert.ok(end.createdAt < expiresAt, 'nothing ends behind its expiry')
+      // Both are cut to the millisecond.
+      if (end) assert.ok(end.createdAt <= expiresAt, 'nothing ends behind its expiry')
     }
   }
   const [payer, payee] = await accounts()
