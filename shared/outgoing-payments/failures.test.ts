@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fault, silentLogger } from '../platform/index.ts'
+import { QuoteRefusal } from '../quotes/index.ts'
 import { ReceiverRefusal } from '../receivers/index.ts'
 import {
   type FailureClass,
@@ -83,4 +84,16 @@ test('F23: what is no matter of the payment goes through to the queue', () => {
     message: 'an internal error: see the log',
     class: 'retry',
   })
+})
+
+test('words that the database does not take are made such that it does, whoever says them', () => {
+  const message = 'a\0b\uD800'
+  for (const error of [
+    new Fault('some_fault', { retryable: false, message }),
+    new Fault('receiver_unreachable', { retryable: true, message }),
+    new ReceiverRefusal('unknown_receiver', { message }),
+    new QuoteRefusal('invalid_amount', { message }),
+  ])
+    assert.equal(failureOfError(error, silentLogger, 'id').message, 'a\uFFFDb\uFFFD')
+  assert.equal(reportedFailure({ code: 'x', message, retryable: false }).message, 'a\uFFFDb\uFFFD')
 })

@@ -79,9 +79,9 @@ export function failureOfError(error: unknown, log: Logger, outgoingPaymentId: s
     if (error.code === 'receiver_unreachable' || error.code === 'connector_unavailable')
       return failureOf(error.code, storable(error.message))
     if (error.retryable) throw error
-    return { code: error.code, message: error.message, class: 'fatal' }
+    return { code: error.code, message: storable(error.message), class: 'fatal' }
   }
-  if (error instanceof Refusal) return { code: error.code, message: error.message, class: 'retry' }
+  if (error instanceof Refusal) return { code: error.code, message: storable(error.message), class: 'retry' }
   log.error({ err: error, outgoingPaymentId }, 'sending a payment failed unexpectedly')
   return failureOf('internal_error', 'an internal error: see the log')
 }

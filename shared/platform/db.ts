@@ -179,6 +179,8 @@ export function createDb(options: DbOptions): DbPool {
     types,
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: IDLE_MS_MAX,
+    // A network that goes silent must not hold connections for as long as TCP waits by itself.
+    keepAlive: true,
     ...(options.prepared !== false && { options: PLANNING }),
     ...(options.applicationName && { application_name: options.applicationName }),
   })
