@@ -47,7 +47,8 @@ test('an answer comes with its status, headers and body, whatever was said befor
   assert.deepEqual([answer.headers['x-one'], answer.headers['set-cookie']], ['1', ['a', 'b']])
   assert.equal(answer.body.toString(), 'POST /path?query=1 yes a body')
   handle = (_request, response) => response.writeHead(204).end()
-  assert.deepEqual(await get(), { ...(await get()), status: 204, body: Buffer.alloc(0) })
+  const { status, body } = await get()
+  assert.deepEqual([status, body.length], [204, 0])
 })
 
 test('who does not answer in time, or stops in the middle, is given up, and the next request has a connection', async () => {
