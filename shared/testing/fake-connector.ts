@@ -84,6 +84,23 @@ export function createFakeConnector(
     }
   }
 
+  const sendSlice = async (input: SendInput): Promise<SendResult> => {
+    for (let packets = 0; packets < (fake.packetsPerSlice ?? 1000); packets++)
+      if (!(await sendPacket(input))) return { status: 'done', ...(await resultOf(input)) }
+    return { status: 'progress', ...(await resultOf(input)) }
+  }
+
+  /** A connector has one session of a payment, whoever asks for it: two that count the same rest would send it twice. */
+  const running = new Map<string, Promise<unknown>>()
+  const oneAtATime = <T>(id: string, work: () => Promise<T>): Promise<T> => {
+    const next = (running.get(id) ?? Promise.resolve()).then(work)
+    running.set(
+      id,
+      next.catch(() => undefined),
+    )
+    return next
+  }
+
   const fake: FakeConnector = {
     pathRate: identityRate,
     prices: {},
@@ -104,9 +121,7 @@ export function createFakeConnector(
       unavailable()
       const failure = fake.sendFailures.shift()
       if (failure) return { status: 'failed', failure, ...(await resultOf(input)) }
-      for (let packets = 0; packets < (fake.packetsPerSlice ?? 1000); packets++)
-        if (!(await sendPacket(input))) return { status: 'done', ...(await resultOf(input)) }
-      return { status: 'progress', ...(await resultOf(input)) }
+      return await oneAtATime(input.outgoingPaymentId, () => sendSlice(input))
     },
     // As a connector that was started anew: it remembers nothing of what it sent.
     async settle() {
