@@ -29,11 +29,13 @@ describe('used signatures', () => {
     const signatures = Array.from({ length: 50 }, () => ({ digest: randomBytes(32), expiresAt }))
     const claims = await Promise.all(
       Array.from({ length: 8 }, async (_, index) => {
-        const claim = createSignatureClaims({ db })
+        const own = createDb({ connectionString: database.connectionString, poolSizeMax: 2 })
+        const claim = createSignatureClaims({ db: own })
         const turned = [...signatures.slice(index * 6), ...signatures.slice(0, index * 6)]
         const sent = await Promise.all(
           turned.map(async (signature) => ({ signature, isFirst: await claim(signature) })),
         )
+        await own.close()
         return sent.filter(({ isFirst }) => isFirst).map(({ signature }) => signature)
       }),
     )

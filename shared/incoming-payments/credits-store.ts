@@ -1,7 +1,8 @@
 import {
-  assert,
   type BatchedStatement,
   type Db,
+  noAnswer,
+  oncePerId,
   type Row,
   rawSql,
   rowsSql,
@@ -23,17 +24,15 @@ interface Credit {
 
 /** Of one payment what came last counts: totals only grow. In the order of ids, in which everybody locks rows. */
 function creditsByPayment(credits: readonly Credit[]) {
-  const merged = new Map<string, Credit & { count: number }>()
-  for (const credit of credits) {
-    const { received, now, count } = merged.get(credit.id) ?? { ...credit, count: 0 }
-    merged.set(credit.id, {
-      id: credit.id,
-      received: received > credit.received ? received : credit.received,
-      now: now > credit.now ? now : credit.now,
-      count: count + 1,
-    })
-  }
-  const rows = [...merged.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const rows = oncePerId(
+    credits.map((credit) => ({ ...credit, count: 1 })),
+    (known, next) => ({
+      id: known.id,
+      received: known.received > next.received ? known.received : next.received,
+      now: known.now > next.now ? known.now : next.now,
+      count: known.count + next.count,
+    }),
+  )
   return rowsSql(
     rows.map(({ received, now, ...row }) => ({
       ...row,
@@ -108,7 +107,7 @@ export const recordReceived = (
 const markings: BatchedStatement<string, never> = {
   query: (ids) => sql`
     update incoming_payments p set paid_locally = true where p.id = any(${ids}::uuid[]) and ${open} and not p.paid_locally`,
-  map: (row) => assert(false, 'nothing is returned', row) as never,
+  map: noAnswer,
 }
 
 /** From now on the connector is not the only one that decides on credits. */

@@ -11,7 +11,15 @@ import {
   sql,
 } from '../platform/index.ts'
 import { insertJobs, notifyJobs } from '../queue/index.ts'
-import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
+import {
+  askedById,
+  listPage,
+  type Page,
+  type Paged,
+  type ScopedId,
+  scopeSql,
+  type TenantScope,
+} from '../tenants/index.ts'
 import { toWalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
 import { insertEvents, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import type { CloseReason, HistoryNote, IncomingPaymentHistory, StoredNote } from './history.ts'
@@ -78,32 +86,20 @@ const toRow = (row: Row): IncomingPaymentRow => ({
   ...present({ announcedAt: row.announced_at as Date | null }),
 })
 
-type Asked = { id: string; scope: TenantScope }
-
-/**
- * Payments of a tenant, or of any. "limit 1" makes each key a look-up of its own, whatever the planner believes about sizes; from
- * behind a "select" it cannot see the keys, so it plans once.
- */
-const byId = (read: Sql, visible: string) => (keys: readonly Asked[]) => {
-  const ids = keys.map(({ id }) => id)
-  const tenantIds = keys.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))
-  return sql`select asked.place, ${read}
-      from unnest((select ${ids}::uuid[]), (select ${tenantIds}::uuid[])) with ordinality asked (id, tenant_id, place)
-      cross join lateral (
-        select * from incoming_payments x
-        where x.id = asked.id and ${rawSql(visible)} and (asked.tenant_id is null or x.tenant_id = asked.tenant_id)
-        limit 1) p ${rawSql(joins)}`
-}
+const table = 'incoming_payments'
 
 /** What others may know of payments. */
-export const paymentById: BatchedStatement<Asked, Omit<IncomingPayment, 'receivedAmount'>> = {
-  query: byId(publicColumns, 'x.deleted_at is null'),
+export const paymentById: BatchedStatement<ScopedId, Omit<IncomingPayment, 'receivedAmount'>> = {
+  query: (asked) => sql`
+    select asked.place, ${publicColumns}
+    from ${askedById(asked, { table, alias: 'p', visible: 'x.deleted_at is null' })} ${rawSql(joins)}`,
   map: toPublicRow,
 }
 
 /** Payments that disappeared are found by the worker only. */
-export const rowById: BatchedStatement<Asked, IncomingPaymentRow> = {
-  query: byId(columns, 'true'),
+export const rowById: BatchedStatement<ScopedId, IncomingPaymentRow> = {
+  query: (asked) =>
+    sql`select asked.place, ${columns} from ${askedById(asked, { table, alias: 'p' })} ${rawSql(joins)}`,
   map: toRow,
 }
 
@@ -168,7 +164,7 @@ export const selectPayments = (
     {
       map: toRow,
       columns,
-      tables: ['incoming_payments'],
+      tables: [table],
       alias: 'p',
       joins: rawSql(joins),
       where,

@@ -56,7 +56,7 @@ export async function fundAndStart(
     withSent({ ...payment, state: 'SENDING' }, 0n),
     'outgoing_payment.funded',
   )
-  await startSending(ctx.db, { id: payment.id, now: ctx.clock.now() }, funded)
+  await startSending(ctx.db, { id: payment.id, now: ctx.clock.now(), ...(funded && { event: funded }) })
   return true
 }
 

@@ -1,6 +1,6 @@
-import { type BatchedStatement, type Db, rawSql, type Sql, sql } from '../platform/index.ts'
+import { type BatchedStatement, type Db, rawSql, sql } from '../platform/index.ts'
 import { insertJobs, notifyJobs } from '../queue/index.ts'
-import { insertEvent, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
+import { insertEvents, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import { noteText } from './history.ts'
 
 interface Beginning {
@@ -36,36 +36,34 @@ export const markFundingStarted = async (db: Db, beginning: Beginning): Promise<
 interface Start {
   id: string
   now: Date
+  /** Where somebody wants to hear of it. */
+  event?: NewWebhookEvent
 }
 
-/** The pieces `started` and `job`: FUNDING → SENDING and the jobs that send. Nothing happens to what was started before. */
-const started = (starts: readonly Start[]): Sql => {
-  const notes = starts.map(({ now }) => noteText(now, { kind: 'state', state: 'SENDING' }))
-  return sql`started as (
-      update outgoing_payments p set state = 'SENDING', updated_at = once.now, history = p.history || once.note
-      from (
-        select distinct on (id) * from unnest(${starts.map(({ id }) => id)}::uuid[], ${starts.map(({ now }) => now)}::timestamptz[],
-          ${notes}::jsonb[]) asked (id, now, note) order by id
-      ) once
-      where p.id = once.id and p.state = 'FUNDING' and p.funding_started_at is not null
-      returning p.id, p.tenant_id
-    ), job as (${insertJobs('outgoing-payments', sql`select id, tenant_id from started`)})`
-}
-const wakeWorkers = sql`(select ${notifyJobs('outgoing-payments')} from job limit 1)`
-
-const unannounced: BatchedStatement<Start, true> = {
-  query: (starts) => sql`
-    with ${started(starts)}
-    select asked.place, ${wakeWorkers}
-    from unnest(${starts.map(({ id }) => id)}::uuid[]) with ordinality asked (id, place) join job on job.key = asked.id`,
+const starts: BatchedStatement<Start, true> = {
+  query: (items) => {
+    const notes = items.map(({ now }) => noteText(now, { kind: 'state', state: 'SENDING' }))
+    const events = items.map(({ event }) => event)
+    // Hardly ever, and its pieces cost something for nobody too.
+    const isAnnounced = events.some((event) => event !== undefined)
+    return sql`
+      with asked as (
+        select * from unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ now }) => now)}::timestamptz[], ${notes}::jsonb[])
+          with ordinality asked (id, now, note, place)
+      ), started as (
+        update outgoing_payments p set state = 'SENDING', updated_at = once.now, history = p.history || once.note
+        from (select distinct on (id) * from asked order by id, place) once
+        where p.id = once.id and p.state = 'FUNDING' and p.funding_started_at is not null
+        returning p.id, p.tenant_id, once.place
+      ), job as (${insertJobs('outgoing-payments', sql`select id, tenant_id from started`)})
+      ${isAnnounced ? sql`, ${insertEvents(events, rawSql('select place from started'))}` : rawSql('')}
+      select asked.place, (select ${notifyJobs('outgoing-payments')} from job limit 1) as woken
+        ${isAnnounced ? sql`, ${notifyDeliveries} as notified` : rawSql('')}
+      from asked join started using (id)`
+  },
   map: () => true,
 }
 
-/** FUNDING → SENDING and the job that sends, with the event where somebody wants to hear of it. Nothing happens when it was done before. */
-export async function startSending(db: Db, start: Start, event?: NewWebhookEvent): Promise<void> {
-  if (!event) await db.batched(unannounced, start)
-  else
-    await db.execute(sql`
-    with ${started([start])}, ${insertEvent(event, rawSql('select from started'))}
-    select ${wakeWorkers}, ${notifyDeliveries}`)
-}
+/** FUNDING → SENDING, the job that sends, and the event, in one statement. Nothing happens when it was done before. */
+export const startSending = async (db: Db, start: Start): Promise<void> =>
+  void (await db.batched(starts, start))

@@ -1,4 +1,4 @@
-import { type BatchedStatement, type Db, rowsSql, sql } from '../platform/index.ts'
+import { type BatchedStatement, type Db, noAnswer, oncePerId, rowsSql, sql } from '../platform/index.ts'
 import { storable } from './history.ts'
 import type { OutgoingPaymentState, PacketRejects } from './model.ts'
 
@@ -27,19 +27,9 @@ const joined = (a: Report, b: Report): Report => ({
   rejects: b.packets.rejected > a.packets.rejected ? b.rejects : a.rejects,
 })
 
-/** One for each payment, in the order of their ids. */
-function perPayment(reports: readonly Report[]): Report[] {
-  const byId = new Map<string, Report>()
-  for (const report of reports) {
-    const known = byId.get(report.id)
-    byId.set(report.id, known ? joined(known, report) : report)
-  }
-  return [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
-}
-
 const reports: BatchedStatement<Report, never> = {
   query: (items) => {
-    const rows = perPayment(items).map(({ id, sentAmount, deliveredAmount, packets, rejects }) => ({
+    const rows = oncePerId(items, joined).map(({ id, sentAmount, deliveredAmount, packets, rejects }) => ({
       id,
       recorded: sentAmount.toString(),
       delivered: deliveredAmount.toString(),
@@ -60,9 +50,7 @@ const reports: BatchedStatement<Report, never> = {
       where p.id = r.id and (p.recorded_sent_amount < r.recorded or p.delivered_amount < r.delivered or p.packets_sent < r.sent
         or p.packets_fulfilled < r.fulfilled or p.packets_rejected < r.rejected)`
   },
-  map: () => {
-    throw new TypeError('a report has no answer')
-  },
+  map: noAnswer,
 }
 
 /** Running totals only grow: an older report changes nothing. */

@@ -12,7 +12,16 @@ import {
 } from '../platform/index.ts'
 import { insertJobs, notifyJobs } from '../queue/index.ts'
 import { quoteColumns, toQuote } from '../quotes/index.ts'
-import { type AnyOf, listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
+import {
+  type AnyOf,
+  askedById,
+  listPage,
+  type Page,
+  type Paged,
+  type ScopedId,
+  scopeSql,
+  type TenantScope,
+} from '../tenants/index.ts'
 import { inWalletAddresses, walletAddressColumns } from '../wallet-addresses/index.ts'
 import { insertEvent, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import { endedColumns, returnSpending } from './grant-spending-store.ts'
@@ -93,18 +102,9 @@ export function withSent(row: OutgoingPaymentRow, sent: bigint): OutgoingPayment
   return { ...payment, sentAmount: { value: sent, ...toMoneyAsset(row.walletAddress.asset) } }
 }
 
-/** "limit 1" makes each id a look-up of its own, whatever the planner believes about sizes. */
-const paymentById: BatchedStatement<{ id: string; scope: TenantScope }, OutgoingPaymentRow> = {
-  query: (asked) => {
-    const ids = asked.map(({ id }) => id)
-    const tenantIds = asked.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))
-    return sql`select asked.place, ${columns}
-      from unnest((select ${ids}::uuid[]), (select ${tenantIds}::uuid[])) with ordinality asked (id, tenant_id, place)
-      cross join lateral (
-        select * from outgoing_payments x
-        where x.id = asked.id and (asked.tenant_id is null or x.tenant_id = asked.tenant_id)
-        limit 1) p ${joins}`
-  },
+const paymentById: BatchedStatement<ScopedId, OutgoingPaymentRow> = {
+  query: (asked) =>
+    sql`select asked.place, ${columns} from ${askedById(asked, { table: 'outgoing_payments', alias: 'p' })} ${joins}`,
   map: toRow,
 }
 

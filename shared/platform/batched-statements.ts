@@ -13,6 +13,22 @@ export interface BatchedStatement<Item, T> {
   map(row: Row): T
 }
 
+/** `map` of a statement that returns no rows, because nobody asks what became of an item. */
+export const noAnswer = (row: Row): never => assert(false, 'the statement returns no rows', row) as never
+
+/** What items say of one id joined to one, in the order of ids, in which everybody locks rows. */
+export function oncePerId<Item extends { id: string }>(
+  items: readonly Item[],
+  join: (known: Item, next: Item) => Item,
+): Item[] {
+  const byId = new Map<string, Item>()
+  for (const item of items) {
+    const known = byId.get(item.id)
+    byId.set(item.id, known ? join(known, item) : item)
+  }
+  return [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
 type Batched = <Item, T>(statement: BatchedStatement<Item, T>, item: Item) => Promise<T | undefined>
 export type Run = (query: Sql) => Promise<pg.QueryResult<Row>>
 

@@ -2,7 +2,7 @@
  * Platform is what every room stands on and knows nothing of payments: errors, time, ids, SQL, configuration, logs and the
  * one way out to the network. Time, randomness and the environment enter the program here and nowhere else.
  */
-export type { BatchedStatement } from './batched-statements.ts'
+export { type BatchedStatement, noAnswer, oncePerId } from './batched-statements.ts'
 export { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts'
 export { type Cache, createCache } from './cache.ts'
 export { type Clock, systemClock } from './clock.ts'

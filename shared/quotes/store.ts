@@ -12,7 +12,15 @@ import {
   type Sql,
   sql,
 } from '../platform/index.ts'
-import { listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
+import {
+  askedById,
+  listPage,
+  type Page,
+  type Paged,
+  type ScopedId,
+  scopeSql,
+  type TenantScope,
+} from '../tenants/index.ts'
 import {
   inWalletAddresses,
   toWalletAddress,
@@ -119,17 +127,9 @@ export async function insertQuote(db: Db, quote: Quote): Promise<void> {
   await db.batched(newQuotes, quote)
 }
 
-/** "limit 1" makes each id a look-up of its own, whatever the planner believes about sizes. */
-const quoteById: BatchedStatement<{ id: string; scope: TenantScope }, Quote> = {
-  query: (asked) => {
-    const ids = asked.map(({ id }) => id)
-    const tenantIds = asked.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))
-    return sql`select asked.place, ${quoteColumns}, ${walletAddressColumns}
-      from unnest((select ${ids}::uuid[]), (select ${tenantIds}::uuid[])) with ordinality asked (id, tenant_id, place)
-      cross join lateral (
-        select * from quotes x where x.id = asked.id and (asked.tenant_id is null or x.tenant_id = asked.tenant_id) limit 1) q
-      ${joins}`
-  },
+const quoteById: BatchedStatement<ScopedId, Quote> = {
+  query: (asked) => sql`
+    select asked.place, ${quoteColumns}, ${walletAddressColumns} from ${askedById(asked, { table: 'quotes', alias: 'q' })} ${joins}`,
   map: (row) => toQuote(row),
 }
 

@@ -42,7 +42,7 @@ export {
   WEBHOOK_TIMEOUT_MS_MAX,
 } from './model.ts'
 export { forgetChangedTenants, TENANTS_CHANNEL } from './notice.ts'
-export { isInScope, scopeSql, type TenantScope } from './scope.ts'
+export { askedById, isInScope, type ScopedId, scopeSql, type TenantScope } from './scope.ts'
 export { sealedTenantColumns } from './sealed-columns.ts'
 export {
   findTenantByWalletAddressUrl,

@@ -10,7 +10,16 @@ import {
   sql,
   violatedConstraint,
 } from '../platform/index.ts'
-import { type AnyOf, listPage, type Page, type Paged, scopeSql, type TenantScope } from '../tenants/index.ts'
+import {
+  type AnyOf,
+  askedById,
+  listPage,
+  type Page,
+  type Paged,
+  type ScopedId,
+  scopeSql,
+  type TenantScope,
+} from '../tenants/index.ts'
 import { WalletAddressRefusal } from './errors.ts'
 import type { AdditionalProperty, Jwk, WalletAddress, WalletAddressKey } from './model.ts'
 
@@ -57,17 +66,9 @@ export const inWalletAddresses = (ids: readonly string[]): AnyOf => ({
 const selectOne = (db: Db, where: Sql) =>
   db.maybe(toWalletAddress, sql`select ${walletAddressColumns} from ${from} where ${where}`)
 
-/** "limit 1" makes each id a look-up of its own, whatever the planner believes about sizes. */
-const walletAddressById: BatchedStatement<{ id: string; scope: TenantScope }, WalletAddress> = {
-  query: (asked) => {
-    const ids = asked.map(({ id }) => id)
-    const tenantIds = asked.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))
-    return sql`select asked.place, ${walletAddressColumns}
-      from unnest((select ${ids}::uuid[]), (select ${tenantIds}::uuid[])) with ordinality asked (id, tenant_id, place)
-      cross join lateral (
-        select * from wallet_addresses x where x.id = asked.id and (asked.tenant_id is null or x.tenant_id = asked.tenant_id) limit 1) w
-      ${joins}`
-  },
+const walletAddressById: BatchedStatement<ScopedId, WalletAddress> = {
+  query: (asked) => sql`
+    select asked.place, ${walletAddressColumns} from ${askedById(asked, { table: 'wallet_addresses', alias: 'w' })} ${joins}`,
   map: toWalletAddress,
 }
 

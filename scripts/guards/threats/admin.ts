@@ -28,8 +28,8 @@ export const adminThreats: ThreatTable = {
         {
           name: 'of 100 at once one, at the node',
           file: 'functions/admin/used-signatures.ts',
-          text: 'free.delete(digest',
-          without: 'free.has(digest',
+          text: 'select distinct on (digest) *',
+          without: 'select *',
           test: {
             file: 'functions/admin/used-signatures.test.ts',
             name: 'exactly one of 100 parallel replays is let through',

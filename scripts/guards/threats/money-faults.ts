@@ -189,8 +189,8 @@ export const moneyFaults: ThreatTable = {
         {
           name: 'the greatest total counts',
           file: credits,
-          text: 'received > credit.received ? received : credit.received',
-          without: 'credit.received',
+          text: 'known.received > next.received ? known.received : next.received',
+          without: 'next.received',
           test: { file: localCredits, name: 'of records of many packets at once' },
         },
         {
