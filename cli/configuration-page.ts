@@ -30,7 +30,7 @@ export const deployables: Readonly<Record<string, Readonly<Record<string, ShownV
 /** The first pattern that fits says where a variable stands. */
 const groups: readonly (readonly [title: string, names: RegExp])[] = [
   ['Process', /^(LOG_LEVEL|NODE_ENV|LOCAL_CACHE_DURATION_MS|QUEUE_DRIVER)$/],
-  ['Listeners', /(_PORT|TRUST_PROXY|CORS_ORIGINS|PUBLIC_HOSTS)$/],
+  ['Listeners', /(_PORT|_LISTENERS|TRUST_PROXY|CORS_ORIGINS|PUBLIC_HOSTS)$/],
   ['Workers', /_(WORKERS|WORKER_IDLE)$/],
   ['Telemetry', /TELEMETRY/],
   ['Databases', /DATABASE|MANUAL_MIGRATIONS|^REDIS|TIGERBEETLE(_CLUSTER_ID|_REPLICA_ADDRESSES)?$/],

@@ -1,7 +1,14 @@
+import type { FastifyInstance } from 'fastify'
 import { authServiceSecret, createAuthServiceClient } from '../../shared/auth-service-client/index.ts'
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { toPeeringPolicy } from '../../shared/peers/index.ts'
-import { listenOn, messageOf, present, type StartDeployable } from '../../shared/platform/index.ts'
+import {
+  listenOn,
+  messageOf,
+  type OpenDeployable,
+  present,
+  type StartDeployable,
+} from '../../shared/platform/index.ts'
 import { consumeJobs } from '../../shared/queue/index.ts'
 import { observeHttpApp, serveMetrics } from '../../shared/telemetry/index.ts'
 import { MIRROR_LEASE_SECONDS, mirrorTenant } from '../../shared/tenants/index.ts'
@@ -31,10 +38,17 @@ const consumeTenants = (node: NodeContext, config: AdminConfig) => {
   })
 }
 
-/** Starts the Admin GraphQL listener on ADMIN_PORT. */
-export const startAdmin: StartDeployable = async (env) => {
+/** The Admin API with everything that it stands on. Nothing listens yet, and nothing works on jobs. */
+export interface OpenAdmin {
+  config: AdminConfig
+  node: NodeContext
+  app: FastifyInstance
+  close(): Promise<void>
+}
+
+export const openAdmin: OpenDeployable<OpenAdmin> = async (env, host) => {
   const config = loadAdminConfig(env)
-  const node = await createNodeContext(config, { name: 'admin', environment: env })
+  const node = await createNodeContext(config, { name: 'admin', environment: env, host })
   try {
     const app = await buildAdminApp(
       {
@@ -52,29 +66,51 @@ export const startAdmin: StartDeployable = async (env) => {
         signature: { version: config.adminSignatureVersion, ttlSeconds: config.adminSignatureTtlSeconds },
       },
     )
-    const sweep = setInterval(() => {
-      Promise.all([sweepSignatures(node), sweepIdempotencyKeys(node)]).catch((error: unknown) =>
-        node.log.warn({ reason: messageOf(error) }, 'sweep failed; the next one tries again'),
-      )
-    }, SWEEP_MS)
-    sweep.unref()
     observeHttpApp(node.telemetry, app, { listener: 'admin', callers: 'node' })
+    const close = async () => {
+      await app.close()
+      await node.close()
+    }
+    return { config, node, app, close }
+  } catch (error) {
+    await node.close()
+    throw error
+  }
+}
+
+/** Deletes now and then what only the last minutes needed. */
+function startSweeps(node: NodeContext): { close(): void } {
+  const sweep = setInterval(() => {
+    Promise.all([sweepSignatures(node), sweepIdempotencyKeys(node)]).catch((error: unknown) =>
+      node.log.warn({ reason: messageOf(error) }, 'sweep failed; the next one tries again'),
+    )
+  }, SWEEP_MS)
+  sweep.unref()
+  return { close: () => clearInterval(sweep) }
+}
+
+/** Starts the Admin GraphQL listener on ADMIN_PORT. */
+export const startAdmin: StartDeployable = async (env) => {
+  const { config, node, app, close } = await openAdmin(env, 'server')
+  try {
     serveMetrics(node.telemetry, app)
     const port = await listenOn(app, config.adminPort)
     const ports = await node.telemetry.listen(node.ready)
+    const sweeps = startSweeps(node)
     const mirror = consumeTenants(node, config)
     return {
       name: 'admin',
       ports: { admin: port, ...ports },
       async close() {
-        clearInterval(sweep)
+        sweeps.close()
+        // Mutations in flight wait for the mirror.
         await app.close()
         await mirror.close()
         await node.close()
       },
     }
   } catch (error) {
-    await node.close()
+    await close()
     throw error
   }
 }

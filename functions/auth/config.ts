@@ -12,9 +12,18 @@ import {
 } from '../../shared/platform/index.ts'
 import { telemetryVariables } from '../../shared/telemetry/index.ts'
 
-const { baseUrl, boolean, httpUrl, integer, oneOf, port, postgresUrl, secretText } = configuration
+const { baseUrl, boolean, httpUrl, integer, list, oneOf, port, postgresUrl, secretText } = configuration
 
 const seconds = (limits: { min: number }) => integer({ min: limits.min, max: 315_360_000 })
+
+export const authListeners = ['auth', 'interaction', 'introspection', 'service', 'admin'] as const
+export type AuthListener = (typeof authListeners)[number]
+
+const parseListeners: configuration.Parse<readonly AuthListener[]> = (value) => {
+  const named = new Set(list(value).map(oneOf(...authListeners)))
+  if (named.size === 0) throw new Error(`must name at least one of ${authListeners.join(', ')}`)
+  return authListeners.filter((listener) => named.has(listener))
+}
 
 /** What this deployable reads (contracts/admin/environment.md §2), variables of its other listeners included. */
 export const authConfig = {
@@ -28,6 +37,11 @@ export const authConfig = {
   interactionPort: variable('INTERACTION_PORT', port, { about: 'identity-provider API', default: 3009 }),
   adminPort: variable('ADMIN_PORT', port, { about: 'Admin GraphQL of auth', default: 3003 }),
   serviceApiPort: variable('SERVICE_API_PORT', port, { about: 'internal tenant API', default: 3011 }),
+
+  listeners: variable('AUTH_LISTENERS', parseListeners, {
+    about: 'the listeners that this process has, with commas between',
+    default: authListeners,
+  }),
 
   databaseUrl: variable('AUTH_DATABASE_URL', postgresUrl, {
     about: 'authorization database',
@@ -89,12 +103,18 @@ export const authConfig = {
 
 export type AuthConfig = ConfigOf<typeof authConfig>
 
+/** The port of each listener, whether this process has it or not. */
+export const portsOf = (config: AuthConfig): Record<AuthListener, number> => ({
+  auth: config.authPort,
+  interaction: config.interactionPort,
+  introspection: config.introspectionPort,
+  service: config.serviceApiPort,
+  admin: config.adminPort,
+})
+
 /** Two are one port only where it is 0, which means any. */
 function portProblems(config: AuthConfig): string[] {
-  const { authPort, introspectionPort, interactionPort, adminPort, serviceApiPort } = config
-  const ports = [authPort, introspectionPort, interactionPort, adminPort, serviceApiPort].filter(
-    (number) => number !== 0,
-  )
+  const ports = config.listeners.map((listener) => portsOf(config)[listener]).filter((port) => port !== 0)
   return new Set(ports).size === ports.length
     ? []
     : ['AUTH_PORT, INTROSPECTION_PORT, INTERACTION_PORT, ADMIN_PORT and SERVICE_API_PORT must differ']

@@ -14,10 +14,12 @@ import {
   type Logger,
   listenOn,
   migrate,
+  type OpenDeployable,
   present,
   type StartDeployable,
   sql,
   systemClock,
+  unreachable,
   warnOfEnvironment,
 } from '../../shared/platform/index.ts'
 import {
@@ -30,7 +32,7 @@ import {
 import { type AdminAppOptions, buildAdminApp } from './admin/index.ts'
 import { buildAuthApp } from './app.ts'
 import { startCleanup } from './cleanup.ts'
-import { type AuthConfig, loadAuthConfig } from './config.ts'
+import { type AuthConfig, type AuthListener, loadAuthConfig, portsOf } from './config.ts'
 import type { AuthContext } from './context.ts'
 import { buildInteractionApp } from './interaction-app.ts'
 import { buildIntrospectionApp } from './introspection-app.ts'
@@ -105,8 +107,33 @@ const adminOptionsOf = (config: AuthConfig): AdminAppOptions => ({
   },
 })
 
-/** The authorization server: GNAP, introspection, the API of identity providers, its Admin API and the node's tenant API. */
-export const startAuth: StartDeployable = async (environment) => {
+/** The authorization server with everything that it stands on. Nothing listens yet. */
+export interface OpenAuth {
+  config: AuthConfig
+  ctx: AuthContext
+  /** Built when it is asked for first: a process may have one listener of the five. */
+  app(listener: AuthListener): Promise<FastifyInstance>
+  close(): Promise<void>
+}
+
+async function buildApp(ctx: AuthContext, config: AuthConfig, listener: AuthListener) {
+  switch (listener) {
+    case 'auth':
+      return await buildAuthApp(ctx)
+    case 'interaction':
+      return await buildInteractionApp(ctx)
+    case 'introspection':
+      return await buildIntrospectionApp(ctx)
+    case 'service':
+      return await buildServiceApiApp(ctx)
+    case 'admin':
+      return await buildAdminApp(ctx, adminOptionsOf(config))
+    default:
+      return unreachable(listener)
+  }
+}
+
+export const openAuth: OpenDeployable<OpenAuth> = async (environment, _host) => {
   const config = loadAuthConfig(environment)
   const log = createLogger({ level: config.logLevel, name: 'auth' })
   warnOfEnvironment(log, environment)
@@ -123,20 +150,18 @@ export const startAuth: StartDeployable = async (environment) => {
     'guarded',
   )
   const ctx = createAuthContext(config, { clock: systemClock, http, log, telemetry })
-  const closers: (() => Promise<unknown>)[] = [
-    () => telemetry.close(),
-    () => ctx.db.close(),
-    () => http.close(),
-  ]
+  const apps = new Map<AuthListener, Promise<FastifyInstance>>()
   const close = async () => {
-    for (const closer of closers.splice(0).reverse()) await closer()
+    for (const app of apps.values()) await (await app).close()
+    await http.close()
+    await ctx.db.close()
+    await telemetry.close()
   }
-  const listen = async (listener: string, app: FastifyInstance, port: number) => {
+  const build = async (listener: AuthListener) => {
+    const app = await buildApp(ctx, config, listener)
     const isPublic = listener === 'auth' || listener === 'interaction'
     observeHttpApp(telemetry, app, { listener, callers: isPublic ? 'anybody' : 'node' })
-    if (listener === 'admin') serveMetrics(telemetry, app)
-    closers.push(() => app.close())
-    return await listenOn(app, port)
+    return app
   }
   try {
     await ensureSecretKeys(ctx.db, ctx.secretBox, sealedAuthColumns)
@@ -147,23 +172,39 @@ export const startAuth: StartDeployable = async (environment) => {
       idpSecret: config.identityServerSecret,
     })
     await ensureIdpSecretHashes(ctx)
-    const ports = {
-      auth: await listen('auth', await buildAuthApp(ctx), config.authPort),
-      introspection: await listen(
-        'introspection',
-        await buildIntrospectionApp(ctx),
-        config.introspectionPort,
-      ),
-      interaction: await listen('interaction', await buildInteractionApp(ctx), config.interactionPort),
-      service: await listen('service', await buildServiceApiApp(ctx), config.serviceApiPort),
-      admin: await listen('admin', await buildAdminApp(ctx, adminOptionsOf(config)), config.adminPort),
-      ...(await telemetry.listen(() => ctx.ready())),
+  } catch (error) {
+    await close()
+    throw error
+  }
+  const app = (listener: AuthListener) => {
+    const known = apps.get(listener) ?? build(listener)
+    apps.set(listener, known)
+    return known
+  }
+  return { config, ctx, app, close }
+}
+
+/** The authorization server: GNAP, introspection, the API of identity providers, its Admin API and the node's tenant API, or some of them. */
+export const startAuth: StartDeployable = async (environment) => {
+  const { config, ctx, app, close } = await openAuth(environment, 'server')
+  const { telemetry } = ctx
+  try {
+    const ports: Record<string, number> = {}
+    for (const listener of config.listeners) {
+      const listening = await app(listener)
+      if (listener === 'admin') serveMetrics(telemetry, listening)
+      ports[listener] = await listenOn(listening, portsOf(config)[listener])
     }
-    if (config.cleanupWorkers > 0) {
-      const cleanup = startCleanup(ctx, config.tokenDeletionDays)
-      closers.push(() => cleanup.close())
+    Object.assign(ports, await telemetry.listen(() => ctx.ready()))
+    const cleanup = config.cleanupWorkers > 0 ? startCleanup(ctx, config.tokenDeletionDays) : undefined
+    return {
+      name: 'auth',
+      ports,
+      async close() {
+        await cleanup?.close()
+        await close()
+      },
     }
-    return { name: 'auth', ports, close }
   } catch (error) {
     await close()
     throw error

@@ -1,23 +1,40 @@
+import type { FastifyInstance } from 'fastify'
 import { createAttemptLimiter } from '../../shared/http-signatures/index.ts'
-import { createNodeContext } from '../../shared/node-context/index.ts'
+import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { proveEndpoints, toPeeringPolicy } from '../../shared/peers/index.ts'
-import { ConfigError, listenOn, messageOf, type StartDeployable, sql } from '../../shared/platform/index.ts'
+import {
+  ConfigError,
+  type Environment,
+  type Host,
+  listenOn,
+  messageOf,
+  type StartDeployable,
+  sql,
+} from '../../shared/platform/index.ts'
 import { buildAutoPeeringApp } from './app.ts'
-import { loadAutoPeeringConfig } from './config.ts'
-import { createProver } from './prover.ts'
+import { type AutoPeeringConfig, loadAutoPeeringConfig } from './config.ts'
+import { createProver, type Prover } from './prover.ts'
 
-/** Accepts requests to peer on AUTO_PEERING_SERVER_PORT. Refuses to start unless ENABLE_AUTO_PEERING is true. */
-export const startAutoPeering: StartDeployable = async (env) => {
+/** The listener that accepts requests to peer, with everything that it stands on. Nothing listens yet. */
+export interface OpenAutoPeering {
+  config: AutoPeeringConfig
+  node: NodeContext
+  app: FastifyInstance
+  close(): Promise<void>
+}
+
+/** Refuses unless ENABLE_AUTO_PEERING is true. `onAccepted`: somebody waits for a proof. */
+export async function openAutoPeering(
+  env: Environment,
+  host: Host,
+  onAccepted: () => void = () => undefined,
+): Promise<OpenAutoPeering> {
   const config = loadAutoPeeringConfig(env)
   const { ilpConnectorUrl, instanceName: name } = config
   if (ilpConnectorUrl === undefined || name === undefined)
     throw new ConfigError(['ILP_CONNECTOR_URL and INSTANCE_NAME are required'])
-  const node = await createNodeContext(config, { name: 'auto-peering', environment: env })
+  const node = await createNodeContext(config, { name: 'auto-peering', environment: env, host })
   try {
-    const prover = createProver({
-      prove: () => proveEndpoints(node),
-      onFault: (error) => node.log.warn({ reason: messageOf(error) }, 'endpoints cannot be proven'),
-    })
     const app = await buildAutoPeeringApp({
       ...node,
       own: {
@@ -29,10 +46,30 @@ export const startAutoPeering: StartDeployable = async (env) => {
       policy: toPeeringPolicy(config),
       limiter: createAttemptLimiter({ clock: node.clock }),
       trustProxy: config.trustProxy,
-      onAccepted: prover.wake,
+      onAccepted,
       ready: async () => {
         await node.db.execute(sql`select 1`)
       },
+    })
+    const close = async () => {
+      await app.close()
+      await node.close()
+    }
+    return { config, node, app, close }
+  } catch (error) {
+    await node.close()
+    throw error
+  }
+}
+
+/** Accepts requests to peer on AUTO_PEERING_SERVER_PORT. Refuses to start unless ENABLE_AUTO_PEERING is true. */
+export const startAutoPeering: StartDeployable = async (env) => {
+  let prover: Prover | undefined
+  const { config, node, app, close } = await openAutoPeering(env, 'server', () => prover?.wake())
+  try {
+    prover = createProver({
+      prove: () => proveEndpoints(node),
+      onFault: (error) => node.log.warn({ reason: messageOf(error) }, 'endpoints cannot be proven'),
     })
     const port = await listenOn(app, config.autoPeeringPort)
     return {
@@ -40,12 +77,13 @@ export const startAutoPeering: StartDeployable = async (env) => {
       ports: { autoPeering: port },
       async close() {
         await app.close()
-        await prover.close()
+        await prover?.close()
         await node.close()
       },
     }
   } catch (error) {
-    await node.close()
+    await prover?.close()
+    await close()
     throw error
   }
 }

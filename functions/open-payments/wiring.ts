@@ -1,7 +1,8 @@
+import type { FastifyInstance } from 'fastify'
 import { createAttemptLimiter, createClientKeys, publicHostsOf } from '../../shared/http-signatures/index.ts'
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { createOpenApiValidator } from '../../shared/openapi/index.ts'
-import { listenOn, present, type StartDeployable } from '../../shared/platform/index.ts'
+import { listenOn, type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
 import { observeHttpApp } from '../../shared/telemetry/index.ts'
 import { buildOpenPaymentsApp } from './app.ts'
 import { loadOpenPaymentsConfig, type OpenPaymentsConfig } from './config.ts'
@@ -56,25 +57,40 @@ function createOpenPaymentsContext(node: NodeContext, config: OpenPaymentsConfig
   }
 }
 
-/** The resource server and the wallet addresses. */
-export const startOpenPayments: StartDeployable = async (environment) => {
+/** The resource server with everything that it stands on. Nothing listens yet. */
+export interface OpenOpenPayments {
+  config: OpenPaymentsConfig
+  node: NodeContext
+  app: FastifyInstance
+  close(): Promise<void>
+}
+
+export const openOpenPayments: OpenDeployable<OpenOpenPayments> = async (environment, host) => {
   const config = loadOpenPaymentsConfig(environment)
-  const node = await createNodeContext(config, { name: 'open-payments', environment })
+  const node = await createNodeContext(config, { name: 'open-payments', environment, host })
   try {
     const app = await buildOpenPaymentsApp(createOpenPaymentsContext(node, config))
     observeHttpApp(node.telemetry, app, { listener: 'openPayments', callers: 'anybody' })
-    const port = await listenOn(app, config.openPaymentsPort)
-    const ports = await node.telemetry.listen(node.ready)
-    return {
-      name: 'open-payments',
-      ports: { openPayments: port, ...ports },
-      close: async () => {
-        await app.close()
-        await node.close()
-      },
+    const close = async () => {
+      await app.close()
+      await node.close()
     }
+    return { config, node, app, close }
   } catch (error) {
     await node.close()
+    throw error
+  }
+}
+
+/** The resource server and the wallet addresses. */
+export const startOpenPayments: StartDeployable = async (environment) => {
+  const { config, node, app, close } = await openOpenPayments(environment, 'server')
+  try {
+    const port = await listenOn(app, config.openPaymentsPort)
+    const ports = await node.telemetry.listen(node.ready)
+    return { name: 'open-payments', ports: { openPayments: port, ...ports }, close }
+  } catch (error) {
+    await close()
     throw error
   }
 }

@@ -1,17 +1,27 @@
-import { createNodeContext } from '../../shared/node-context/index.ts'
-import { present, type StartDeployable } from '../../shared/platform/index.ts'
-import { loadPaymentsConfig } from './config.ts'
+import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
+import { type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
+import { loadPaymentsConfig, type PaymentsConfig } from './config.ts'
 import { observePayments } from './observe-payments.ts'
-import { consumePayments } from './worker.ts'
+import { consumePayments, type PaymentsContext, type PaymentsOptions } from './worker.ts'
 
-/** Starts the worker that sends outgoing payments, closes incoming ones and announces what wallet addresses got. It listens on METRICS_PORT only. */
-export const startPayments: StartDeployable = async (env) => {
+/** The worker's context. Nothing works on jobs yet. */
+export interface OpenPayments {
+  config: PaymentsConfig
+  node: NodeContext
+  /** What {@link paymentsWork} and the sweeps need. */
+  ctx: PaymentsContext
+  options: PaymentsOptions
+  close(): Promise<void>
+}
+
+export const openPayments: OpenDeployable<OpenPayments> = async (env, host) => {
   const config = loadPaymentsConfig(env)
-  const node = await createNodeContext(config, { name: 'payments', environment: env })
-  const ports = await node.telemetry.listen(node.ready)
-  const worker = consumePayments(
-    { ...node, onPaymentEnded: observePayments(node) },
-    {
+  const node = await createNodeContext(config, { name: 'payments', environment: env, host })
+  return {
+    config,
+    node,
+    ctx: { ...node, onPaymentEnded: observePayments(node) },
+    options: {
       outgoingWorkers: config.outgoingPaymentWorkers,
       outgoingIdleMs: config.outgoingPaymentWorkerIdleMs,
       incomingWorkers: config.incomingPaymentWorkers,
@@ -23,7 +33,15 @@ export const startPayments: StartDeployable = async (env) => {
         withdrawalThrottleDelayMs: config.withdrawalThrottleDelayMs,
       }),
     },
-  )
+    close: node.close,
+  }
+}
+
+/** Starts the worker that sends outgoing payments, closes incoming ones and announces what wallet addresses got. It listens on METRICS_PORT only. */
+export const startPayments: StartDeployable = async (env) => {
+  const { node, ctx, options } = await openPayments(env, 'server')
+  const ports = await node.telemetry.listen(node.ready)
+  const worker = consumePayments(ctx, options)
   return {
     name: 'payments',
     ports,

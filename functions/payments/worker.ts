@@ -9,7 +9,13 @@ import {
   type SendingContext,
   sweepOutgoingPayments,
 } from '../../shared/outgoing-payments/index.ts'
-import { type ConsumeContext, consumeJobs } from '../../shared/queue/index.ts'
+import {
+  type ConsumeContext,
+  type ConsumeTerms,
+  consumeJobs,
+  type QueueName,
+  type QueueWork,
+} from '../../shared/queue/index.ts'
 import { silentTelemetry } from '../../shared/telemetry/index.ts'
 import { announceWalletAddressCredits } from '../../shared/wallet-addresses/index.ts'
 import { observeProcessing } from './observe-payments.ts'
@@ -52,15 +58,31 @@ export interface PaymentsWorker {
   close(): Promise<void>
 }
 
-/** Sends outgoing payments, closes and announces incoming ones and what wallet addresses got, and finds again what a crash left. */
-export function consumePayments(
-  ctx: SendingContext & ConsumeContext,
-  options: PaymentsOptions,
-): PaymentsWorker {
-  const outgoing = consumeJobs(ctx, {
+export type PaymentsContext = SendingContext & ConsumeContext
+
+/** What the worker does with the jobs of its two queues, whoever hands them out. */
+export const paymentsWork = (ctx: PaymentsContext): readonly QueueWork[] => [
+  {
     queue: 'outgoing-payments',
     handler: observeProcessing(ctx.telemetry ?? silentTelemetry, (job) => processOutgoingPayment(ctx, job)),
     paymentOf: ({ key }) => ({ outgoingPaymentId: key }),
+  },
+  {
+    queue: 'incoming-payments',
+    handler: (job) => processIncomingPayment(ctx, job),
+    paymentOf: ({ key }) => ({ incomingPaymentId: key }),
+  },
+]
+
+/** How many at once, and how often to look. */
+function termsOf(queue: QueueName, options: PaymentsOptions): ConsumeTerms {
+  if (queue === 'incoming-payments')
+    return {
+      concurrency: options.incomingWorkers * INCOMING_PER_WORKER,
+      idleMs: Math.max(options.incomingIdleMs, IDLE_MS_MIN),
+      leaseSeconds: LEASE_SECONDS,
+    }
+  return {
     concurrency: options.outgoingWorkers * OUTGOING_PER_WORKER,
     shares: {
       own: 0,
@@ -69,19 +91,18 @@ export function consumePayments(
     },
     idleMs: Math.max(options.outgoingIdleMs, IDLE_MS_MIN),
     leaseSeconds: LEASE_SECONDS,
-  })
-  const incoming = consumeJobs(ctx, {
-    queue: 'incoming-payments',
-    handler: (job) => processIncomingPayment(ctx, job),
-    paymentOf: ({ key }) => ({ incomingPaymentId: key }),
-    concurrency: options.incomingWorkers * INCOMING_PER_WORKER,
-    idleMs: Math.max(options.incomingIdleMs, IDLE_MS_MIN),
-    leaseSeconds: LEASE_SECONDS,
-  })
+  }
+}
+
+/** Sends outgoing payments, closes and announces incoming ones and what wallet addresses got, and finds again what a crash left. */
+export function consumePayments(ctx: PaymentsContext, options: PaymentsOptions): PaymentsWorker {
+  const consumers = paymentsWork(ctx).map((work) =>
+    consumeJobs(ctx, { ...work, ...termsOf(work.queue, options) }),
+  )
   const sweeps = startSweeps(ctx, options)
   return {
     async close() {
-      await Promise.all([outgoing, incoming, ...sweeps].map((part) => part.close()))
+      await Promise.all([...consumers, ...sweeps].map((part) => part.close()))
     },
   }
 }

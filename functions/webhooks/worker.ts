@@ -1,5 +1,5 @@
 import { type HttpClient, present, type SecretBox } from '../../shared/platform/index.ts'
-import { type ConsumeContext, type Consumer, consumeJobs } from '../../shared/queue/index.ts'
+import { type ConsumeContext, type Consumer, consumeJobs, type QueueWork } from '../../shared/queue/index.ts'
 import { silentTelemetry } from '../../shared/telemetry/index.ts'
 import { deliverWebhook, type FindRecipient, loadDelivery } from '../../shared/webhooks/index.ts'
 import { observeAttempts } from './observe-attempts.ts'
@@ -26,13 +26,10 @@ export interface WebhookWorkerContext extends ConsumeContext {
   onDelivery?: () => void
 }
 
-/** Delivers webhooks until closed. */
-export const consumeWebhooks = (
-  ctx: WebhookWorkerContext,
-  options: { workers: number; idleMs: number },
-): Consumer => {
+/** What the worker does with a job of its queue, whoever hands it out. */
+export function webhooksWork(ctx: WebhookWorkerContext): QueueWork {
   const onAttempt = observeAttempts(ctx.telemetry ?? silentTelemetry, ctx.db)
-  return consumeJobs(ctx, {
+  return {
     queue: 'webhooks',
     handler: (job) => {
       ctx.onDelivery?.()
@@ -44,6 +41,16 @@ export const consumeWebhooks = (
         outgoingPaymentId: loaded?.outgoing_payment_id as string | null | undefined,
         incomingPaymentId: loaded?.incoming_payment_id as string | null | undefined,
       }),
+  }
+}
+
+/** Delivers webhooks until closed. */
+export const consumeWebhooks = (
+  ctx: WebhookWorkerContext,
+  options: { workers: number; idleMs: number },
+): Consumer =>
+  consumeJobs(ctx, {
+    ...webhooksWork(ctx),
     concurrency: options.workers * DELIVERIES_PER_WORKER_MAX,
     shares: {
       own: options.workers * PER_WORKER.own,
@@ -54,4 +61,3 @@ export const consumeWebhooks = (
     idleMs: options.idleMs,
     leaseSeconds: LEASE_SECONDS,
   })
-}

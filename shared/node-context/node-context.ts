@@ -26,6 +26,7 @@ import {
   createTrustedHttp,
   type Environment,
   ensureSecretKeys,
+  type Host,
   type Logger,
   messageOf,
   migrate,
@@ -56,6 +57,8 @@ const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 export interface NodeContextOptions {
   /** Of the deployable, for logs and database sessions. */
   name: string
+  /** What runs the process; default `server`. */
+  host?: Host
   /** For warnings about variables that nobody reads. */
   environment?: Environment
   /** Of the clients for requests that are sent. Default: theirs. */

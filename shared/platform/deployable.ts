@@ -13,6 +13,18 @@ export interface RunningDeployable {
   close(): Promise<void>
 }
 
+/**
+ * What runs the process. A `server` runs until it is told to end. A `sandbox` (Lambda) runs while it is invoked: between two
+ * invocations everything in it stands still, its timers and its connections too, and nobody tells it that it ends.
+ */
+export type Host = 'server' | 'sandbox'
+
+/** Reads the environment, connects, migrates, and builds what listens or works, which its caller then starts or invokes. */
+export type OpenDeployable<Opened extends { close(): Promise<void> }> = (
+  env: Environment,
+  host: Host,
+) => Promise<Opened>
+
 /** Reads the environment, connects, migrates, listens. Throws {@link ConfigError} with every problem at once. */
 export type StartDeployable = (env: Environment) => Promise<RunningDeployable>
 

@@ -23,6 +23,8 @@ export {
   violatedConstraint,
 } from './db.ts'
 export {
+  type Host,
+  type OpenDeployable,
   type RunningDeployable,
   runDeployable,
   type StartDeployable,

@@ -22,13 +22,18 @@ export interface ConsumeContext {
   telemetry?: Telemetry
 }
 
-export interface ConsumeOptions {
+/** What is done with the jobs of a queue. */
+export interface QueueWork {
   queue: QueueName
   handler: JobHandler
   /** For traces. */
   paymentOf?: PaymentOfJob
   /** Saves the handler a query of its own. */
   load?: LoadWithClaim
+}
+
+/** How many of them at once, and how often to look. */
+export interface ConsumeTerms {
   /** Jobs in flight at most. */
   concurrency: number
   /** How tenants share them. Default: first come, first served. */
@@ -38,6 +43,8 @@ export interface ConsumeOptions {
   /** How long a job stays ours after a sign of life; a dead worker's jobs run elsewhere after that. */
   leaseSeconds: number
 }
+
+export type ConsumeOptions = QueueWork & ConsumeTerms
 
 export interface Consumer {
   /** Takes no more jobs, and resolves when those in flight have ended and are recorded. */

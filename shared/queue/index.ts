@@ -4,7 +4,14 @@
  * lost its lease cannot record (`holdLease`); asking for a job that runs makes it run once more. Notifications only wake
  * workers, and losing all of them costs a moment.
  */
-export { type ConsumeContext, type ConsumeOptions, type Consumer, consumeJobs } from './consume-jobs.ts'
+export {
+  type ConsumeContext,
+  type ConsumeOptions,
+  type Consumer,
+  type ConsumeTerms,
+  consumeJobs,
+  type QueueWork,
+} from './consume-jobs.ts'
 export { LeaseLost } from './errors.ts'
 export type { Job, JobHandler, JobOutcome, LoadWithClaim, NewJob, QueueName } from './model.ts'
 export type { PaymentOfJob } from './observe-jobs.ts'
