@@ -15,6 +15,7 @@ const rooms = [
     'ledger',
     'webhooks',
     'queue',
+    'schedule',
     'http-signatures',
     'openapi',
     'grants-client',

@@ -147,7 +147,7 @@ export async function buildConnectorApp(
     directory,
     rates,
     telemetry,
-    observeCall: observeCalls(telemetry),
+    observeCall: observeCalls(telemetry, log),
     clock,
     log,
     secrets: settings.rpcSecrets,

@@ -35,7 +35,7 @@ async function serve(ledger: Ledger) {
     directory: absent as never,
     rates: absent as never,
     telemetry: silentTelemetry,
-    observeCall: observeCalls(silentTelemetry),
+    observeCall: observeCalls(silentTelemetry, silentLogger),
     clock: systemClock,
     log: silentLogger,
     secrets: [SECRET],

@@ -2,22 +2,15 @@ import type { FastifyInstance } from 'fastify'
 import { authServiceSecret, createAuthServiceClient } from '../../shared/auth-service-client/index.ts'
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { toPeeringPolicy } from '../../shared/peers/index.ts'
-import {
-  listenOn,
-  messageOf,
-  type OpenDeployable,
-  present,
-  type StartDeployable,
-} from '../../shared/platform/index.ts'
+import { listenOn, type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
 import { consumeJobs } from '../../shared/queue/index.ts'
+import { startTasks, type Task } from '../../shared/schedule/index.ts'
 import { observeHttpApp, serveMetrics } from '../../shared/telemetry/index.ts'
 import { MIRROR_LEASE_SECONDS, mirrorTenant } from '../../shared/tenants/index.ts'
 import { buildAdminApp } from './app.ts'
 import { type AdminConfig, loadAdminConfig } from './config.ts'
-import { sweepIdempotencyKeys } from './idempotency.ts'
-import { sweepSignatures } from './used-signatures.ts'
+import { adminTasks } from './tasks.ts'
 
-const SWEEP_MS = 60_000
 /** Tenants change rarely; this many changes reach the authorization server side by side. */
 const MIRROR_CONCURRENCY = 8
 const MIRROR_IDLE_MS = 5_000
@@ -43,6 +36,8 @@ export interface OpenAdmin {
   config: AdminConfig
   node: NodeContext
   app: FastifyInstance
+  /** By the clock. */
+  tasks: readonly Task[]
   close(): Promise<void>
 }
 
@@ -71,38 +66,27 @@ export const openAdmin: OpenDeployable<OpenAdmin> = async (env, host) => {
       await app.close()
       await node.close()
     }
-    return { config, node, app, close }
+    return { config, node, app, tasks: adminTasks(node), close }
   } catch (error) {
     await node.close()
     throw error
   }
 }
 
-/** Deletes now and then what only the last minutes needed. */
-function startSweeps(node: NodeContext): { close(): void } {
-  const sweep = setInterval(() => {
-    Promise.all([sweepSignatures(node), sweepIdempotencyKeys(node)]).catch((error: unknown) =>
-      node.log.warn({ reason: messageOf(error) }, 'sweep failed; the next one tries again'),
-    )
-  }, SWEEP_MS)
-  sweep.unref()
-  return { close: () => clearInterval(sweep) }
-}
-
 /** Starts the Admin GraphQL listener on ADMIN_PORT. */
 export const startAdmin: StartDeployable = async (env) => {
-  const { config, node, app, close } = await openAdmin(env, 'server')
+  const { config, node, app, tasks, close } = await openAdmin(env, 'server')
   try {
     serveMetrics(node.telemetry, app)
     const port = await listenOn(app, config.adminPort)
     const ports = await node.telemetry.listen(node.ready)
-    const sweeps = startSweeps(node)
+    const schedule = startTasks(node, tasks)
     const mirror = consumeTenants(node, config)
     return {
       name: 'admin',
       ports: { admin: port, ...ports },
       async close() {
-        sweeps.close()
+        await schedule.close()
         // Mutations in flight wait for the mirror.
         await app.close()
         await mirror.close()

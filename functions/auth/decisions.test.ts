@@ -4,12 +4,12 @@ import { after, before, describe, test } from 'node:test'
 import { ConfigError, createDb, type DbPool, silentLogger, sql } from '../../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase, testClock } from '../../shared/testing/index.ts'
 import type { AccessItem } from './access/index.ts'
-import { startCleanup } from './cleanup.ts'
 import { loadAuthConfig } from './config.ts'
 import { decideGrant, type GrantPolicy } from './grants/index.ts'
 import { decidePoll, decideReference, type Grant, type GrantState } from './grants/model.ts'
 import { testEnvironment } from './harness.ts'
 import { createNonces } from './nonces.ts'
+import { deleteOldRows } from './tasks.ts'
 import { hashSecret } from './tokens/index.ts'
 
 const client = { walletAddress: 'https://wallet.example/alice' }
@@ -170,7 +170,7 @@ describe('cleanup', () => {
         ${Buffer.alloc(32)}, now(), now(), now())`)
     return id
   }
-  const clean = () => startCleanup({ db, clock, log: silentLogger }, 30).close()
+  const clean = () => deleteOldRows({ db, clock, log: silentLogger }, 30)
 
   test('takes tokens and nonces that are long expired', async () => {
     const grantId = await insertGrant('APPROVED')

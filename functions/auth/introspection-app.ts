@@ -48,7 +48,7 @@ function parseBatch(body: unknown): IntrospectionInput[] | undefined {
 
 /** For resource servers of this node, on a network of their own; errors are text, as they have always been. */
 export async function buildIntrospectionApp(ctx: AuthContext): Promise<FastifyInstance> {
-  const app = await createHttpApp({ log: ctx.log, ready: () => ctx.ready() })
+  const app = await createHttpApp({ log: ctx.log, believesCallers: true, ready: () => ctx.ready() })
   app.setErrorHandler((error, _request, reply) => answerErrorAsText(ctx.log, error, reply))
   app.post('/', async (request, reply) => {
     const asked = parseIntrospectionRequest(request.body)

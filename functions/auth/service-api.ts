@@ -69,7 +69,7 @@ const badRequest = (reply: FastifyReply) => reply.status(400).type('text/plain')
 
 /** Tenants as the node mirrors them here (contracts/open-payments/routes.md §6). */
 export async function buildServiceApiApp(ctx: AuthContext): Promise<FastifyInstance> {
-  const app = await createHttpApp({ log: ctx.log, ready: () => ctx.ready() })
+  const app = await createHttpApp({ log: ctx.log, believesCallers: true, ready: () => ctx.ready() })
   app.setErrorHandler((error, _request, reply) => answerErrorAsText(ctx.log, error, reply))
   // On each route, not by path: paths have many spellings.
   const signed = {

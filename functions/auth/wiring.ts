@@ -22,6 +22,7 @@ import {
   unreachable,
   warnOfEnvironment,
 } from '../../shared/platform/index.ts'
+import { startTasks, type Task } from '../../shared/schedule/index.ts'
 import {
   createTelemetry,
   observeHttpApp,
@@ -31,7 +32,6 @@ import {
 } from '../../shared/telemetry/index.ts'
 import { type AdminAppOptions, buildAdminApp } from './admin/index.ts'
 import { buildAuthApp } from './app.ts'
-import { startCleanup } from './cleanup.ts'
 import { type AuthConfig, type AuthListener, loadAuthConfig, portsOf } from './config.ts'
 import type { AuthContext } from './context.ts'
 import { buildInteractionApp } from './interaction-app.ts'
@@ -39,6 +39,7 @@ import { buildIntrospectionApp } from './introspection-app.ts'
 import { createNonces } from './nonces.ts'
 import { sealedAuthColumns } from './sealed-columns.ts'
 import { buildServiceApiApp } from './service-api.ts'
+import { authTasks } from './tasks.ts'
 import { ensureIdpSecretHashes, ensureOperatorTenant } from './tenants/index.ts'
 
 const withoutSlash = (url: string) => url.replace(/\/+$/, '')
@@ -113,6 +114,8 @@ export interface OpenAuth {
   ctx: AuthContext
   /** Built when it is asked for first: a process may have one listener of the five. */
   app(listener: AuthListener): Promise<FastifyInstance>
+  /** By the clock. */
+  tasks: readonly Task[]
   close(): Promise<void>
 }
 
@@ -181,12 +184,12 @@ export const openAuth: OpenDeployable<OpenAuth> = async (environment, _host) => 
     apps.set(listener, known)
     return known
   }
-  return { config, ctx, app, close }
+  return { config, ctx, app, tasks: authTasks(ctx, config.tokenDeletionDays), close }
 }
 
 /** The authorization server: GNAP, introspection, the API of identity providers, its Admin API and the node's tenant API, or some of them. */
 export const startAuth: StartDeployable = async (environment) => {
-  const { config, ctx, app, close } = await openAuth(environment, 'server')
+  const { config, ctx, app, tasks, close } = await openAuth(environment, 'server')
   const { telemetry } = ctx
   try {
     const ports: Record<string, number> = {}
@@ -196,12 +199,12 @@ export const startAuth: StartDeployable = async (environment) => {
       ports[listener] = await listenOn(listening, portsOf(config)[listener])
     }
     Object.assign(ports, await telemetry.listen(() => ctx.ready()))
-    const cleanup = config.cleanupWorkers > 0 ? startCleanup(ctx, config.tokenDeletionDays) : undefined
+    const schedule = startTasks(ctx, config.cleanupWorkers > 0 ? tasks : [])
     return {
       name: 'auth',
       ports,
       async close() {
-        await cleanup?.close()
+        await schedule.close()
         await close()
       },
     }

@@ -1,52 +1,53 @@
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
+import { startTasks, type Task } from '../../shared/schedule/index.ts'
 import { loadPaymentsConfig, type PaymentsConfig } from './config.ts'
 import { observePayments } from './observe-payments.ts'
+import { paymentsTasks } from './tasks.ts'
 import { consumePayments, type PaymentsContext, type PaymentsOptions } from './worker.ts'
 
 /** The worker's context. Nothing works on jobs yet. */
 export interface OpenPayments {
   config: PaymentsConfig
   node: NodeContext
-  /** What {@link paymentsWork} and the sweeps need. */
+  /** What {@link paymentsWork} needs. */
   ctx: PaymentsContext
   options: PaymentsOptions
+  /** By the clock. */
+  tasks: readonly Task[]
   close(): Promise<void>
 }
 
 export const openPayments: OpenDeployable<OpenPayments> = async (env, host) => {
   const config = loadPaymentsConfig(env)
   const node = await createNodeContext(config, { name: 'payments', environment: env, host })
-  return {
-    config,
-    node,
-    ctx: { ...node, onPaymentEnded: observePayments(node) },
-    options: {
-      outgoingWorkers: config.outgoingPaymentWorkers,
-      outgoingIdleMs: config.outgoingPaymentWorkerIdleMs,
-      incomingWorkers: config.incomingPaymentWorkers,
-      incomingIdleMs: config.incomingPaymentWorkerIdleMs,
-      walletAddressWorkers: config.walletAddressWorkers,
-      walletAddressIdleMs: config.walletAddressWorkerIdleMs,
-      ...present({
-        unfundedPaymentTimeoutMs: config.unfundedPaymentTimeoutMs,
-        withdrawalThrottleDelayMs: config.withdrawalThrottleDelayMs,
-      }),
-    },
-    close: node.close,
+  const ctx = { ...node, onPaymentEnded: observePayments(node) }
+  const options = {
+    outgoingWorkers: config.outgoingPaymentWorkers,
+    outgoingIdleMs: config.outgoingPaymentWorkerIdleMs,
+    incomingWorkers: config.incomingPaymentWorkers,
+    incomingIdleMs: config.incomingPaymentWorkerIdleMs,
+    walletAddressWorkers: config.walletAddressWorkers,
+    walletAddressIdleMs: config.walletAddressWorkerIdleMs,
+    ...present({
+      unfundedPaymentTimeoutMs: config.unfundedPaymentTimeoutMs,
+      withdrawalThrottleDelayMs: config.withdrawalThrottleDelayMs,
+    }),
   }
+  return { config, node, ctx, options, tasks: paymentsTasks(ctx, options), close: node.close }
 }
 
 /** Starts the worker that sends outgoing payments, closes incoming ones and announces what wallet addresses got. It listens on METRICS_PORT only. */
 export const startPayments: StartDeployable = async (env) => {
-  const { node, ctx, options } = await openPayments(env, 'server')
+  const { node, ctx, options, tasks } = await openPayments(env, 'server')
   const ports = await node.telemetry.listen(node.ready)
   const worker = consumePayments(ctx, options)
+  const schedule = startTasks(node, tasks)
   return {
     name: 'payments',
     ports,
     async close() {
-      await worker.close()
+      await Promise.all([worker.close(), schedule.close()])
       await node.close()
     },
   }

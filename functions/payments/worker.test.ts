@@ -14,9 +14,11 @@ import {
   uuidv7,
 } from '../../shared/platform/index.ts'
 import { enqueueJob } from '../../shared/queue/index.ts'
+import { startTasks } from '../../shared/schedule/index.ts'
 import { type TestClock, waitFor } from '../../shared/testing/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../../shared/testing/payment-world.ts'
 import { findWalletAddressForPackets } from '../../shared/wallet-addresses/index.ts'
+import { paymentsTasks } from './tasks.ts'
 import { consumePayments, type PaymentsWorker } from './worker.ts'
 
 /** Consumers live in real time. */
@@ -34,19 +36,24 @@ after(async () => {
   await world.close()
 })
 
-const start = (options = {}): PaymentsWorker =>
-  consumePayments(
-    { ...world.ctx, listener },
-    {
-      outgoingWorkers: 1,
-      outgoingIdleMs: 10,
-      incomingWorkers: 1,
-      incomingIdleMs: 200,
-      walletAddressWorkers: 1,
-      walletAddressIdleMs: 200,
-      ...options,
+function start(options = {}): PaymentsWorker {
+  const terms = {
+    outgoingWorkers: 1,
+    outgoingIdleMs: 10,
+    incomingWorkers: 1,
+    incomingIdleMs: 200,
+    walletAddressWorkers: 1,
+    walletAddressIdleMs: 200,
+    ...options,
+  }
+  const worker = consumePayments({ ...world.ctx, listener }, terms)
+  const schedule = startTasks(world.ctx, paymentsTasks(world.ctx, terms))
+  return {
+    async close() {
+      await Promise.all([worker.close(), schedule.close()])
     },
-  )
+  }
+}
 const stateOf = async ({ id }: OutgoingPayment) => (await getOutgoingPayment(world.ctx, 'all', id)).state
 const ended = (payments: OutgoingPayment[]) =>
   waitFor(

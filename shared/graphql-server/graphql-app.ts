@@ -62,7 +62,7 @@ export async function buildGraphqlApp<Context>(
   options: GraphqlAppOptions<Context>,
 ): Promise<FastifyInstance> {
   const { log, trustProxy, ready, signature, corsOrigins = [] } = options
-  const app = await createHttpApp({ log, trustProxy, ready })
+  const app = await createHttpApp({ log, trustProxy, believesCallers: true, ready })
   const graphql = createGraphql<Context>(options)
 
   if (corsOrigins.length > 0) {

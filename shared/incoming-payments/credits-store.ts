@@ -9,7 +9,7 @@ import {
   type Sql,
   sql,
 } from '../platform/index.ts'
-import { insertJobs, notifyJobs } from '../queue/index.ts'
+import { insertJobs, noRequest, notifyJobs } from '../queue/index.ts'
 import type { HistoryNote } from './history.ts'
 import { ANNOUNCE_GRACE_MS, type IncomingPaymentState } from './model.ts'
 import { open, QUEUE, SEVERAL } from './store.ts'
@@ -67,6 +67,7 @@ const moveAndAnnounce = (moved: Sql, credits: readonly Credit[]): Sql => sql`
     QUEUE,
     rawSql(`select id, tenant_id, now from moved where state = 'COMPLETED'`),
     rawSql('source.now'),
+    noRequest,
   )})
   select asked.place, moved.state, (select ${notifyJobs(QUEUE)} from job limit 1) as woken
   from unnest(${credits.map(({ id }) => id)}::uuid[]) with ordinality asked (id, place) join moved using (id)`

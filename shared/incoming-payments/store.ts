@@ -10,7 +10,7 @@ import {
   type Sql,
   sql,
 } from '../platform/index.ts'
-import { insertJobs, notifyJobs } from '../queue/index.ts'
+import { insertJobs, noRequest, notifyJobs } from '../queue/index.ts'
 import {
   askedById,
   listPage,
@@ -204,7 +204,7 @@ const wakesNow = ({ payment }: Creation) =>
   payment.expiresAt.getTime() - payment.createdAt.getTime() < WAKE_WITHIN_MS
 
 const creations: BatchedStatement<Creation, true> = {
-  query: (items) => sql`
+  query: (items, requestIds) => sql`
     with given as materialized (
       select given.*, w.asset_id
       from ${rowsSql(
@@ -234,10 +234,11 @@ const creations: BatchedStatement<Creation, true> = {
       select id, tenant_id, wallet_address_id, asset_id, client, incoming_amount, metadata, initiated_by,
         sender_wallet_address, expires_at, expires_at, created_at, created_at
       from given
-    ), job as (${insertJobs(QUEUE, rawSql('select id, tenant_id, expires_at from given'), rawSql('source.expires_at'))}),
+    ), job as (${insertJobs(QUEUE, rawSql('select id, tenant_id, expires_at from given'), rawSql('source.expires_at'), noRequest)}),
     ${insertEvents(
       items.map(({ event }) => event),
       rawSql('select place from given'),
+      requestIds,
     )}
     select place, ${items.some(wakesNow) ? sql`(select ${notifyJobs(QUEUE)} from job limit 1)` : rawSql('null')} as woken,
       ${notifyDeliveries} as notified
@@ -320,7 +321,7 @@ interface Announcement {
 }
 
 const announcements: BatchedStatement<Announcement, true> = {
-  query: (items) => sql`
+  query: (items, requestIds) => sql`
     with marked as (
       update incoming_payments p set announced_at = once.now, updated_at = once.now
       from (
@@ -332,6 +333,7 @@ const announcements: BatchedStatement<Announcement, true> = {
     ), ${insertEvents(
       items.map(({ event }) => event),
       rawSql('select place from marked'),
+      requestIds,
     )}
     select place, ${notifyDeliveries} as notified from marked`,
   map: () => true,

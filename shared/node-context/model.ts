@@ -58,6 +58,8 @@ export interface InstanceKeys {
 export interface NodeContext {
   db: DbPool
   ledger: Ledger
+  /** Releases holds that have expired, in a Postgres ledger; TigerBeetle does so itself. Returns how many groups there were. */
+  sweepHolds: () => Promise<number>
   clock: Clock
   log: Logger
   cache: Cache

@@ -9,6 +9,7 @@ import {
   type Ledger,
   migrateLedger,
   observeLedger,
+  type PostgresLedger,
   type RpcLedgerOptions,
 } from '../ledger/index.ts'
 import { sealedPaymentColumns } from '../outgoing-payments/index.ts'
@@ -127,7 +128,7 @@ async function ledgerOf(
     rpc,
     log,
   }: { openLedger: NodeContextOptions['openLedger'] | undefined; rpc: RpcLedgerOptions; log: Logger },
-): Promise<Ledger> {
+): Promise<Ledger & Partial<Pick<PostgresLedger, 'sweep'>>> {
   assert(config.useTigerbeetle || !openLedger, 'a ledger beside the one in Postgres is USE_TIGERBEETLE')
   if (openLedger) return await openLedger(log)
   if (config.useTigerbeetle) return createRpcLedger(rpc)
@@ -168,11 +169,9 @@ async function openNode(
     'guarded',
   )
   const rpc = { url: config.connectorRpcUrl, secret: connectorRpcSecret(config), http: trustedHttp, clock }
-  const ledger = observeLedger(
-    telemetry,
-    opened(await ledgerOf(config, { openLedger, rpc, log })),
-    config.useTigerbeetle ? 'tigerbeetle' : 'postgres',
-  )
+  const opening = opened(await ledgerOf(config, { openLedger, rpc, log }))
+  const ledger = observeLedger(telemetry, opening, config.useTigerbeetle ? 'tigerbeetle' : 'postgres')
+  const sweepHolds = async () => (await opening.sweep?.()) ?? 0
   const secretBox = createConfiguredSecretBox(config)
   const cache = createCache({ clock, lifeMs: config.cacheMs })
   const outside = { trustedHttp, guardedHttp, telemetry }
@@ -205,5 +204,5 @@ async function openNode(
   const ready = async () => {
     await db.execute(sql`select 1`)
   }
-  return { ...base, instanceKeys, connector, grants, methods, ready }
+  return { ...base, sweepHolds, instanceKeys, connector, grants, methods, ready }
 }

@@ -91,11 +91,12 @@ const insertRows = (payments: readonly NewOutgoingPayment[]): Sql => {
 }
 
 const creations: BatchedStatement<Creation, Inserted> = {
-  query: (items) => sql`
+  query: (items, requestIds) => sql`
     with ${insertRows(items.map(({ payment }) => payment))},
       ${insertEvents(
         items.map(({ event }) => event),
         rawSql('select place from payment'),
+        requestIds,
       )}
     select payment.place, ${notifyDeliveries} as notified from payment`,
   map: () => ({}),

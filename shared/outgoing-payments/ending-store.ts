@@ -45,7 +45,7 @@ const toAsked = ({ end }: Ending, index: number) => ({
 })
 
 const endings: BatchedStatement<Ending, Row> = {
-  query: (items) => {
+  query: (items, requestIds) => {
     const hasSpent = items.some(({ end }) => end.spent)
     return sql`
       with ${finishLeases(items.map(({ job }) => job))}, asked as (
@@ -65,6 +65,7 @@ const endings: BatchedStatement<Ending, Row> = {
       ), ${hasSpent ? sql`${returnSpending}, ` : rawSql('')}${insertEvents(
         items.map(({ event }) => event),
         rawSql('select place from ended'),
+        requestIds,
       )}
       select ${leaseColumns}, ${notifyDeliveries} as notified from leases`
   },

@@ -41,22 +41,22 @@ interface Start {
 }
 
 const starts: BatchedStatement<Start, true> = {
-  query: (items) => {
+  query: (items, requestIds) => {
     const notes = items.map(({ now }) => noteText(now, { kind: 'state', state: 'SENDING' }))
     const events = items.map(({ event }) => event)
     // Hardly ever, and its pieces cost something for nobody too.
     const isAnnounced = events.some((event) => event !== undefined)
     return sql`
       with asked as (
-        select * from unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ now }) => now)}::timestamptz[], ${notes}::jsonb[])
-          with ordinality asked (id, now, note, place)
+        select * from unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ now }) => now)}::timestamptz[], ${notes}::jsonb[],
+          ${requestIds.map((id) => id ?? null)}::text[]) with ordinality asked (id, now, note, request_id, place)
       ), started as (
         update outgoing_payments p set state = 'SENDING', updated_at = once.now, history = p.history || once.note
         from (select distinct on (id) * from asked order by id, place) once
         where p.id = once.id and p.state = 'FUNDING' and p.funding_started_at is not null
-        returning p.id, p.tenant_id, once.place
-      ), job as (${insertJobs('outgoing-payments', sql`select id, tenant_id from started`)})
-      ${isAnnounced ? sql`, ${insertEvents(events, rawSql('select place from started'))}` : rawSql('')}
+        returning p.id, p.tenant_id, once.place, once.request_id
+      ), job as (${insertJobs('outgoing-payments', sql`select id, tenant_id, request_id from started`, undefined, rawSql('source.request_id'))})
+      ${isAnnounced ? sql`, ${insertEvents(events, rawSql('select place from started'), requestIds)}` : rawSql('')}
       select asked.place, (select ${notifyJobs('outgoing-payments')} from job limit 1) as woken
         ${isAnnounced ? sql`, ${notifyDeliveries} as notified` : rawSql('')}
       from asked join started using (id)`

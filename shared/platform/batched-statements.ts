@@ -1,15 +1,17 @@
 import type pg from 'pg'
 import { type Batcher, createBatcher } from './batcher.ts'
 import { assert } from './errors.ts'
+import { currentLogContext } from './log-context.ts'
 import type { Row, Sql } from './sql.ts'
 
 /** What one of many asks for or changes, and how many go into one statement. A constant of its room. */
 export interface BatchedStatement<Item, T> {
   /**
    * Rows say in `place` which item they answer, counted from 1: `unnest(…) with ordinality`. At most one row for each. Rows that are
-   * changed are locked in an order that does not depend on the items' order, or two processes wait for each other.
+   * changed are locked in an order that does not depend on the items' order, or two processes wait for each other. `requestIds` are
+   * the items', where a request submitted them (`withLogContext`).
    */
-  query(items: readonly Item[]): Sql
+  query(items: readonly Item[], requestIds: readonly (string | undefined)[]): Sql
   map(row: Row): T
 }
 
@@ -43,14 +45,23 @@ const isConflict = (error: unknown): boolean => {
   return CONFLICTS.some((code) => cause?.code === code)
 }
 
+interface Submitted<Item> {
+  item: Item
+  requestId: string | undefined
+}
+
 /** Rows by place; `undefined` where there is none. */
 async function findRows<Item>(
   run: Run,
   statement: BatchedStatement<Item, unknown>,
-  items: readonly Item[],
+  submitted: readonly Submitted<Item>[],
 ): Promise<(Row | undefined)[]> {
-  const found = new Array<Row | undefined>(items.length).fill(undefined)
-  for (const row of (await run(statement.query(items))).rows) {
+  const found = new Array<Row | undefined>(submitted.length).fill(undefined)
+  const query = statement.query(
+    submitted.map(({ item }) => item),
+    submitted.map(({ requestId }) => requestId),
+  )
+  for (const row of (await run(query)).rows) {
     const index = Number(row.place) - 1
     assert(index in found && found[index] === undefined, 'a batched statement gives one row for each item')
     found[index] = row
@@ -58,30 +69,34 @@ async function findRows<Item>(
   return found
 }
 
+const submit = <Item>(item: Item): Submitted<Item> => ({ item, requestId: currentLogContext().requestId })
+
 /** Each in a statement of its own. */
 export const oneByOne =
   (run: Run): Batched =>
   async (statement, item) => {
-    const [row] = await findRows(run, statement, [item])
+    const [row] = await findRows(run, statement, [submit(item)])
     return row === undefined ? undefined : statement.map(row)
   }
 
 /** One batch of each kind of statement is under way at a time: see {@link createBatcher}. */
 export function batchedStatements(run: Run): Batched {
-  const batchers = new Map<unknown, Batcher<unknown, Row | undefined>>()
-  const batcherOf = <Item, T>(statement: BatchedStatement<Item, T>): Batcher<Item, Row | undefined> => {
+  const batchers = new Map<unknown, Batcher<Submitted<unknown>, Row | undefined>>()
+  const batcherOf = <Item, T>(
+    statement: BatchedStatement<Item, T>,
+  ): Batcher<Submitted<Item>, Row | undefined> => {
     const known = batchers.get(statement)
     if (known) return known
-    const batcher = createBatcher<Item, Row | undefined>({
+    const batcher = createBatcher<Submitted<Item>, Row | undefined>({
       sizeMax: SIZE_MAX,
-      ask: (items) => findRows(run, statement, items),
+      ask: (submitted) => findRows(run, statement, submitted),
       isOfOne: isConflict,
     })
     batchers.set(statement, batcher)
     return batcher
   }
   return async (statement, item) => {
-    const row = await batcherOf(statement).submit(item)
+    const row = await batcherOf(statement).submit(submit(item))
     return row === undefined ? undefined : statement.map(row)
   }
 }

@@ -3,18 +3,23 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { messageOf } from './errors.ts'
 import { parseJsonBody } from './json-body.ts'
 import type { Logger } from './log.ts'
+import { REQUEST_ID_HEADER, requestIdOf, withLogContext } from './log-context.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** The body's bytes as received: what a content digest covers. */
     rawBody?: Buffer
+    /** In logs, and in the answer's X-Request-Id. */
+    requestId: string
   }
 }
 
 export interface HttpAppOptions {
   log: Logger
-  /** Believe X-Forwarded-* (TRUST_PROXY). */
+  /** Believe X-Forwarded-* and X-Request-Id (TRUST_PROXY). */
   trustProxy?: boolean
+  /** Callers are parts of this node, or its wallets: their X-Request-Id goes on here. */
+  believesCallers?: boolean
   /** Bytes; default 1 MiB. */
   bodyLimit?: number
   /** `Access-Control-Allow-Origin: *`, as every public listener answers. */
@@ -54,6 +59,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
       void answer.status(400).send({ error: { code: '400', description: 'Bad Request' } })
     },
   })
+  nameRequests(app, options)
   if (options.cors) allowAnyOrigin(app)
   refuseTwoHosts(app)
   refuseWhileClosing(app)
@@ -95,6 +101,34 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
 
   app.setNotFoundHandler((_request, reply) => reply.status(404).type('text/plain').send('Not Found'))
   return app
+}
+
+const PROBES = new Set(['/livez', '/healthz', '/readyz', '/metrics'])
+
+/**
+ * Every request has an id, which all lines that are logged on its behalf carry, its answer, and what is asked of other parts of this
+ * node. Only where callers are believed is it theirs: elsewhere strangers could make their lines look like another request's.
+ */
+function nameRequests(app: FastifyInstance, { log, trustProxy, believesCallers }: HttpAppOptions): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    const given = trustProxy || believesCallers ? request.headers[REQUEST_ID_HEADER] : undefined
+    request.requestId = requestIdOf(given)
+    reply.header(REQUEST_ID_HEADER, request.requestId)
+    done()
+  })
+  // The body has been read: what comes now is one chain of calls.
+  app.addHook('preValidation', ({ requestId }, _reply, done) => {
+    withLogContext({ requestId }, done)
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    const { method, requestId, routeOptions } = request
+    if (log.isLevelEnabled('debug') && !PROBES.has(routeOptions.url ?? ''))
+      log.debug(
+        { requestId, method, route: routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime },
+        'answered',
+      )
+    done()
+  })
 }
 
 /**

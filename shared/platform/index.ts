@@ -41,6 +41,13 @@ export { bytesToUuid, deriveId, isUuid, uuidv7 } from './ids.ts'
 export { isObject } from './is-object.ts'
 export { countListeners, createListener, type Listener } from './listener.ts'
 export { createLogger, isWorthALine, type Logger, type LogLevel, silentLogger } from './log.ts'
+export {
+  currentLogContext,
+  type LogContext,
+  REQUEST_ID_HEADER,
+  requestIdOf,
+  withLogContext,
+} from './log-context.ts'
 export { MigrationMismatch, migrate, PendingMigrations } from './migrations.ts'
 export {
   type AnyOf,

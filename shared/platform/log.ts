@@ -1,4 +1,5 @@
 import pino from 'pino'
+import { currentLogContext } from './log-context.ts'
 
 export type Logger = pino.Logger
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
@@ -33,7 +34,7 @@ const redactedPaths = SECRET_FIELDS.flatMap((field) => {
   return [key, `*${key}`, `*.*${key}`, `*.*.*${key}`]
 })
 
-/** JSON lines on stdout, secrets redacted by field name. */
+/** JSON lines on stdout, secrets redacted by field name. Each says what work it belongs to (`withLogContext`). */
 export function createLogger(options: {
   level: LogLevel
   name: string
@@ -44,6 +45,7 @@ export function createLogger(options: {
     name: options.name,
     redact: { paths: redactedPaths, censor: '[redacted]' },
     timestamp: pino.stdTimeFunctions.isoTime,
+    mixin: currentLogContext,
     formatters: { level: (label) => ({ level: label }) },
   }
   return options.destination ? pino(settings, options.destination) : pino(settings)

@@ -68,7 +68,7 @@ const FINISH_ATTEMPTS_AT_CLOSE = 3
 export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consumer {
   const { queue, leaseSeconds } = options
   const { telemetry = silentTelemetry } = ctx
-  const handler = observeRuns(telemetry, queue, options.handler, options.paymentOf)
+  const handler = observeRuns({ telemetry, log: ctx.log }, queue, options.handler, options.paymentOf)
   observeQueue(telemetry, ctx.db, queue)
   const shares = createTenantShares(options)
   /** And since when. */

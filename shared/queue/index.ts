@@ -24,6 +24,7 @@ export {
   holdLease,
   insertJobs,
   leaseColumns,
+  noRequest,
   notifyJobs,
   outcomeOf,
 } from './store.ts'

@@ -14,6 +14,8 @@ export interface Job {
   leaseToken: bigint
   /** How often the job had been asked for when it was claimed. Asked for again meanwhile: it runs once more. */
   requested: bigint
+  /** Of the request that asked for it last, for logs. */
+  requestId?: string
   /** What {@link LoadWithClaim} read. */
   loaded?: Row
 }

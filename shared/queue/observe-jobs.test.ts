@@ -101,8 +101,15 @@ test('runs are counted by how they ended, and end as they did', async () => {
     lease_lost: () => Promise.reject(new LeaseLost('webhooks', 'x')),
   }
   for (const end of Object.values(ends))
-    await observeRuns(telemetry, 'webhooks', end)(jobOf(uuidv7(), 3)).catch(() => undefined)
-  await assert.rejects(observeRuns(telemetry, 'webhooks', ends.threw!)(jobOf(uuidv7())), /broken/)
+    await observeRuns(
+      { telemetry, log: silentLogger },
+      'webhooks',
+      end,
+    )(jobOf(uuidv7(), 3)).catch(() => undefined)
+  await assert.rejects(
+    observeRuns({ telemetry, log: silentLogger }, 'webhooks', ends.threw!)(jobOf(uuidv7())),
+    /broken/,
+  )
   const lines = await linesOf(telemetry)
   for (const outcome of Object.keys(ends)) {
     const count = outcome === 'threw' ? 2 : 1
@@ -124,7 +131,7 @@ test('a run belongs to the trace of its payment, whoever put the job there', asy
   })
   const key = uuidv7()
   const handler = observeRuns(
-    telemetry,
+    { telemetry, log: silentLogger },
     'outgoing-payments',
     async () => ({ status: 'done' }),
     (job) => ({ outgoingPaymentId: job.key }),

@@ -1,4 +1,4 @@
-import { type Db, Fault, sql } from '../platform/index.ts'
+import { type Db, Fault, type Logger, sql, withLogContext } from '../platform/index.ts'
 import type { PaymentRef, Telemetry } from '../telemetry/index.ts'
 import { LeaseLost } from './errors.ts'
 import type { Job, JobHandler, QueueName } from './model.ts'
@@ -16,7 +16,7 @@ const outcomeOf = (error: unknown): string => {
  * or another process has died over it.
  */
 export function observeRuns(
-  telemetry: Telemetry,
+  { telemetry, log }: { telemetry: Telemetry; log: Logger },
   queue: QueueName,
   handler: JobHandler,
   paymentOf: PaymentOfJob = () => undefined,
@@ -37,11 +37,12 @@ export function observeRuns(
       outcome = outcomeOf(error)
       throw error
     } finally {
-      times.record(performance.now() - startedAt, { queue, outcome })
+      const ms = performance.now() - startedAt
+      times.record(ms, { queue, outcome })
+      log.debug({ outcome, ms }, 'ran')
     }
   }
-  if (!telemetry.traces) return run
-  return (job) => {
+  const traced: JobHandler = (job) => {
     const payment = paymentOf(job)
     return tracing.span(
       `${queue} job`,
@@ -53,6 +54,12 @@ export function observeRuns(
       },
       () => run(job),
     )
+  }
+  const observed = telemetry.traces ? traced : run
+  return (job) => {
+    const { requestId } = job
+    const context = { queue, job: job.key, ...paymentOf(job), ...(requestId !== undefined && { requestId }) }
+    return withLogContext(context, () => observed(job))
   }
 }
 

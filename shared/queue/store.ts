@@ -1,4 +1,4 @@
-import { assert, type Db, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
+import { assert, currentLogContext, type Db, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
 import { LeaseLost } from './errors.ts'
 import type { Job, JobOutcome, JobResult, LoadWithClaim, NewJob, QueueName } from './model.ts'
 import type { FreePlaces } from './shares.ts'
@@ -15,22 +15,29 @@ const toJob = (row: Row): Job => ({
   attempts: row.attempts,
   leaseToken: row.lease_token,
   requested: row.requested,
+  ...(row.request_id !== null && { requestId: row.request_id }),
 })
 
 /**
  * A data-modifying piece for a `with` clause: one job for each row of `source`, a query of (key uuid, tenant_id uuid). Lets a
  * room write its rows and their jobs in one statement. The statement must also select {@link notifyJobs}. `runAt` is a time for all
- * of them, or an expression over further columns of `source`; absent or null it is now. Keys of one statement differ; they are taken
- * in their order, as by everybody.
+ * of them, or an expression over further columns of `source`; absent or null it is now. `requestId` is an expression likewise, for
+ * statements of several requests; absent it is the request under way. Keys of one statement differ; they are taken in their order,
+ * as by everybody.
  */
-export const insertJobs = (queue: QueueName, source: Sql, runAt?: Date | Sql): Sql => sql`
-  insert into jobs (queue, key, tenant_id, run_at)
-  select ${queue}, source.key, coalesce(source.tenant_id, ${NO_TENANT}::uuid), coalesce((${runAt ?? null})::timestamptz, now())
+export const insertJobs = (queue: QueueName, source: Sql, runAt?: Date | Sql, requestId?: Sql): Sql => sql`
+  insert into jobs (queue, key, tenant_id, run_at, request_id)
+  select ${queue}, source.key, coalesce(source.tenant_id, ${NO_TENANT}::uuid), coalesce((${runAt ?? null})::timestamptz, now()),
+    ${requestId ?? sql`${currentLogContext().requestId ?? null}::text`}
   from (${source}) as source (key, tenant_id)
   order by source.key
   on conflict (queue, key) do update
-  set requested = jobs.requested + 1, run_at = least(jobs.run_at, excluded.run_at)
+  set requested = jobs.requested + 1, run_at = least(jobs.run_at, excluded.run_at),
+    request_id = coalesce(excluded.request_id, jobs.request_id)
   returning key`
+
+/** For {@link insertJobs} of statements of several requests, where none of them wants to be told of. */
+export const noRequest = rawSql('null::text')
 
 /** Wakes the workers of `queue` when the transaction commits. Repeats within a transaction are sent once. */
 export const notifyJobs = (queue: QueueName): Sql => sql`pg_notify(${JOBS_CHANNEL}, ${queue})`
@@ -160,7 +167,7 @@ export async function claimJobs(
       set lease_token = j.lease_token + 1, attempts = j.attempts + 1,
           lease_until = now() + make_interval(secs => ${input.leaseSeconds}::float8)
       where j.queue = ${queue} and j.key = any(array(select key from locked))
-      returning j.queue, j.key, j.tenant_id, j.attempts, j.lease_token, j.requested, j.run_at
+      returning j.queue, j.key, j.tenant_id, j.attempts, j.lease_token, j.requested, j.run_at, j.request_id
     )
     select claimed.*, loaded.*, summary.candidates, summary.wants_common, summary.next_ms
     from (

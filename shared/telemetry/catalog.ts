@@ -125,6 +125,7 @@ export const catalog = {
     about: 'the number of the run, 1 at first: how often jobs have to be tried again after a throw',
     labels: { queue },
   },
+  upesi_task_runs: counter('runs of a scheduled task', { task: 'name of the task', outcome }),
   upesi_webhook_attempts: counter('attempts to deliver a webhook', {
     status: 'HTTP status, `other`, `silent` (nobody answered in time) or `error` (it could not be sent)',
   }),

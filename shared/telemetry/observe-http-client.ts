@@ -1,10 +1,16 @@
-import type { HttpClient, HttpRequest, HttpResponse } from '../platform/index.ts'
+import {
+  currentLogContext,
+  type HttpClient,
+  type HttpRequest,
+  type HttpResponse,
+  REQUEST_ID_HEADER,
+} from '../platform/index.ts'
 import type { Telemetry } from './model.ts'
 import { outcomeOf } from './timed.ts'
 
 /**
  * Times what goes out, and puts it into a span with the host that it went to. `trusted` requests go to parts of this node, its
- * wallets and services that its operator named: they carry the trace along. Strangers learn nothing of it.
+ * wallets and services that its operator named: they carry the trace and the request's id along. Strangers learn nothing of either.
  */
 export function observeHttpClient(
   telemetry: Telemetry,
@@ -12,7 +18,12 @@ export function observeHttpClient(
   name: 'trusted' | 'guarded',
 ): HttpClient {
   const times = telemetry.instruments.histogram('upesi_http_client_ms')
-  const measured = async (input: HttpRequest): Promise<HttpResponse> => {
+  const measured = async (asked: HttpRequest): Promise<HttpResponse> => {
+    const requestId = name === 'trusted' ? currentLogContext().requestId : undefined
+    const input =
+      requestId === undefined
+        ? asked
+        : { ...asked, headers: { [REQUEST_ID_HEADER]: requestId, ...asked.headers } }
     const startedAt = performance.now()
     let outcome = 'error'
     try {

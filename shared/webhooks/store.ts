@@ -1,5 +1,6 @@
 import {
   type BatchedStatement,
+  currentLogContext,
   type Db,
   deriveId,
   listPage,
@@ -74,14 +75,18 @@ const SERVICE_SHARES = { card: deriveId('webhooks', 'card'), pos: deriveId('webh
  * {@link notifyDeliveries}. The event's id is `event.id`, or a new one.
  */
 export const insertEvent = (event: NewWebhookEvent, source: Sql): Sql =>
-  insertEvents([event], sql`select 1 from (${source}) as source`)
+  insertEvents([event], sql`select 1 from (${source}) as source`, [currentLogContext().requestId])
 
 /**
  * The same for many changes at a time. `events` are those of the statement's items, in their order, where an item has one; `happened`
- * is a query of the places, counted from 1, of the items whose events are to be written.
+ * is a query of the places, counted from 1, of the items whose events are to be written; `requestIds` are the items'.
  */
-export function insertEvents(events: readonly (NewWebhookEvent | undefined)[], happened: Sql): Sql {
-  const given = events.flatMap((event, index) => (event ? [toRows(event, index + 1)] : []))
+export function insertEvents(
+  events: readonly (NewWebhookEvent | undefined)[],
+  happened: Sql,
+  requestIds: readonly (string | undefined)[],
+): Sql {
+  const given = events.flatMap((event, index) => (event ? [toRows(event, index + 1, requestIds[index])] : []))
   return sql`
     event as (
       insert into webhook_events (${eventColumns})
@@ -95,12 +100,12 @@ export function insertEvents(events: readonly (NewWebhookEvent | undefined)[], h
     ), recipients as (
       select recipient.* from event join ${rowsSql(
         given.flatMap(({ recipients }) => recipients),
-        'recipient (id uuid, event_id uuid, tenant_id uuid, endpoint text, share uuid)',
+        'recipient (id uuid, event_id uuid, tenant_id uuid, endpoint text, share uuid, request_id text)',
       )} on recipient.event_id = event.id
     ), deliveries as (
       insert into webhook_deliveries (id, event_id, recipient_tenant_id, endpoint)
       select id, event_id, tenant_id, endpoint from recipients
-    ), delivery_jobs as (${insertJobs('webhooks', rawSql('select id, share from recipients'))})`
+    ), delivery_jobs as (${insertJobs('webhooks', rawSql('select id, share, request_id from recipients'), undefined, rawSql('source.request_id'))})`
 }
 
 const eventColumns = rawSql(
@@ -108,7 +113,7 @@ const eventColumns = rawSql(
    withdrawal_account_id, withdrawal_asset_id, withdrawal_amount, data_from_sender_sealed`,
 )
 
-function toRows(event: NewWebhookEvent, place: number) {
+function toRows(event: NewWebhookEvent, place: number, requestId: string | undefined) {
   const { id = uuidv7(), withdrawal } = event
   const wallets = [...new Set(event.recipientTenantIds ?? [event.tenantId])]
   const recipients = [
@@ -138,6 +143,7 @@ function toRows(event: NewWebhookEvent, place: number) {
       tenant_id: tenantId,
       endpoint,
       share: shareOf(endpoint, tenantId),
+      request_id: requestId,
     })),
   }
 }

@@ -445,9 +445,10 @@ test('of many changes in one statement, each has the event that is its own, if i
         },
   )
   const happened = (index: number) => index % 3 === 0
+  const requestIds = events.map((_, index) => (index % 2 === 0 ? `request-${index}` : undefined))
   const places = events.flatMap((_, index) => (happened(index) ? [index + 1] : []))
   await db.execute(
-    sql`with ${insertEvents(events, sql`select unnest(${places}::int[])`)} select ${notifyDeliveries}`,
+    sql`with ${insertEvents(events, sql`select unnest(${places}::int[])`, requestIds)} select ${notifyDeliveries}`,
   )
   const expected = events.flatMap((event, index) => (event && happened(index) ? [event] : []))
   const written = await listEvents(db, { page: { first: 100, sortOrder: 'ASC' } })
@@ -458,11 +459,18 @@ test('of many changes in one statement, each has the event that is its own, if i
     assert.deepEqual(byId.get(id)?.data, data)
     assert.deepEqual(byId.get(id)?.withdrawal, withdrawal)
     const jobs = await db.many(
-      (row) => row.tenant_id as string,
-      sql`select j.tenant_id from webhook_deliveries d join jobs j on j.queue = 'webhooks' and j.key = d.id
+      (row) => ({
+        tenantId: row.tenant_id as string,
+        requestId: (row.request_id ?? undefined) as string | undefined,
+      }),
+      sql`select j.tenant_id, j.request_id from webhook_deliveries d join jobs j on j.queue = 'webhooks' and j.key = d.id
         where d.event_id = ${id} and d.recipient_tenant_id = j.tenant_id order by j.tenant_id`,
     )
-    assert.deepEqual(jobs, [...recipientTenantIds].sort())
+    const requestId = requestIds[events.findIndex((event) => event?.id === id)]
+    assert.deepEqual(
+      jobs,
+      [...recipientTenantIds].sort().map((tenantId) => ({ tenantId, requestId })),
+    )
   }
 })
 
