@@ -4,7 +4,7 @@ import { createNodeContext, type NodeContext } from '../../shared/node-context/i
 import { toPeeringPolicy } from '../../shared/peers/index.ts'
 import { listenOn, type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
 import { consumeJobs } from '../../shared/queue/index.ts'
-import { startTasks, type Task } from '../../shared/schedule/index.ts'
+import { type OpenTasksOf, startTasks, type Task } from '../../shared/schedule/index.ts'
 import { observeHttpApp, serveMetrics } from '../../shared/telemetry/index.ts'
 import { MIRROR_LEASE_SECONDS, mirrorTenant } from '../../shared/tenants/index.ts'
 import { buildAdminApp } from './app.ts'
@@ -71,6 +71,12 @@ export const openAdmin: OpenDeployable<OpenAdmin> = async (env, host) => {
     await node.close()
     throw error
   }
+}
+
+/** For whoever drives them from outside. */
+export const openAdminTasks: OpenTasksOf = async (env, host) => {
+  const { node, tasks, close } = await openAdmin(env, host)
+  return { ctx: node, tasks, close }
 }
 
 /** Starts the Admin GraphQL listener on ADMIN_PORT. */

@@ -22,7 +22,7 @@ import {
   unreachable,
   warnOfEnvironment,
 } from '../../shared/platform/index.ts'
-import { startTasks, type Task } from '../../shared/schedule/index.ts'
+import { type OpenTasksOf, startTasks, type Task } from '../../shared/schedule/index.ts'
 import {
   createTelemetry,
   observeHttpApp,
@@ -185,6 +185,12 @@ export const openAuth: OpenDeployable<OpenAuth> = async (environment, _host) => 
     return known
   }
   return { config, ctx, app, tasks: authTasks(ctx, config.tokenDeletionDays), close }
+}
+
+/** For whoever drives them from outside. */
+export const openAuthTasks: OpenTasksOf = async (env, host) => {
+  const { ctx, tasks, close } = await openAuth(env, host)
+  return { ctx, tasks, close }
 }
 
 /** The authorization server: GNAP, introspection, the API of identity providers, its Admin API and the node's tenant API, or some of them. */

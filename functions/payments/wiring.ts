@@ -1,6 +1,6 @@
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
-import { startTasks, type Task } from '../../shared/schedule/index.ts'
+import { type OpenTasksOf, startTasks, type Task } from '../../shared/schedule/index.ts'
 import { loadPaymentsConfig, type PaymentsConfig } from './config.ts'
 import { observePayments } from './observe-payments.ts'
 import { paymentsTasks } from './tasks.ts'
@@ -35,6 +35,12 @@ export const openPayments: OpenDeployable<OpenPayments> = async (env, host) => {
     }),
   }
   return { config, node, ctx, options, tasks: paymentsTasks(ctx, options), close: node.close }
+}
+
+/** For whoever drives them from outside. */
+export const openPaymentsTasks: OpenTasksOf = async (env, host) => {
+  const { node, tasks, close } = await openPayments(env, host)
+  return { ctx: node, tasks, close }
 }
 
 /** Starts the worker that sends outgoing payments, closes incoming ones and announces what wallet addresses got. It listens on METRICS_PORT only. */

@@ -1,6 +1,6 @@
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import type { OpenDeployable, StartDeployable } from '../../shared/platform/index.ts'
-import { startTasks, type Task } from '../../shared/schedule/index.ts'
+import { type OpenTasksOf, startTasks, type Task } from '../../shared/schedule/index.ts'
 import { WEBHOOK_TIMEOUT_MS_MAX, webhookRecipient } from '../../shared/tenants/index.ts'
 import { loadWebhooksConfig, type WebhooksConfig } from './config.ts'
 import { LIQUIDITY_WATCH, webhooksTasks } from './tasks.ts'
@@ -38,6 +38,12 @@ export const openWebhooks: OpenDeployable<OpenWebhooks> = async (env, host) => {
     recipients: (tenantId, endpoint) => webhookRecipient(node, tenantId, endpoint),
   }
   return { config, node, ctx, tasks: webhooksTasks(node), close: node.close }
+}
+
+/** For whoever drives them from outside. */
+export const openWebhooksTasks: OpenTasksOf = async (env, host) => {
+  const { node, tasks, close } = await openWebhooks(env, host)
+  return { ctx: node, tasks, close }
 }
 
 /** Starts the worker that delivers webhooks. It listens on METRICS_PORT only. */

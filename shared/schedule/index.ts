@@ -6,3 +6,4 @@
 export { runTasks, TasksFailed, UnknownTask } from './run-tasks.ts'
 export { type RunningTasks, startTasks } from './start-tasks.ts'
 export type { Task, TaskContext } from './task.ts'
+export { type OpenTasks, type OpenTasksOf, runTaskCommand } from './task-command.ts'
