@@ -26,6 +26,8 @@ const payer = `case when n % 10 = 0 or n % 20000 % 3 = 0 then 0 else n % ${TENAN
 const at = `'2031-01-01'::timestamptz + n * interval '1 second'`
 /** What is rare is old: whoever looks for it from the new end has far to go. */
 const isRare = `n < 2000 and n % 7 = 0`
+/** As old, and too many to be sorted for a page. */
+const isOld = `n < 30000 and n % 7 = 1`
 
 const statements = [
   // Who belongs to whom is as it should be; checking each row would take longer than writing it.
@@ -54,7 +56,7 @@ const statements = [
     from generate_series(0, ${PAYMENTS}) n`,
   `insert into outgoing_payments (id, tenant_id, wallet_address_id, state, initiated_by, sent_amount, created_at)
     select ${id('outgoing', 'n')}, ${id('tenant', payer)}, ${id('wallet', wallet)},
-      case when ${isRare} then 'FAILED' else 'COMPLETED' end, 'ADMIN', 1, ${at}
+      case when ${isRare} then 'FAILED' when ${isOld} then 'CANCELLED' else 'COMPLETED' end, 'ADMIN', 1, ${at}
     from generate_series(0, ${PAYMENTS}) n`,
   `insert into webhook_events (id, tenant_id, type, data, created_at)
     select ${id('event', 'n')}, ${id('tenant', tenant)},
