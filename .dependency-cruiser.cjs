@@ -1,7 +1,7 @@
 // The dependency law (docs/architecture.md): functions and connector stand on shared and never on each other; inside shared
 // only downward; no cycles, type imports included.
 const rooms = [
-  ['node-context'],
+  ['node-context', 'aws-lambda'],
   ['outgoing-payments'],
   ['quotes'],
   ['payment-methods'],
@@ -48,7 +48,7 @@ const roomRules = rooms.flatMap((level, index) =>
 )
 // What `npm start` and tests need of the machine that they run on; nothing that is deployed uses it.
 const machineRooms = ['embedded-postgres', 'loopback-ports']
-const groups = ['admin', 'open-payments', 'auth', 'webhooks', 'payments']
+const groups = ['admin', 'open-payments', 'auth', 'auto-peering', 'webhooks', 'payments']
 
 module.exports = {
   forbidden: [

@@ -2,11 +2,13 @@ import {
   adminApiVariables,
   type ConfigOf,
   configuration,
+  databasePasswordVariable,
   deployableChecks,
   deployableVariables,
   type Environment,
   loadConfig,
   optionalVariable,
+  passwordOf,
   signedRequestVariables,
   variable,
 } from '../../shared/platform/index.ts'
@@ -47,7 +49,9 @@ export const authConfig = {
     about: 'authorization database',
     default: 'postgresql://postgres:password@localhost:5432/auth_development',
     secret: true,
+    completion: passwordOf('AUTH_DATABASE_PASSWORD'),
   }),
+  databasePassword: databasePasswordVariable('AUTH_DATABASE_PASSWORD', 'AUTH_DATABASE_URL'),
 
   authServerUrl: variable('AUTH_SERVER_URL', baseUrl, {
     about: 'public base of continue, token and interact URLs',

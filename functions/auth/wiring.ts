@@ -53,6 +53,7 @@ function createAuthContext(
     connectionString: config.databaseUrl,
     poolSizeMax: config.databasePoolSizeMax,
     applicationName: 'upesi-auth',
+    prepared: !config.databasePooler,
     log,
   })
   return {
@@ -116,6 +117,8 @@ export interface OpenAuth {
   app(listener: AuthListener): Promise<FastifyInstance>
   /** By the clock. */
   tasks: readonly Task[]
+  /** Of a sandbox: before and after the work of each invocation. */
+  invocation: { begin(): Promise<void>; end(): Promise<void> }
   close(): Promise<void>
 }
 
@@ -184,7 +187,12 @@ export const openAuth: OpenDeployable<OpenAuth> = async (environment, _host) => 
     apps.set(listener, known)
     return known
   }
-  return { config, ctx, app, tasks: authTasks(ctx, config.tokenDeletionDays), close }
+  const invocation = {
+    // It keeps nothing in memory that another process changes.
+    begin: async () => undefined,
+    end: () => telemetry.flush(),
+  }
+  return { config, ctx, app, tasks: authTasks(ctx, config.tokenDeletionDays), invocation, close }
 }
 
 /** For whoever drives them from outside. */

@@ -5,7 +5,7 @@ import { type Asset, createAsset } from '../../shared/assets/index.ts'
 import { jwkOf, signRequest } from '../../shared/http-signatures/index.ts'
 import { choosePort } from '../../shared/loopback-ports/index.ts'
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
-import { type RunningDeployable, uuidv7 } from '../../shared/platform/index.ts'
+import { type Environment, type RunningDeployable, uuidv7 } from '../../shared/platform/index.ts'
 import {
   type CreateWalletAddressInput,
   createWalletAddress,
@@ -34,6 +34,8 @@ export interface TestClient {
 export interface TestNode {
   node: NodeContext
   tenantId: string
+  /** What the listener was started with. */
+  environment: Environment
   /** `https://localhost:<port>`: the public form. */
   publicUrl: string
   /** Where it really listens. */
@@ -163,6 +165,7 @@ export async function startTestNode(
     return Object.assign(state, {
       node,
       tenantId,
+      environment,
       publicUrl,
       url: publicUrl.replace('https:', 'http:'),
       asset,

@@ -1,9 +1,11 @@
 import {
   type ConfigOf,
   configuration,
+  databasePasswordVariable,
   deployableChecks,
   deployableVariables,
   optionalVariable,
+  passwordOf,
   variable,
 } from '../platform/index.ts'
 import { telemetryVariables } from '../telemetry/index.ts'
@@ -25,11 +27,15 @@ export const nodeConfig = {
     about: 'resource database',
     default: 'postgresql://postgres:password@localhost:5432/development',
     secret: true,
+    completion: passwordOf('DATABASE_PASSWORD'),
   }),
+  databasePassword: databasePasswordVariable('DATABASE_PASSWORD', 'DATABASE_URL'),
   ledgerDatabaseUrl: optionalVariable('LEDGER_DATABASE_URL', postgresUrl, {
     about: 'database of the Postgres ledger; default DATABASE_URL',
     secret: true,
+    completion: passwordOf('LEDGER_DATABASE_PASSWORD'),
   }),
+  ledgerDatabasePassword: databasePasswordVariable('LEDGER_DATABASE_PASSWORD', 'LEDGER_DATABASE_URL'),
   useTigerbeetle: variable('USE_TIGERBEETLE', boolean, {
     about: 'ledger in TigerBeetle; false: in Postgres',
     default: true,

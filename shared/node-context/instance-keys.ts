@@ -208,7 +208,7 @@ export async function openInstanceKeys(ctx: Context, options: InstanceKeyOptions
     (await selectKeys(ctx.db)).flatMap((row) => toKnownKey(ctx.secretBox, own, row) ?? [])
   let keys = await read()
   warnOfForeignKeys(ctx.log, keys)
-  ctx.listener.listen(CHANNEL, (payload) => {
+  ctx.listener.listen(CHANNEL, (payload) =>
     read().then(
       (read) => {
         keys = read
@@ -216,8 +216,8 @@ export async function openInstanceKeys(ctx: Context, options: InstanceKeyOptions
       },
       (error: unknown) =>
         ctx.log.error({ reason: messageOf(error) }, 'signing keys cannot be read; using the last'),
-    )
-  })
+    ),
+  )
   return {
     current(): InstanceKey {
       const key = signingKeyOf(keys, ctx.clock.nowMs()) ?? keys.find((known) => known.privateKey)

@@ -76,6 +76,8 @@ export interface NodeContext {
   methods: PaymentMethods
   /** What this process is watched with. */
   telemetry: Telemetry
+  /** Of a sandbox: before and after the work of each invocation, while it is not frozen. */
+  invocation: { begin(): Promise<void>; end(): Promise<void> }
   /** Throws when the database is away. */
   ready: () => Promise<void>
   /** Ends what the context opened, the database last. */

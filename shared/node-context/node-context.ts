@@ -21,6 +21,7 @@ import {
   createCache,
   createConfiguredSecretBox,
   createDb,
+  createDeafListener,
   createGuardedHttp,
   createListener,
   createLogger,
@@ -127,7 +128,13 @@ async function ledgerOf(
     openLedger,
     rpc,
     log,
-  }: { openLedger: NodeContextOptions['openLedger'] | undefined; rpc: RpcLedgerOptions; log: Logger },
+    isSandbox,
+  }: {
+    openLedger: NodeContextOptions['openLedger'] | undefined
+    rpc: RpcLedgerOptions
+    log: Logger
+    isSandbox: boolean
+  },
 ): Promise<Ledger & Partial<Pick<PostgresLedger, 'sweep'>>> {
   assert(config.useTigerbeetle || !openLedger, 'a ledger beside the one in Postgres is USE_TIGERBEETLE')
   if (openLedger) return await openLedger(log)
@@ -138,14 +145,20 @@ async function ledgerOf(
     throw new ConfigError([
       `USE_TIGERBEETLE=false, but the ledger moved to ${fence.movedTo} on ${fence.raisedAt.toISOString()} (docs/ledgers.md)`,
     ])
-  return createPostgresLedger({ connectionString, log })
+  return createPostgresLedger({
+    connectionString,
+    log,
+    prepared: !config.databasePooler,
+    // What expired stands in nobody's way, and processes that do not stand still sweep it away.
+    ...(isSandbox && { sweepIntervalMs: 0 }),
+  })
 }
 
 type Opened = <T extends { close(): Promise<void> }>(resource: T) => T
 
 async function openNode(
   config: NodeConfig,
-  { name, outbound, openLedger }: NodeContextOptions,
+  { name, outbound, openLedger, host = 'server' }: NodeContextOptions,
   log: Logger,
   opened: Opened,
 ): Promise<Omit<NodeContext, 'close'>> {
@@ -158,10 +171,15 @@ async function openNode(
       connectionString: config.databaseUrl,
       poolSizeMax: config.databasePoolSizeMax,
       applicationName: `upesi-${name}`,
+      prepared: !config.databasePooler,
       log,
     }),
   )
-  const listener = opened(createListener({ connectionString: config.databaseUrl, log, name }))
+  const isSandbox = host === 'sandbox'
+  // A LISTEN behind a pooler is another client's, and who stands still hears nothing.
+  const isDeaf = isSandbox || config.databasePooler
+  const deafListener = isDeaf ? createDeafListener({ log, isTimed: !isSandbox }) : undefined
+  const listener = opened(deafListener ?? createListener({ connectionString: config.databaseUrl, log, name }))
   const trustedHttp = observeHttpClient(telemetry, opened(createTrustedHttp(outbound)), 'trusted')
   const guardedHttp = observeHttpClient(
     telemetry,
@@ -169,7 +187,7 @@ async function openNode(
     'guarded',
   )
   const rpc = { url: config.connectorRpcUrl, secret: connectorRpcSecret(config), http: trustedHttp, clock }
-  const opening = opened(await ledgerOf(config, { openLedger, rpc, log }))
+  const opening = opened(await ledgerOf(config, { openLedger, rpc, log, isSandbox }))
   const ledger = observeLedger(telemetry, opening, config.useTigerbeetle ? 'tigerbeetle' : 'postgres')
   const sweepHolds = async () => (await opening.sweep?.()) ?? 0
   const secretBox = createConfiguredSecretBox(config)
@@ -204,5 +222,9 @@ async function openNode(
   const ready = async () => {
     await db.execute(sql`select 1`)
   }
-  return { ...base, sweepHolds, instanceKeys, connector, grants, methods, ready }
+  const invocation = {
+    begin: async () => await deafListener?.catchUp(),
+    end: () => telemetry.flush(),
+  }
+  return { ...base, sweepHolds, instanceKeys, connector, grants, methods, invocation, ready }
 }

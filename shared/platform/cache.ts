@@ -6,6 +6,8 @@ export interface Cache {
   get<T>(key: string, load: () => Promise<T>): Promise<T>
   /** Forgets one entry, because it changed here. Other processes see the change when their entry ends. */
   delete(key: string): void
+  /** Forgets all whose keys begin so. */
+  deleteAll(prefix: string): void
 }
 
 interface Entry {
@@ -43,6 +45,9 @@ export function createCache(options: { clock: Clock; lifeMs: number; entriesMax?
     },
     delete(key) {
       entries.delete(key)
+    },
+    deleteAll(prefix) {
+      for (const key of entries.keys()) if (key.startsWith(prefix)) entries.delete(key)
     },
   }
 }

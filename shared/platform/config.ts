@@ -1,3 +1,5 @@
+import { messageOf } from './errors.ts'
+
 /**
  * Configuration is a schema per deployable, read once at cold start. Every problem is reported at once; nothing else reads
  * the environment. Names and defaults are contract (contracts/admin/environment.md).
@@ -17,6 +19,14 @@ export interface Variable<T> {
   optional?: boolean
   /** Values never appear in errors or logs. */
   secret?: boolean
+  /** A second variable that has a part of this one's value. */
+  completion?: Completion
+}
+
+export interface Completion {
+  name: string
+  /** Of two texts that are given. Throws an Error whose message completes "<name> …". */
+  complete: (text: string, part: string) => string
 }
 
 export type Schema = Record<string, Variable<unknown>>
@@ -26,6 +36,7 @@ interface Description<T> {
   about: string
   default?: T
   secret?: boolean
+  completion?: Completion
 }
 
 /** A variable with a default, or a required one when no default is given. */
@@ -35,19 +46,21 @@ export const variable = <T>(name: string, parse: Parse<T>, description: Descript
   about: description.about,
   ...('default' in description && { fallback: description.default as T }),
   ...(description.secret && { secret: true }),
+  ...(description.completion && { completion: description.completion }),
 })
 
 /** A variable that may be absent: `undefined` then. An empty value counts as absent. */
 export const optionalVariable = <T>(
   name: string,
   parse: Parse<T>,
-  description: { about: string; secret?: boolean },
+  description: { about: string; secret?: boolean; completion?: Completion },
 ): Variable<T | undefined> => ({
   name,
   parse,
   about: description.about,
   optional: true,
   ...(description.secret && { secret: true }),
+  ...(description.completion && { completion: description.completion }),
 })
 
 export class ConfigError extends Error {
@@ -82,6 +95,14 @@ export function loadConfig<S extends Schema>(
     } catch (error) {
       const shown = item.secret ? '' : ` (got ${JSON.stringify(text.slice(0, 100))})`
       problems.push(`${item.name} ${error instanceof Error ? error.message : 'is malformed'}${shown}`)
+      continue
+    }
+    const part = item.completion && env[item.completion.name]
+    if (!item.completion || part === undefined || part === '') continue
+    try {
+      config[key] = item.parse(item.completion.complete(text, part))
+    } catch (error) {
+      problems.push(`${item.completion.name} ${messageOf(error)}`)
     }
   }
   // Relations are checked even when some values are missing, so that one start shows everything that can be known.

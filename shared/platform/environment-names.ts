@@ -9,6 +9,7 @@ export const namesOfVariables = [
   'ADMIN_API_SIGNATURE_VERSION',
   'ADMIN_CORS_ORIGINS',
   'ADMIN_PORT',
+  'AUTH_DATABASE_PASSWORD',
   'AUTH_DATABASE_URL',
   'AUTH_LISTENERS',
   'AUTH_PORT',
@@ -33,6 +34,8 @@ export const namesOfVariables = [
   'CONNECTOR_SHUTDOWN_NOTICE_MS',
   'COOKIE_KEY',
   'DATABASE_CLEANUP_WORKERS',
+  'DATABASE_PASSWORD',
+  'DATABASE_POOLER',
   'DATABASE_POOL_SIZE',
   'DATABASE_URL',
   'DB_ENCRYPTION_SECRET',
@@ -71,6 +74,7 @@ export const namesOfVariables = [
   'KEY_ID',
   'KEY_ID_PREVIOUS',
   'KEY_OVERLAP_SECONDS',
+  'LEDGER_DATABASE_PASSWORD',
   'LEDGER_DATABASE_URL',
   'LIST_ALL_ACCESS_INTERACTION',
   'LOCAL_CACHE_DURATION_MS',
@@ -141,6 +145,8 @@ export const namesOfVariables = [
 /** Known, and read by no deployable: the file that names the others, and services beside the node. */
 export const namesBeside = [
   'ENV_FILE',
+  // Of functions on Lambda, before they read all the others.
+  'AWS_SECRETS',
   'POS_SERVICE_URL',
   'CARD_SERVICE_PORT',
   'CARD_PAYMENT_TIMEOUT_MS',

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { messageOf } from './errors.ts'
+import { receiveTarget } from './gateway-request.ts'
 import { parseJsonBody } from './json-body.ts'
 import type { Logger } from './log.ts'
 import { REQUEST_ID_HEADER, requestIdOf, withLogContext } from './log-context.ts'
@@ -48,6 +49,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, maxParamLength: 1024 },
     forceCloseConnections: 'idle',
     requestTimeout: 60_000,
+    rewriteUrl: receiveTarget,
     // `refuseWhileClosing` answers instead.
     return503OnClosing: false,
     clientErrorHandler: refuseNoRequest,
@@ -112,7 +114,8 @@ const PROBES = new Set(['/livez', '/healthz', '/readyz', '/metrics'])
 function nameRequests(app: FastifyInstance, { log, trustProxy, believesCallers }: HttpAppOptions): void {
   app.addHook('onRequest', (request, reply, done) => {
     const given = trustProxy || believesCallers ? request.headers[REQUEST_ID_HEADER] : undefined
-    request.requestId = requestIdOf(given)
+    // A gateway has named it already: its own logs are found by that name.
+    request.requestId = requestIdOf(request.raw.gateway?.id ?? given)
     reply.header(REQUEST_ID_HEADER, request.requestId)
     done()
   })

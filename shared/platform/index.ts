@@ -22,6 +22,7 @@ export {
   type DbPool,
   violatedConstraint,
 } from './db.ts'
+export { createDeafListener, type DeafListener } from './deaf-listener.ts'
 export {
   type Host,
   type OpenDeployable,
@@ -34,6 +35,7 @@ export { createGuardedHttp, type GuardedHttpOptions } from './egress-http.ts'
 export { namesBeside, namesOfAbsentFeatures, namesOfVariables, retiredNames } from './environment-names.ts'
 export { environmentWarnings, warnOfEnvironment } from './environment-warnings.ts'
 export { AssertionFailed, assert, type ErrorInput, Fault, messageOf, Refusal, unreachable } from './errors.ts'
+export { type GatewayRequest, withGatewayRequest } from './gateway-request.ts'
 export { type HmacSignature, parseHmacSignature, signHmac, verifyHmacDigest } from './hmac-signature.ts'
 export { createHttpApp, type HttpAppOptions, listenOn } from './http-app.ts'
 export { createTrustedHttp, type HttpClient, type HttpRequest, type HttpResponse } from './http-client.ts'
@@ -73,8 +75,10 @@ export {
 export { joinSql, type Row, rawSql, rowsSql, type Sql, sql, sqlText } from './sql.ts'
 export {
   adminApiVariables,
+  databasePasswordVariable,
   deployableChecks,
   deployableVariables,
+  passwordOf,
   redisVariables,
   signedRequestVariables,
 } from './variables.ts'

@@ -4,12 +4,15 @@ import { messageOf } from './errors.ts'
 import type { Logger } from './log.ts'
 import { sql } from './sql.ts'
 
+export type NoticeHandler = (payload: string | undefined) => unknown
+
 export interface Listener {
   /**
    * Calls `handler` with each payload that arrives on `channel`, and with `undefined` whenever listening begins, at first and after a
-   * lost connection came back: whatever happened before was missed.
+   * lost connection came back: whatever happened before was missed. A promise that it returns is waited for where time only passes
+   * while somebody waits; its failures are the handler's own.
    */
-  listen(channel: string, handler: (payload: string | undefined) => void): void
+  listen(channel: string, handler: NoticeHandler): void
   close(): Promise<void>
 }
 
@@ -34,7 +37,7 @@ export function createListener(options: {
   /** Of the deployable, in the name of the session. */
   name?: string
 }): Listener {
-  const handlers = new Map<string, Set<(payload: string | undefined) => void>>()
+  const handlers = new Map<string, Set<NoticeHandler>>()
   let client: pg.Client | undefined
   let closed = false
   let attempt = 0
@@ -64,7 +67,7 @@ export function createListener(options: {
     next.on('error', lost)
     next.on('end', () => lost())
     next.on('notification', ({ channel, payload }) => {
-      for (const handler of handlers.get(channel) ?? []) handler(payload)
+      for (const handler of handlers.get(channel) ?? []) void handler(payload)
     })
     await next.connect()
     if (closed) {
@@ -74,7 +77,7 @@ export function createListener(options: {
     client = next
     for (const channel of handlers.keys()) await ask(next, channel)
     attempt = 0
-    for (const set of handlers.values()) for (const handler of set) handler(undefined)
+    for (const set of handlers.values()) for (const handler of set) void handler(undefined)
   }
 
   const start = () => {
@@ -101,7 +104,7 @@ export function createListener(options: {
   return {
     listen(channel, handler) {
       if (!CHANNEL.test(channel)) throw new TypeError(`not a channel name: ${channel}`)
-      const known = handlers.get(channel) ?? new Set()
+      const known = handlers.get(channel) ?? new Set<NoticeHandler>()
       handlers.set(channel, known.add(handler))
       // Asking twice for one channel is harmless; while there is no connection, the next one asks for all.
       if (!client) return

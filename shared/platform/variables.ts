@@ -1,6 +1,7 @@
 import {
   base64Bytes,
   boolean,
+  type Completion,
   integer,
   list,
   listOf,
@@ -12,6 +13,7 @@ import {
   uuid,
   variable,
 } from './config.ts'
+import { withDatabasePassword } from './database-url.ts'
 import type { LogLevel } from './log.ts'
 
 /** What every deployable reads, whichever database it stands on: one name, one meaning, one default. */
@@ -37,6 +39,11 @@ export const deployableVariables = {
   databasePoolSizeMax: variable('DATABASE_POOL_SIZE', integer({ min: 1, max: 1000 }), {
     about: 'connections per process to its database',
     default: 10,
+  }),
+  databasePooler: variable('DATABASE_POOLER', boolean, {
+    about:
+      'the database is behind a proxy that shares sessions between clients (RDS Proxy, PgBouncer): no named statements, no start-up options, no LISTEN; changes of tenants and keys are seen within a second',
+    default: false,
   }),
   manualMigrations: variable('ENABLE_MANUAL_MIGRATIONS', boolean, {
     about: 'refuse to start while migrations are pending instead of applying them',
@@ -120,3 +127,12 @@ export const redisVariables = {
     about: 'client certificate for Redis',
   }),
 }
+
+/** The password of a database whose URL has none, in a variable of its own. */
+export const passwordOf = (name: string): Completion => ({ name, complete: withDatabasePassword })
+
+export const databasePasswordVariable = (name: string, urlName: string) =>
+  optionalVariable(name, secretText, {
+    about: `password for ${urlName}, where that has none`,
+    secret: true,
+  })

@@ -50,6 +50,7 @@ export interface ExportContext {
 
 export interface TelemetryExport {
   tracer?: TracerParts
+  flush(): Promise<void>
   close(): Promise<void>
 }
 
@@ -245,8 +246,18 @@ export function startExport(
   })
   const meters = signals.metrics ? exportMetrics(ctx, resource) : undefined
   const traces = signals.traces ? exportTraces(ctx, resource) : undefined
+  let metricsAtMs = performance.now()
+  /** As often as a timer would: readings of a whole process are many bytes, and each costs whoever waits for the flush. */
+  const dueMetrics = async () => {
+    if (performance.now() - metricsAtMs < ctx.config.exportIntervalMs) return
+    metricsAtMs = performance.now()
+    await meters?.forceFlush()
+  }
   return {
     ...(traces && { tracer: traces.tracer }),
+    async flush() {
+      await inTime(Promise.all([dueMetrics(), traces?.provider.forceFlush()]))
+    },
     async close() {
       await inTime(Promise.all([meters?.shutdown(), traces?.provider.shutdown()]))
     },

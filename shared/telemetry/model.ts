@@ -11,6 +11,8 @@ export interface Telemetry {
   exports: boolean
   /** Listens on METRICS_PORT, where it is set; `ready` throws when a dependency is away. Returns the ports to show. */
   listen(ready: () => Promise<void>): Promise<Readonly<Record<string, number>>>
+  /** Sends what waits to be sent, for a short while: for processes that stand still when their work is done. */
+  flush(): Promise<void>
   /** Sends what is left, for a short while, and ends. */
   close(): Promise<void>
 }
@@ -22,5 +24,6 @@ export const silentTelemetry: Telemetry = {
   traces: false,
   exports: false,
   listen: async () => ({}),
+  flush: async () => undefined,
   close: async () => undefined,
 }

@@ -47,6 +47,7 @@ export async function createTelemetry(
       serveMetrics(telemetry, app)
       return { metrics: await listenOn(app, config.metricsPort) }
     },
+    flush: async () => exported?.flush(),
     async close() {
       await app?.close()
       await exported?.close()

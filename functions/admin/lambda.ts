@@ -1,0 +1,3 @@
+import { createAdminHandlers } from './lambda-handlers.ts'
+
+export const { handler } = createAdminHandlers(process.env)

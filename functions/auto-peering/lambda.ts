@@ -1,0 +1,3 @@
+import { createAutoPeeringHandlers } from './lambda-handlers.ts'
+
+export const { handler } = createAutoPeeringHandlers(process.env)

@@ -1,0 +1,3 @@
+import { createOpenPaymentsHandlers } from './lambda-handlers.ts'
+
+export const { handler } = createOpenPaymentsHandlers(process.env)
