@@ -1,3 +1,3 @@
 import { createAdminHandlers } from './lambda-handlers.ts'
 
-export const { handler } = createAdminHandlers(process.env)
+export const { handler, task } = createAdminHandlers(process.env)

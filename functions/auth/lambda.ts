@@ -1,3 +1,3 @@
 import { createAuthHandlers } from './lambda-handlers.ts'
 
-export const { auth, interaction, introspection, service, admin } = createAuthHandlers(process.env)
+export const { auth, interaction, introspection, service, admin, task } = createAuthHandlers(process.env)

@@ -9,3 +9,4 @@ export { createHttpHandler, type HttpHandler, type HttpSandbox } from './http-ha
 export { createHandler, type Invocation, type Sandbox } from './invocation.ts'
 export { openOnce } from './once.ts'
 export { withAwsSecrets } from './secrets.ts'
+export { createTaskHandler, type TaskHandler, type TaskSandbox } from './task-handler.ts'
