@@ -2,6 +2,7 @@ import { connectorConfig } from '../connector/config.ts'
 import { adminConfig } from '../functions/admin/config.ts'
 import { authConfig } from '../functions/auth/config.ts'
 import { autoPeeringConfig } from '../functions/auto-peering/config.ts'
+import { migrateConfig } from '../functions/migrate/config.ts'
 import { openPaymentsConfig } from '../functions/open-payments/config.ts'
 import { paymentsConfig } from '../functions/payments/config.ts'
 import { webhooksConfig } from '../functions/webhooks/config.ts'
@@ -24,6 +25,7 @@ export const deployables: Readonly<Record<string, Readonly<Record<string, ShownV
   'functions/auth': authConfig,
   'functions/webhooks': webhooksConfig,
   'functions/payments': paymentsConfig,
+  'functions/migrate': migrateConfig,
   connector: connectorConfig,
 }
 

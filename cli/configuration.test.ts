@@ -291,9 +291,12 @@ describe('what stops a start', () => {
       }
     }
     test(`${name}: all that is missing, at once, and whatever is malformed beside it`, () => {
-      const problems = problemsOf({ LOG_LEVEL: 'loud', TRUST_PROXY: 'yes' })
-      assert.equal(problems.length, required.length + 2)
-      for (const variable of [...required.map((item) => item.name), 'LOG_LEVEL', 'TRUST_PROXY'])
+      const wrong = { LOG_LEVEL: 'loud', TRUST_PROXY: 'yes', USE_TIGERBEETLE: 'perhaps' }
+      const malformed = Object.keys(wrong).filter((variable) => findVariable(name, variable))
+      assert.ok(malformed.length > 0)
+      const problems = problemsOf(wrong)
+      assert.equal(problems.length, required.length + malformed.length)
+      for (const variable of [...required.map((item) => item.name), ...malformed])
         assert.equal(problems.filter((problem) => problem.startsWith(`${variable} `)).length, 1, variable)
     })
     test(`${name}: an empty value is an unset one`, () => {
@@ -312,7 +315,7 @@ describe('what stops a start', () => {
   test('what looks like a secret is one', () => {
     for (const schema of Object.values(deployables))
       for (const variable of Object.values(schema))
-        if (/(SECRET|_KEY|DATABASE_URL|REDIS_URL)(_PREVIOUS)?$/.test(variable.name))
+        if (/(SECRET|_KEY|_PASSWORD|DATABASE_URL|REDIS_URL)(_PREVIOUS)?$/.test(variable.name))
           assert.equal(variable.secret, true, variable.name)
   })
 })

@@ -8,6 +8,7 @@ export type { InstanceKey, InstanceKeys, NodeContext, NodeSettings } from './mod
 export {
   createNodeContext,
   migrateNode,
+  migrateResources,
   type NodeContextOptions,
   sealedResourceColumns,
 } from './node-context.ts'

@@ -54,7 +54,7 @@ export const sealedResourceColumns: readonly SealedColumn[] = [
   ...sealedPaymentColumns,
 ]
 
-const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const MIGRATIONS = fileURLToPath(new URL('../migrations', import.meta.url))
 
 export interface NodeContextOptions {
   /** Of the deployable, for logs and database sessions. */
@@ -74,14 +74,15 @@ export interface NodeContextOptions {
   openLedger?: (log: Logger) => Promise<Ledger>
 }
 
+/** Brings the resource database up to date; returns the names of the applied migrations. */
+export const migrateResources = (options: {
+  connectionString: string
+  manual?: boolean
+}): Promise<string[]> => migrate({ ...options, folder: MIGRATIONS, table: 'upesi_migrations' })
+
 /** Brings the databases up to date; several processes may do so at once. Throws PendingMigrations with ENABLE_MANUAL_MIGRATIONS. */
 export async function migrateNode(config: NodeConfig): Promise<void> {
-  await migrate({
-    connectionString: config.databaseUrl,
-    folder: folder('../migrations'),
-    table: 'upesi_migrations',
-    manual: config.manualMigrations,
-  })
+  await migrateResources({ connectionString: config.databaseUrl, manual: config.manualMigrations })
   if (config.useTigerbeetle) return
   await migrateLedger({
     connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl,
