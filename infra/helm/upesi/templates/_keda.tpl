@@ -1,0 +1,22 @@
+{{/* host:port of the Redis that carries the queues, where it can be known. */}}
+{{- define "upesi.keda.redisAddress" -}}
+{{- $url := "" -}}
+{{- with .Values._upesi -}}{{- $url = get .secrets.backend.values "REDIS_URL" | default "" -}}{{- end -}}
+{{- if .Values.keda.redis.address -}}{{ .Values.keda.redis.address }}
+{{- else if hasPrefix "redis" $url -}}
+{{- $host := (urlParse $url).host -}}
+{{- ternary $host (printf "%s:6379" $host) (regexMatch ":[0-9]+$" $host) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* May this role have no process, so that somebody else must see to its scheduled tasks? */}}
+{{- define "upesi.toZero" -}}
+{{- $values := .root.Values -}}
+{{- if eq .item.role "relay" -}}
+{{- else if .item.worker -}}
+{{- if and $values.keda.enabled (eq (int $values.keda.minReplicas) 0) -}}yes{{- end -}}
+{{- else if .item.knative -}}
+{{- $knative := mergeOverwrite (deepCopy $values.knative) (.item.deployment.knative | default dict) -}}
+{{- if eq (int $knative.minScale) 0 -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
