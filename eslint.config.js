@@ -7,6 +7,7 @@ export default tseslint.config(
       'node_modules',
       '.data',
       'dist',
+      '**/cdk.out',
       'scripts/*.mjs',
       'eslint.config.js',
       '.dependency-cruiser.cjs',

@@ -7,7 +7,7 @@ const MODULES_MIN = 20
 
 const options = await extractDepcruiseOptions('./.dependency-cruiser.cjs')
 const result = await cruise(
-  ['shared', 'functions', 'connector', 'cli', 'examples', 'infra'],
+  ['shared', 'functions', 'connector', 'cli', 'examples', 'infra/helm'],
   options,
   {},
   {

@@ -24,6 +24,10 @@ const staticChecks: Check[] = [
   },
   { name: 'lint with types (eslint)', args: ['node_modules/eslint/bin/eslint.js', '--max-warnings=0', '.'] },
   { name: 'types (tsc)', args: ['node_modules/typescript/bin/tsc', '--noEmit'] },
+  {
+    name: 'types of infra/cdk (tsc)',
+    args: ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'infra/cdk'],
+  },
   { name: 'dependency rule', args: ['scripts/check-dependencies.ts'] },
 ]
 

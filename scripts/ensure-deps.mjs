@@ -1,22 +1,23 @@
-// Installs the dependencies when they were not installed from this lockfile. npm writes its own record of an installation at
-// its very end, so what is half finished has none, and `npm ci` by hand counts as well.
+// Installs the dependencies when they were not installed from this lockfile, of the folders that are named, by default of the
+// project itself. npm writes its own record of an installation at its very end, so what is half finished has none, and `npm ci`
+// by hand counts as well.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const modules = join(root, 'node_modules')
 const packagesIn = (file) => JSON.parse(readFileSync(file, 'utf8')).packages
 
-function isInstalled() {
-  // Made by an install script, which `--ignore-scripts` leaves out.
-  if (!existsSync(join(modules, '.bin', 'node'))) return false
+function isInstalled(folder) {
+  const modules = join(folder, 'node_modules')
+  // Made by an install script of the project's own packages, which `--ignore-scripts` leaves out.
+  if (folder === root && !existsSync(join(modules, '.bin', 'node'))) return false
   const record = join(modules, '.package-lock.json')
   if (!existsSync(record)) return false
   const present = packagesIn(record)
-  return Object.entries(packagesIn(join(root, 'package-lock.json'))).every(
+  return Object.entries(packagesIn(join(folder, 'package-lock.json'))).every(
     ([path, { integrity, optional }]) => {
       if (path === '') return true
       // What is for other platforms stays away.
@@ -37,15 +38,16 @@ function temporaryCache() {
   }
 }
 
-if (!isInstalled()) {
-  console.error('Installing dependencies (once per lockfile) …')
+function install(folder) {
+  const name = relative(root, folder)
+  console.error(`Installing dependencies${name && ` of ${name}`} (once per lockfile) …`)
   const windows = process.platform === 'win32'
   const cache = temporaryCache()
   const result = spawnSync(
     windows ? 'npm.cmd' : 'npm',
     ['ci', '--include=dev', '--no-ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
     {
-      cwd: root,
+      cwd: folder,
       stdio: ['ignore', 2, 2],
       shell: windows,
       env: { ...process.env, ...(cache && { npm_config_cache: cache }) },
@@ -57,3 +59,7 @@ if (!isInstalled()) {
     process.exit(result.status || 1)
   }
 }
+
+const named = process.argv.slice(2)
+for (const folder of (named.length > 0 ? named : ['.']).map((name) => resolve(root, name)))
+  if (!isInstalled(folder)) install(folder)

@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startTestServer, TEST_SERVER_VARIABLE } from '../shared/testing/index.ts'
 
-const ROOMS = ['shared', 'functions', 'connector', 'cli', 'examples', 'scripts', 'infra']
+const ROOMS = ['shared', 'functions', 'connector', 'cli', 'examples', 'scripts', 'infra', 'localstack']
 /** Most test files wait for a database or a socket, so a few at once are faster even on two cores. */
 const FILES_AT_ONCE = 4
 const FILE_MS_MAX = 180_000

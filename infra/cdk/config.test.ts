@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { ConfigProblems, parseConfig } from './config.ts'
+import { environmentOf } from './environment.ts'
+import type { Json } from './harness.ts'
+
+const example = (name: string): Json =>
+  JSON.parse(readFileSync(new URL(`./examples/${name}.json`, import.meta.url), 'utf8'))
+
+function problemsOf(change: Json, name = 'small'): readonly string[] {
+  try {
+    parseConfig({ ...example(name), ...change })
+    return []
+  } catch (error) {
+    assert.ok(error instanceof ConfigProblems)
+    return error.problems
+  }
+}
+
+test('the examples are valid', () => {
+  assert.deepEqual(problemsOf({}), [])
+  assert.deepEqual(problemsOf({}, 'full'), [])
+})
+
+for (const [name, change, problem] of [
+  ['an unknown profile', { profile: 'huge' }, /^profile: must be one of small, full/],
+  ['an unknown key', { databse: {} }, /^databse: unknown/],
+  ['an unknown key further down', { database: { replicas: 1 } }, /^database\.replicas: unknown/],
+  ['another type', { logDays: 'ninety' }, /^logDays: must be a number/],
+  ['an object where a list stands', { domains: {} }, /^domains: must be a list/],
+  ['days that CloudWatch does not know', { logDays: 42 }, /^logDays: must be one of/],
+  ['a front that is none', { front: 'cloudfront' }, /^front: must be one of httpApi, functionUrl/],
+  ['a name that no stack can have', { name: 'my bank' }, /^name: /],
+  ['Lambda workers without a broker', { queue: 'postgres' }, /^workers: with queue postgres/],
+  ['connectors that share nothing', { connector: { count: 2 } }, /^cache: several connectors/],
+  ['replicas without a program', { ledger: 'tigerbeetle' }, /^tigerbeetle\.binary/],
+  ['an image that is named twice', { images: { main: { uri: 'x' } } }, /^images\.main: either/],
+  ['a host without a domain', { domains: [] }, /^domains: ilp\.wallet\.example is missing/],
+  [
+    'a domain that cannot have a certificate',
+    { domains: [{ host: 'ilp.wallet.example' }] },
+    /needs a certificateArn/,
+  ],
+  ['plain http', { urls: { auth: 'http://auth.wallet.example' } }, /^urls\.auth: must be an https URL/],
+  [
+    'two listeners at one host',
+    { urls: { ...(example('small').urls as Json), auth: 'https://ilp.wallet.example' } },
+    /hosts of their own/,
+  ],
+  [
+    'a variable that nothing reads',
+    { environment: { ILP_ADRESS: 'x' } },
+    /^environment\.ILP_ADRESS: no role reads it/,
+  ],
+  ['a secret in plain', { environment: { STREAM_SECRET: 'x' } }, /^environment\.STREAM_SECRET: is a secret/],
+  [
+    'a number as a variable',
+    { environment: { QUOTE_LIFESPAN: 5 } },
+    /^environment\.QUOTE_LIFESPAN: must be a text/,
+  ],
+  ['a role that is none', { environmentOf: { frontend: {} } }, /^environmentOf\.frontend: no such role/],
+  [
+    'a variable of another role',
+    { environmentOf: { auth: { ILP_ADDRESS: 'x' } } },
+    /auth\.ILP_ADDRESS: it does not read it/,
+  ],
+  ['a secret that nothing reads', { secrets: { PASSWORD: 'x' } }, /^secrets\.PASSWORD: no role reads/],
+  [
+    'half an ARN',
+    { secrets: { STREAM_SECRET: 'arn:aws:secretsmanager:eu-west-1:111122223333:secret:x' } },
+    /must be the whole ARN/,
+  ],
+] as const)
+  test(`refused: ${name}`, () => {
+    const problems = problemsOf(change)
+    assert.ok(
+      problems.some((one) => problem.test(one)),
+      problems.join('\n') || 'nothing was wrong',
+    )
+  })
+
+test('what is wrong is said all at once', () => {
+  const problems = problemsOf({ name: '', logDays: 42, front: 'x', secrets: { X: 'y' } })
+  assert.ok(problems.length >= 4, problems.join('\n'))
+})
+
+test('a variable that a role must have and nobody set stops the synthesis, by its name', () => {
+  const { ILP_ADDRESS: _, ...environment } = example('small').environment as Json
+  const config = parseConfig({ ...example('small'), environment })
+  const secret = { secret: { secretArn: 'arn' } as never }
+  const around = {
+    resources: { url: 'postgresql://x', directUrl: 'postgresql://x', password: secret },
+    auth: { url: 'postgresql://y', directUrl: 'postgresql://y', password: secret },
+    secrets: { ADMIN_API_SECRET: secret, STREAM_SECRET: secret },
+    keyArn: 'arn',
+    queueUrls: {},
+    connectorRpcUrl: 'http://connector:3012',
+    redisUrl: 'none',
+  }
+  assert.throws(() => environmentOf('connector', 'container', config, around), /connector needs ILP_ADDRESS/)
+})

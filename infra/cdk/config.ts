@@ -1,0 +1,331 @@
+// One installation: everything that its operator decides. Read from a JSON file on top of a profile; what is wrong with it is said
+// all at once.
+import { readFileSync } from 'node:fs'
+import { everyVariable, type Role, roles, secretVariables, variablesOf } from './roles.ts'
+
+export interface Domain {
+  /** A public host of this installation. */
+  host: string
+  /** Its certificate; without one, it is made and proven in the hosted zone. */
+  certificateArn?: string
+  /** Where its address is written. Without one the operator points the name at the address that the stack puts out. */
+  hostedZone?: { id: string; name: string }
+}
+
+export interface ContainerImageSource {
+  /** Repository of this account's registry; or the whole name of an image elsewhere. */
+  ecrRepository?: string
+  tag?: string
+  uri?: string
+}
+
+export interface FunctionSettings {
+  memoryMb?: number
+  timeoutSeconds?: number
+  /** The most sandboxes at the same time: with the size of their pools, the most connections. */
+  reservedConcurrency?: number
+}
+
+export interface PrivateDestination {
+  cidr: string
+  port: number
+  why: string
+}
+
+export interface UpesiConfig {
+  /** Prefix of the stacks' names; several installations in one account have several. */
+  name: string
+  /** `httpApi`: HTTP APIs with domains of their own. `functionUrl`: addresses of the functions, for a proxy of the operator's. */
+  front: 'httpApi' | 'functionUrl'
+  /** What carries work: with `postgres` workers are containers. */
+  queue: 'sqs' | 'postgres'
+  workers: 'lambda' | 'containers'
+  ledger: 'postgres' | 'tigerbeetle'
+  /** Valkey for several connectors; one alone needs none. */
+  cache: boolean
+  urls: {
+    openPayments: string
+    auth: string
+    walletAddress: string
+    /** Where peers post packets; without it nobody can peer with this node. */
+    ilp?: string
+    autoPeering?: string
+  }
+  domains: Domain[]
+  network: {
+    azCount: number
+    natGateways: number
+    /** Endpoints of AWS within the network, so that calls to them need no NAT. */
+    interfaceEndpoints: boolean
+    /** Who may call the Admin APIs and the identity provider's, besides what has the client security group. */
+    clientCidrs: string[]
+    /** Private networks that the node calls, such as the wallet's; no other is reached. */
+    privateDestinations: PrivateDestination[]
+  }
+  database: {
+    capacityMin: number
+    capacityMax: number
+    readers: number
+    backupDays: number
+    /** `own`: a cluster for the authorization server alone, with a login of its own. */
+    authCluster: 'shared' | 'own'
+    deletionProtection: boolean
+  }
+  functions: {
+    defaults: FunctionSettings
+    /** By the function's id. */
+    each: Record<string, FunctionSettings>
+  }
+  images: { main: ContainerImageSource; connector: ContainerImageSource }
+  connector: { count: number; cpu: number; memoryMb: number }
+  tigerbeetle: {
+    replicas: 3 | 6
+    instanceType: string
+    volumeGb: number
+    clusterId: string
+    /** An archive of the operator's with the `tigerbeetle` program for arm64. */
+    binary: { bucket: string; key: string; sha256: string }
+    /** True for the first deployment: empty volumes are formatted. Afterwards false: a replica that lost its data recovers. */
+    format: boolean
+  }
+  alarms: { email?: string; queueAgeSeconds: number }
+  logDays: number
+  /** Variables of docs/configuration.md, each given to the roles that read it. Names of secrets belong to `secrets`. */
+  environment: Record<string, string>
+  /** The same for one role: what stands here wins. */
+  environmentOf: Partial<Record<Role, Record<string, string>>>
+  /** Variables that come from Secrets Manager: ARN, or ARN#key of a JSON secret. Those that a node must have are made if missing. */
+  secrets: Record<string, string>
+}
+
+const shared = {
+  name: 'Upesi',
+  front: 'httpApi',
+  queue: 'sqs',
+  workers: 'lambda',
+  domains: [],
+  functions: { defaults: { memoryMb: 1024, timeoutSeconds: 29, reservedConcurrency: 20 }, each: {} },
+  images: {
+    main: { ecrRepository: 'upesi', tag: 'latest' },
+    connector: { ecrRepository: 'upesi-connector', tag: 'latest' },
+  },
+  tigerbeetle: {
+    replicas: 6,
+    instanceType: 'm7g.xlarge',
+    volumeGb: 200,
+    clusterId: '0',
+    binary: { bucket: '', key: '', sha256: '' },
+    format: false,
+  },
+  alarms: { queueAgeSeconds: 300 },
+  logDays: 90,
+  environment: {},
+  environmentOf: {},
+  secrets: {},
+} satisfies Partial<UpesiConfig>
+
+/** What is not said in the file. `small`: the ledger in Postgres, one NAT, one connector. `full`: TigerBeetle, three zones. */
+const profiles: Record<string, Omit<UpesiConfig, 'urls'>> = {
+  small: {
+    ...shared,
+    ledger: 'postgres',
+    cache: false,
+    network: {
+      azCount: 2,
+      natGateways: 1,
+      interfaceEndpoints: false,
+      clientCidrs: [],
+      privateDestinations: [],
+    },
+    database: {
+      capacityMin: 0.5,
+      capacityMax: 4,
+      readers: 0,
+      backupDays: 7,
+      authCluster: 'shared',
+      deletionProtection: true,
+    },
+    connector: { count: 1, cpu: 512, memoryMb: 1024 },
+  },
+  full: {
+    ...shared,
+    ledger: 'tigerbeetle',
+    cache: true,
+    network: {
+      azCount: 3,
+      natGateways: 3,
+      interfaceEndpoints: true,
+      clientCidrs: [],
+      privateDestinations: [],
+    },
+    database: {
+      capacityMin: 2,
+      capacityMax: 64,
+      readers: 1,
+      backupDays: 35,
+      authCluster: 'own',
+      deletionProtection: true,
+    },
+    connector: { count: 2, cpu: 2048, memoryMb: 4096 },
+  },
+}
+
+export class ConfigProblems extends Error {
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(
+      `The configuration of the installation is not valid:\n${problems.map((one) => `- ${one}`).join('\n')}`,
+    )
+    this.problems = problems
+  }
+}
+
+type Json = Record<string, unknown>
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Maps of free names, which a profile does not have to know. */
+const OPEN = /^(environment|environmentOf(\..+)?|secrets|functions\.each(\..+)?|alarms|urls|images\..+)$/
+
+function merge(base: Json, over: Json, path: string, problems: string[]): Json {
+  const merged: Json = { ...base }
+  for (const [key, value] of Object.entries(over)) {
+    const here = path === '' ? key : `${path}.${key}`
+    const before = base[key]
+    if (!(key in base) && !OPEN.test(path)) problems.push(`${here}: unknown`)
+    else if (isObject(before) && isObject(value)) merged[key] = merge(before, value, here, problems)
+    else if (
+      before !== undefined &&
+      (Array.isArray(before) !== Array.isArray(value) || typeof before !== typeof value)
+    )
+      problems.push(`${here}: must be ${Array.isArray(before) ? 'a list' : `a ${typeof before}`}`)
+    else merged[key] = value
+  }
+  return merged
+}
+
+const CHOICES: Record<string, readonly unknown[]> = {
+  front: ['httpApi', 'functionUrl'],
+  queue: ['sqs', 'postgres'],
+  workers: ['lambda', 'containers'],
+  ledger: ['postgres', 'tigerbeetle'],
+  'database.authCluster': ['shared', 'own'],
+  'tigerbeetle.replicas': [3, 6],
+}
+/** As CloudWatch has them. */
+const LOG_DAYS = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+]
+
+const at = (config: unknown, path: string): unknown =>
+  path.split('.').reduce<unknown>((value, key) => (isObject(value) ? value[key] : undefined), config)
+
+const isHttpsUrl = (text: unknown): boolean =>
+  typeof text === 'string' && URL.canParse(text) && new URL(text).protocol === 'https:'
+
+function problemsOfFront(config: UpesiConfig): string[] {
+  const problems: string[] = []
+  for (const [name, url] of Object.entries(config.urls))
+    if (!['openPayments', 'auth', 'walletAddress', 'ilp', 'autoPeering'].includes(name))
+      problems.push(`urls.${name}: unknown`)
+    else if (!isHttpsUrl(url)) problems.push(`urls.${name}: must be an https URL`)
+  for (const name of ['openPayments', 'auth', 'walletAddress'] as const)
+    if (config.urls[name] === undefined) problems.push(`urls.${name}: required`)
+  if (problems.length > 0) return problems
+  const { openPayments, auth, walletAddress, ilp, autoPeering } = config.urls
+  const onHttpApi = config.front === 'httpApi' ? [openPayments, auth, walletAddress, autoPeering] : []
+  for (const url of [...onHttpApi, ilp]) {
+    if (url === undefined) continue
+    const { host } = new URL(url)
+    if (!config.domains.some((domain) => domain.host === host)) problems.push(`domains: ${host} is missing`)
+  }
+  for (const { host, certificateArn, hostedZone } of config.domains)
+    if (!certificateArn && !hostedZone)
+      problems.push(`domains: ${host} needs a certificateArn or a hostedZone`)
+  const apart = [openPayments, auth, autoPeering, ilp].flatMap((url) => (url ? [new URL(url).host] : []))
+  if (new Set(apart).size < apart.length)
+    problems.push('urls: openPayments, auth, autoPeering and ilp need hosts of their own')
+  return problems
+}
+
+function problemsOfParts(config: UpesiConfig): string[] {
+  const problems: string[] = []
+  for (const [path, choices] of Object.entries(CHOICES))
+    if (!choices.includes(at(config, path))) problems.push(`${path}: must be one of ${choices.join(', ')}`)
+  if (!/^[A-Za-z][A-Za-z0-9-]{0,24}$/.test(config.name))
+    problems.push('name: letters, digits and hyphens, at most 25')
+  if (!LOG_DAYS.includes(config.logDays)) problems.push(`logDays: must be one of ${LOG_DAYS.join(', ')}`)
+  if (config.queue === 'postgres' && config.workers === 'lambda')
+    problems.push('workers: with queue postgres nothing invokes Lambda; must be containers')
+  if (config.connector.count > 1 && !config.cache)
+    problems.push('cache: several connectors share limits and totals there; must be true')
+  const { bucket, key, sha256 } = config.tigerbeetle.binary
+  if (hasReplicas(config) && !(bucket && key && /^[0-9a-f]{64}$/.test(sha256)))
+    problems.push('tigerbeetle.binary: bucket, key and sha256 are required')
+  for (const [name, { ecrRepository, uri }] of Object.entries(config.images))
+    if ((ecrRepository === undefined) === (uri === undefined))
+      problems.push(`images.${name}: either ecrRepository with tag, or uri`)
+  return problems
+}
+
+function problemsOfVariables(config: UpesiConfig): string[] {
+  const problems: string[] = []
+  const plain: [string, Record<string, string>][] = [
+    ['environment', config.environment],
+    ...Object.entries(config.environmentOf).map(([role, values]): [string, Record<string, string>] => [
+      `environmentOf.${role}`,
+      values ?? {},
+    ]),
+  ]
+  for (const role of Object.keys(config.environmentOf))
+    if (!(roles as readonly string[]).includes(role)) problems.push(`environmentOf.${role}: no such role`)
+  for (const [where, values] of plain)
+    for (const [name, value] of Object.entries(values)) {
+      if (!everyVariable.has(name)) problems.push(`${where}.${name}: no role reads it`)
+      if (secretVariables.has(name)) problems.push(`${where}.${name}: is a secret; put its ARN into secrets`)
+      if (typeof value !== 'string') problems.push(`${where}.${name}: must be a text`)
+    }
+  for (const [role, values] of Object.entries(config.environmentOf)) {
+    if (!(roles as readonly string[]).includes(role)) continue
+    const read = new Set(variablesOf(role as Role).map(({ name }) => name))
+    for (const name of Object.keys(values ?? {}))
+      if (everyVariable.has(name) && !read.has(name))
+        problems.push(`environmentOf.${role}.${name}: it does not read it`)
+  }
+  for (const [name, arn] of Object.entries(config.secrets)) {
+    if (!secretVariables.has(name)) problems.push(`secrets.${name}: no role reads such a secret`)
+    if (!/^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:[^#]+-[A-Za-z0-9]{6}(#[^#]+)?$/.test(String(arn)))
+      problems.push(`secrets.${name}: must be the whole ARN of a secret, and #key where it is a JSON object`)
+  }
+  return problems
+}
+
+/** Throws {@link ConfigProblems} with every problem at once. */
+export function parseConfig(input: unknown): UpesiConfig {
+  if (!isObject(input)) throw new ConfigProblems(['must be a JSON object'])
+  const { profile, ...given } = input
+  const base = profiles[String(profile)]
+  if (base === undefined)
+    throw new ConfigProblems([`profile: must be one of ${Object.keys(profiles).join(', ')}`])
+  const problems: string[] = []
+  const config = merge({ ...base, urls: {} }, given, '', problems) as unknown as UpesiConfig
+  if (problems.length === 0)
+    problems.push(...problemsOfParts(config), ...problemsOfFront(config), ...problemsOfVariables(config))
+  if (problems.length > 0) throw new ConfigProblems(problems)
+  return config
+}
+
+export const readConfig = (file: string | URL): UpesiConfig =>
+  parseConfig(JSON.parse(readFileSync(file, 'utf8')))
+
+/** The port that a container listens on: its variable is the operator's to set. */
+export function portOf(config: UpesiConfig, variable: 'CONNECTOR_PORT' | 'CONNECTOR_RPC_PORT'): number {
+  const fallback = { CONNECTOR_PORT: 3002, CONNECTOR_RPC_PORT: 3012 }[variable]
+  return Number(config.environmentOf.connector?.[variable] ?? config.environment[variable] ?? fallback)
+}
+
+/** Replicas are made here unless the operator has a cluster and names it. */
+export const hasReplicas = (config: UpesiConfig): boolean =>
+  config.ledger === 'tigerbeetle' &&
+  (config.environmentOf.connector?.TIGERBEETLE_REPLICA_ADDRESSES ??
+    config.environment.TIGERBEETLE_REPLICA_ADDRESSES) === undefined

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { loadConnectorConfig } from '../../connector/config.ts'
+import { loadAdminConfig } from '../../functions/admin/config.ts'
+import { loadAuthConfig } from '../../functions/auth/config.ts'
+import { loadAutoPeeringConfig } from '../../functions/auto-peering/config.ts'
+import { loadMigrateConfig } from '../../functions/migrate/config.ts'
+import { loadOpenPaymentsConfig } from '../../functions/open-payments/config.ts'
+import { loadPaymentsConfig } from '../../functions/payments/config.ts'
+import { loadWebhooksConfig } from '../../functions/webhooks/config.ts'
+import { deployed, type Json, type Synthesised, synthesise } from './harness.ts'
+import { lambdaFunctions, type Role, secretVariables, variablesOf } from './roles.ts'
+
+const example = (name: string): Json =>
+  JSON.parse(readFileSync(new URL(`./examples/${name}.json`, import.meta.url), 'utf8'))
+const arnOf = (variable: string) =>
+  `arn:aws:secretsmanager:eu-west-1:111122223333:secret:${variable.replaceAll('_', '-')}-AbCdEf`
+
+interface RunningRole {
+  role: Role
+  where: string
+  plain: Record<string, string>
+  /** Where each secret lies. */
+  secrets: Record<string, string>
+}
+
+/** Everything that runs, with what it is told. */
+function running(made: Synthesised): RunningRole[] {
+  const functions = made.of('AWS::Lambda::Function').flatMap(({ id, properties }): RunningRole[] => {
+    const variables = (properties.Environment as Json | undefined)?.Variables as Json | undefined
+    if (!variables?.AWS_SECRETS) return []
+    const name = id.slice(0, -8)
+    const known = lambdaFunctions.find((one) => one.id.replaceAll('-', '') === name)
+    const { AWS_SECRETS, ...plain } = variables
+    return [
+      {
+        role: known?.role ?? 'migrate',
+        where: name,
+        plain: Object.fromEntries(Object.entries(plain).map(([key, value]) => [key, deployed(value)])),
+        secrets: JSON.parse(deployed(AWS_SECRETS)),
+      },
+    ]
+  })
+  const containers = made
+    .of('AWS::ECS::TaskDefinition')
+    .flatMap(({ properties }) => properties.ContainerDefinitions as Json[])
+    .map((container): RunningRole => {
+      const variables = container.Environment as { Name: string; Value: unknown }[]
+      const secrets = container.Secrets as { Name: string; ValueFrom: unknown }[]
+      return {
+        role: container.Name as Role,
+        where: `container ${String(container.Name)}`,
+        plain: Object.fromEntries(variables.map(({ Name, Value }) => [Name, deployed(Value)])),
+        secrets: Object.fromEntries(secrets.map(({ Name, ValueFrom }) => [Name, deployed(ValueFrom)])),
+      }
+    })
+  return [...functions, ...containers]
+}
+
+/** The 52 variables of the documents that this project was born from. */
+const SEED_VARIABLES =
+  `LOG_LEVEL NODE_ENV TRUST_PROXY ADMIN_PORT OPEN_PAYMENTS_URL OPEN_PAYMENTS_PORT CONNECTOR_PORT AUTO_PEERING_SERVER_PORT
+  ENABLE_AUTO_PEERING ENABLE_MANUAL_MIGRATIONS DATABASE_URL WALLET_ADDRESS_URL REDIS_URL REDIS_TLS_CA_FILE_PATH
+  REDIS_TLS_KEY_FILE_PATH REDIS_TLS_CERT_FILE_PATH ILP_ADDRESS ILP_CONNECTOR_URL INSTANCE_NAME STREAM_SECRET USE_TIGERBEETLE
+  TIGERBEETLE_CLUSTER_ID TIGERBEETLE_REPLICA_ADDRESSES EXCHANGE_RATES_URL EXCHANGE_RATES_LIFETIME SLIPPAGE QUOTE_LIFESPAN
+  WALLET_ADDRESS_WORKERS WALLET_ADDRESS_WORKER_IDLE AUTH_SERVER_GRANT_URL AUTH_SERVER_INTROSPECTION_URL
+  OUTGOING_PAYMENT_WORKERS OUTGOING_PAYMENT_WORKER_IDLE INCOMING_PAYMENT_WORKERS INCOMING_PAYMENT_WORKER_IDLE
+  WEBHOOK_WORKERS WEBHOOK_WORKER_IDLE WEBHOOK_URL WEBHOOK_TIMEOUT WEBHOOK_MAX_RETRY WITHDRAWAL_THROTTLE_DELAY
+  SIGNATURE_SECRET SIGNATURE_VERSION KEY_ID PRIVATE_KEY_FILE GRAPHQL_IDEMPOTENCY_KEY_LOCK_MS
+  GRAPHQL_IDEMPOTENCY_KEY_TTL_MS WALLET_ADDRESS_LOOKUP_TIMEOUT_MS WALLET_ADDRESS_POLLING_FREQUENCY_MS
+  WALLET_ADDRESS_DEACTIVATION_PAYMENT_GRACE_PERIOD_MS INCOMING_PAYMENT_EXPIRY_MAX_MS ENABLE_SPSP_PAYMENT_POINTERS`.split(
+    /\s+/,
+  )
+
+test('every variable of the first documents can be set, and reaches every role that reads it', () => {
+  assert.equal(new Set(SEED_VARIABLES).size, 52)
+  const full = example('full')
+  const setTo = (name: string) => (name === 'CONNECTOR_PORT' ? '4102' : `value of ${name}`)
+  const secrets = SEED_VARIABLES.filter((name) => secretVariables.has(name))
+  const made = synthesise({
+    ...full,
+    secrets: Object.fromEntries(secrets.map((name) => [name, arnOf(name)])),
+    environment: {
+      ...(full.environment as Json),
+      ...Object.fromEntries(
+        SEED_VARIABLES.filter((name) => !secretVariables.has(name)).map((name) => [name, setTo(name)]),
+      ),
+    },
+  })
+  const everything = running(made)
+  for (const name of SEED_VARIABLES) {
+    const readers = everything.filter(({ role }) =>
+      variablesOf(role).some((variable) => variable.name === name),
+    )
+    assert.ok(readers.length > 0, `${name} is read by something that runs`)
+    for (const { where, plain, secrets: told } of readers)
+      if (secretVariables.has(name)) {
+        assert.equal(told[name], arnOf(name), `${name} of ${where}`)
+        assert.equal(plain[name], undefined, `${name} of ${where}`)
+      } else assert.equal(plain[name], setTo(name), `${name} of ${where}`)
+  }
+  for (const { where, secrets: told } of everything)
+    if ('DATABASE_URL' in told)
+      assert.equal(told.DATABASE_PASSWORD, undefined, `${where} has another database`)
+  const ports = made
+    .of('AWS::ECS::TaskDefinition')
+    .flatMap(({ properties }) => JSON.stringify(properties).match(/"ContainerPort":4102/g) ?? [])
+  assert.ok(ports.length > 0, 'the container listens there')
+  assert.equal(made.of('AWS::AutoScaling::AutoScalingGroup').length, 0, 'a cluster that is named is not made')
+})
+
+const loaders: Readonly<Record<Role, (env: Record<string, string>) => unknown>> = {
+  'open-payments': loadOpenPaymentsConfig,
+  auth: loadAuthConfig,
+  admin: loadAdminConfig,
+  'auto-peering': loadAutoPeeringConfig,
+  webhooks: loadWebhooksConfig,
+  payments: loadPaymentsConfig,
+  relay: loadWebhooksConfig,
+  connector: loadConnectorConfig,
+  migrate: loadMigrateConfig,
+}
+const BYTES = Buffer.alloc(32, 7).toString('base64')
+
+for (const [name, more] of [
+  ['small', {}],
+  ['full', {}],
+  [
+    'small, with function URLs, workers in containers and the queue in Postgres',
+    {
+      front: 'functionUrl',
+      queue: 'postgres',
+      workers: 'containers',
+      domains: [],
+      urls: {
+        openPayments: 'https://a.lambda-url.eu-west-1.on.aws',
+        auth: 'https://b.lambda-url.eu-west-1.on.aws',
+        walletAddress: 'https://a.lambda-url.eu-west-1.on.aws/.well-known/pay',
+      },
+    },
+  ],
+  ['small, with workers in containers on SQS', { workers: 'containers' }],
+] as const)
+  test(`${name}: every role can start with what it is told`, () => {
+    const made = synthesise({ ...example(name.startsWith('full') ? 'full' : 'small'), ...more })
+    const everything = running(made)
+    assert.ok(everything.length >= 12)
+    for (const { role, where, plain, secrets } of everything) {
+      const told = Object.fromEntries(Object.keys(secrets).map((variable) => [variable, BYTES]))
+      assert.doesNotThrow(() => loaders[role]({ ...plain, ...told, QUEUE_DRIVER: 'postgres' }), where)
+      const read = new Set(variablesOf(role).map((variable) => variable.name))
+      for (const variable of secretVariables)
+        if (!read.has(variable)) assert.ok(!(variable in secrets), `${where} has no use for ${variable}`)
+    }
+    if (!('workers' in more)) return
+    const containers = everything.filter(({ where }) => where.startsWith('container'))
+    const relay = 'queue' in more ? [] : ['relay']
+    assert.deepEqual(
+      containers.map(({ role }) => role).sort(),
+      ['connector', 'payments', ...relay, 'webhooks'].sort(),
+    )
+    assert.equal(made.of('AWS::Lambda::EventSourceMapping').length, 0)
+    if (!('front' in more)) return
+    assert.equal(made.of('AWS::ApiGatewayV2::Api').length, 0)
+    assert.deepEqual(
+      made
+        .of('AWS::Lambda::Url')
+        .map(({ id }) => /^[a-z]+/.exec(id)?.[0])
+        .sort(),
+      ['auth', 'openpayments'],
+    )
+    assert.deepEqual(
+      made.of('AWS::SQS::Queue').filter(({ id }) => !/dead/.test(id)),
+      [],
+      'Postgres is the queue',
+    )
+    assert.equal(
+      made
+        .of('AWS::ElasticLoadBalancingV2::LoadBalancer')
+        .filter(({ properties }) => properties.Scheme !== 'internal').length,
+      0,
+      'nobody can peer, so nothing listens for peers',
+    )
+  })
