@@ -30,6 +30,12 @@ export const nodeConfig = {
     completion: passwordOf('DATABASE_PASSWORD'),
   }),
   databasePassword: databasePasswordVariable('DATABASE_PASSWORD', 'DATABASE_URL'),
+  databaseListenUrl: optionalVariable('DATABASE_LISTEN_URL', postgresUrl, {
+    about:
+      'with DATABASE_POOLER=true: the same database with a session of its own, past the proxy or pinned by it, so that servers hear of work at once; default: they look every second',
+    secret: true,
+    completion: passwordOf('DATABASE_PASSWORD'),
+  }),
   ledgerDatabaseUrl: optionalVariable('LEDGER_DATABASE_URL', postgresUrl, {
     about: 'database of the Postgres ledger; default DATABASE_URL',
     secret: true,

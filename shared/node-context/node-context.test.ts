@@ -3,15 +3,17 @@ import { after, before, test } from 'node:test'
 import { createAsset, getAssetLiquidity } from '../assets/index.ts'
 import {
   ConfigError,
+  countListeners,
   createDb,
   deriveId,
+  type Host,
   loadConfig,
   PendingMigrations,
   sql,
   uuidv7,
 } from '../platform/index.ts'
 import { getTenant } from '../tenants/index.ts'
-import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
+import { createTestDatabase, type TestDatabase, waitFor } from '../testing/index.ts'
 import { nodeConfig, nodeConfigChecks } from './config.ts'
 import type { NodeContext } from './model.ts'
 import { createNodeContext, sealedResourceColumns } from './node-context.ts'
@@ -70,6 +72,29 @@ test('processes that start at once on an empty database agree on everything', as
     1,
   )
   await Promise.all(nodes.map((node) => node.close()))
+})
+
+test('behind a pooler nobody listens, unless there is a session of its own to listen on; a sandbox never does', async () => {
+  const listeners = async (host: Host, more: Record<string, string>) => {
+    const config = configFor(empty.connectionString, { DATABASE_POOLER: 'true', ...more })
+    const node = await createNodeContext(config, { name: 'pooled', host })
+    const heard: (string | undefined)[] = []
+    node.listener.listen('upesi_test', (payload) => heard.push(payload))
+    try {
+      if (more.DATABASE_LISTEN_URL !== undefined && host === 'server') {
+        await waitFor(async () => heard.length > 0)
+        await node.db.execute(sql`select pg_notify('upesi_test', 'said')`)
+        await waitFor(async () => heard.includes('said'))
+      }
+      return await countListeners(node.db, 'pooled')
+    } finally {
+      await node.close()
+    }
+  }
+  const own = { DATABASE_LISTEN_URL: empty.connectionString }
+  assert.equal(await listeners('server', {}), 0)
+  assert.equal(await listeners('server', own), 1)
+  assert.equal(await listeners('sandbox', own), 0)
 })
 
 test('a later start keeps the key, takes the new secret and repairs what a crash left out', async () => {

@@ -178,9 +178,10 @@ async function openNode(
   )
   const isSandbox = host === 'sandbox'
   // A LISTEN behind a pooler is another client's, and who stands still hears nothing.
-  const isDeaf = isSandbox || config.databasePooler
+  const isDeaf = isSandbox || (config.databasePooler && config.databaseListenUrl === undefined)
   const deafListener = isDeaf ? createDeafListener({ log, isTimed: !isSandbox }) : undefined
-  const listener = opened(deafListener ?? createListener({ connectionString: config.databaseUrl, log, name }))
+  const listenUrl = config.databaseListenUrl ?? config.databaseUrl
+  const listener = opened(deafListener ?? createListener({ connectionString: listenUrl, log, name }))
   const trustedHttp = observeHttpClient(telemetry, opened(createTrustedHttp(outbound)), 'trusted')
   const guardedHttp = observeHttpClient(
     telemetry,
