@@ -122,7 +122,7 @@ export class ContainersStack extends Stack {
       task.addToExecutionRolePolicy(statement)
     return task.addContainer(role, {
       image: options.image,
-      command: [`dist/${role}/server.mjs`],
+      command: ['node', `dist/${role}/server.mjs`],
       essential: options.essential,
       ...(!options.essential && { enableRestartPolicy: true }),
       environment: {

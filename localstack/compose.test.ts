@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { parse } from 'yaml'
+import packageJson from '../package.json' with { type: 'json' }
+
+interface Service {
+  profiles?: string[]
+  image: string
+  ports: string[]
+  volumes?: string[]
+  environment?: Record<string, string>
+  healthcheck: { test: string[]; interval: string; retries: number }
+}
+
+const compose = parse(readFileSync(new URL('docker-compose.yml', import.meta.url), 'utf8'), {
+  merge: true,
+}) as { services: Record<string, Service>; volumes: Record<string, unknown> }
+const services = Object.entries(compose.services)
+
+test('what a node stands on is there, each with a health check and an image that can be chosen', () => {
+  assert.deepEqual(Object.keys(compose.services).sort(), [
+    'aws',
+    'floci',
+    'postgres',
+    'tigerbeetle',
+    'valkey',
+  ])
+  for (const [name, { image, healthcheck }] of services) {
+    assert.match(image, /^\$\{[A-Z_]+_IMAGE:-[a-z0-9./-]+:[a-z0-9.-]+\}$/, name)
+    assert.doesNotMatch(image, /:latest\}$/, name)
+    assert.ok(healthcheck.test.length >= 2 && healthcheck.retries > 0, name)
+  }
+})
+
+test('nothing listens but on loopback, and no two that run together at one port', () => {
+  const taken = new Map<string, string[]>()
+  for (const [name, { ports, profiles }] of services)
+    for (const port of ports) {
+      assert.match(port, /^127\.0\.0\.1:\d+:\d+$/, name)
+      taken.set(port, [...(taken.get(port) ?? []), profiles?.[0] ?? 'always'])
+    }
+  for (const [port, profiles] of taken) assert.equal(new Set(profiles).size, profiles.length, port)
+  assert.deepEqual(taken.get('127.0.0.1:4566:4566'), ['localstack', 'floci'])
+})
+
+test('files that are mounted exist, and volumes are declared', () => {
+  for (const [name, { volumes = [] }] of services)
+    for (const volume of volumes) {
+      const [source = ''] = volume.split(':')
+      if (source.startsWith('./'))
+        assert.ok(existsSync(new URL(source, import.meta.url)), `${name}: ${source}`)
+      else assert.ok(source in compose.volumes, `${name}: ${source}`)
+    }
+})
+
+test('the emulator gets its token, TigerBeetle has the version of its client, and a profile is chosen by default', () => {
+  assert.match(
+    compose.services.aws?.environment?.LOCALSTACK_AUTH_TOKEN ?? '',
+    /^\$\{LOCALSTACK_AUTH_TOKEN:-\}$/,
+  )
+  assert.ok(compose.services.tigerbeetle?.image.includes(`:${packageJson.dependencies['tigerbeetle-node']}}`))
+  assert.equal(readFileSync(new URL('.env', import.meta.url), 'utf8').trim(), 'COMPOSE_PROFILES=localstack')
+})
