@@ -7,7 +7,6 @@ import { consumeJobs } from '../../shared/queue/index.ts'
 import { type OpenTasksOf, startTasks, type Task } from '../../shared/schedule/index.ts'
 import { observeHttpApp, serveMetrics } from '../../shared/telemetry/index.ts'
 import { MIRROR_LEASE_SECONDS, mirrorTenant } from '../../shared/tenants/index.ts'
-import { buildAdminApp } from './app.ts'
 import { type AdminConfig, loadAdminConfig } from './config.ts'
 import { adminTasks } from './tasks.ts'
 
@@ -43,8 +42,11 @@ export interface OpenAdmin {
 
 export const openAdmin: OpenDeployable<OpenAdmin> = async (env, host) => {
   const config = loadAdminConfig(env)
+  // While the database answers.
+  const loading = import('./app.ts')
   const node = await createNodeContext(config, { name: 'admin', environment: env, host })
   try {
+    const { buildAdminApp } = await loading
     const app = await buildAdminApp(
       {
         ...node,

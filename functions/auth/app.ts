@@ -42,10 +42,10 @@ function register(app: FastifyInstance, ctx: AuthContext, route: AuthRoute): voi
     method: route.operation.method,
     url: route.url,
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
-      ctx.validator.validateRequest(route.operation, request)
+      await ctx.validator.validateRequest(route.operation, request)
       const { status, body } = await route.answer(ctx, request)
       if (ctx.validatesResponses)
-        ctx.validator.validateResponse(route.operation, { status, ...(body && { body }) })
+        await ctx.validator.validateResponse(route.operation, { status, ...(body && { body }) })
       // Answers carry tokens.
       const headers = { 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' }
       return reply.status(status).headers(headers).send(body)

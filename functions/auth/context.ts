@@ -1,5 +1,5 @@
 import type { authenticateRequest } from '../../shared/http-signatures/index.ts'
-import type { OpenApiValidator } from '../../shared/openapi/index.ts'
+import type { LazyOpenApiValidator } from '../../shared/openapi/index.ts'
 import type { Clock, DbPool, HttpClient, Logger, SecretBox } from '../../shared/platform/index.ts'
 import type { Telemetry } from '../../shared/telemetry/index.ts'
 import type { GrantPolicy } from './grants/index.ts'
@@ -27,7 +27,7 @@ export interface AuthContext {
   cookie: { key: string; sameSite: 'lax' | 'none' }
   waitSeconds: number
   policy: GrantPolicy
-  validator: OpenApiValidator
+  validator: LazyOpenApiValidator
   /** Outside production our own answers are held against the specification too. */
   validatesResponses: boolean
   /** Signs calls of the service API. */

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import { authServiceSecrets } from '../../shared/auth-service-client/index.ts'
 import { createAttemptLimiter, createClientKeys, publicHostsOf } from '../../shared/http-signatures/index.ts'
-import { createOpenApiValidator } from '../../shared/openapi/index.ts'
+import { createLazyValidator } from '../../shared/openapi/index.ts'
 import {
   type Clock,
   createConfiguredSecretBox,
@@ -30,7 +30,7 @@ import {
   serveMetrics,
   type Telemetry,
 } from '../../shared/telemetry/index.ts'
-import { type AdminAppOptions, buildAdminApp } from './admin/index.ts'
+import type { AdminAppOptions } from './admin/index.ts'
 import { buildAuthApp } from './app.ts'
 import { type AuthConfig, type AuthListener, loadAuthConfig, portsOf } from './config.ts'
 import type { AuthContext } from './context.ts'
@@ -87,7 +87,7 @@ function createAuthContext(
       quoteInteraction: config.quoteInteraction,
       listAllInteraction: config.listAllInteraction,
     },
-    validator: createOpenApiValidator({ spec: 'auth-server' }),
+    validator: createLazyValidator({ spec: 'auth-server' }),
     validatesResponses: config.nodeEnv !== 'production',
     serviceApiSecrets: authServiceSecrets(config),
     ready: async () => {
@@ -132,8 +132,11 @@ async function buildApp(ctx: AuthContext, config: AuthConfig, listener: AuthList
       return await buildIntrospectionApp(ctx)
     case 'service':
       return await buildServiceApiApp(ctx)
-    case 'admin':
+    case 'admin': {
+      // GraphQL is loaded where it is served.
+      const { buildAdminApp } = await import('./admin/index.ts')
       return await buildAdminApp(ctx, adminOptionsOf(config))
+    }
     default:
       return unreachable(listener)
   }

@@ -11,7 +11,6 @@ import {
   type StartDeployable,
   sql,
 } from '../../shared/platform/index.ts'
-import { buildAutoPeeringApp } from './app.ts'
 import { type AutoPeeringConfig, loadAutoPeeringConfig } from './config.ts'
 import { createProver, type Prover } from './prover.ts'
 
@@ -33,8 +32,11 @@ export async function openAutoPeering(
   const { ilpConnectorUrl, instanceName: name } = config
   if (ilpConnectorUrl === undefined || name === undefined)
     throw new ConfigError(['ILP_CONNECTOR_URL and INSTANCE_NAME are required'])
+  // While the database answers.
+  const loading = import('./app.ts')
   const node = await createNodeContext(config, { name: 'auto-peering', environment: env, host })
   try {
+    const { buildAutoPeeringApp } = await loading
     const app = await buildAutoPeeringApp({
       ...node,
       own: {

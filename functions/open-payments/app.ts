@@ -57,7 +57,8 @@ function register(app: FastifyInstance, ctx: OpenPaymentsContext, route: Route):
 
   const answerFor = async (request: FastifyRequest, reply: FastifyReply, tenantId: string) => {
     const { status, body } = await route.answer(ctx, request, tenantId)
-    if (ctx.validatesResponses) ctx.validators.resource.validateResponse(route.operation, { status, body })
+    if (ctx.validatesResponses)
+      await ctx.validators.resource.validateResponse(route.operation, { status, body })
     return reply.status(status).send(body)
   }
 

@@ -1,6 +1,6 @@
 import type { authenticateRequest, Jwk } from '../../shared/http-signatures/index.ts'
 import type { NodeContext } from '../../shared/node-context/index.ts'
-import type { OpenApiValidator } from '../../shared/openapi/index.ts'
+import type { LazyOpenApiValidator } from '../../shared/openapi/index.ts'
 import type { Introspect } from './introspection.ts'
 import type { Urls } from './wire.ts'
 
@@ -13,7 +13,7 @@ export interface OpenPaymentsContext extends NodeContext {
   /** Hosts that signed requests may name, those of tenants' wallet addresses aside. */
   publicHosts: ReadonlySet<string>
   trustProxy: boolean
-  validators: { resource: OpenApiValidator; walletAddress: OpenApiValidator }
+  validators: { resource: LazyOpenApiValidator; walletAddress: LazyOpenApiValidator }
   /** Outside production our own answers are held against the specification too. */
   validatesResponses: boolean
   /** The node's own address, in the form in which addresses are looked up: only its keys are served. */

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { OpenApiValidator, Operation } from '../../shared/openapi/index.ts'
+import type { LazyOpenApiValidator, Operation } from '../../shared/openapi/index.ts'
 import { isActive, type WalletAddress } from '../../shared/wallet-addresses/index.ts'
 import type { OpenPaymentsContext } from './context.ts'
 import { RouteRefusal } from './errors.ts'
@@ -70,13 +70,13 @@ async function activeWalletAddress<R>(
   return found
 }
 
-function checked(
-  validator: OpenApiValidator,
+async function checked(
+  validator: LazyOpenApiValidator,
   operation: Operation,
   request: FastifyRequest,
   tenantId: string,
-): CheckedRequest {
-  const { query, body } = validator.validateRequest(operation, request)
+): Promise<CheckedRequest> {
+  const { query, body } = await validator.validateRequest(operation, request)
   const { id = '' } = request.params as { id?: string }
   return { tenantId, id: id.toLowerCase(), query, body }
 }
@@ -97,7 +97,7 @@ export function route<R>(
   return {
     operation,
     async answer(ctx, raw, tenantId) {
-      const request = checked(ctx.validators.resource, operation, raw, tenantId)
+      const request = await checked(ctx.validators.resource, operation, raw, tenantId)
       const subject = await options.subject(ctx, request)
       const { authorization } = raw.headers
       if (options.anonymous && authorization === undefined) {

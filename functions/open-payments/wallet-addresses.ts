@@ -60,13 +60,13 @@ export async function answerWalletAddress(
 /** Keys are public as long as the address exists: what it signed while it was active must stay verifiable. */
 async function keysDocument(ctx: OpenPaymentsContext, request: FastifyRequest, url: string) {
   const { walletAddress: validator } = ctx.validators
-  validator.validateRequest(getKeys, request)
+  await validator.validateRequest(getKeys, request)
   if (url === ctx.ownWalletAddress) return { keys: ctx.instanceJwks() }
   const walletAddress = await findAwaitedWalletAddress(ctx, url, request.ip)
   if (!walletAddress) throw notFound(url)
   const keys = await listWalletAddressKeys(ctx, walletAddress.id)
   const body = { keys: keys.map(({ jwk }) => jwk) }
-  if (ctx.validatesResponses) validator.validateResponse(getKeys, { status: 200, body })
+  if (ctx.validatesResponses) await validator.validateResponse(getKeys, { status: 200, body })
   return body
 }
 
@@ -99,9 +99,9 @@ async function activeWalletAddress(
 
 async function walletAddressDocument(ctx: OpenPaymentsContext, request: FastifyRequest, url: string) {
   const { walletAddress: validator } = ctx.validators
-  validator.validateRequest(getDocument, request)
+  await validator.validateRequest(getDocument, request)
   const walletAddress = await activeWalletAddress(ctx, request, url)
   const body = toWalletAddress(ctx.urls, walletAddress)
-  if (ctx.validatesResponses) validator.validateResponse(getDocument, { status: 200, body })
+  if (ctx.validatesResponses) await validator.validateResponse(getDocument, { status: 200, body })
   return body
 }

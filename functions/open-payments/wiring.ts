@@ -1,10 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import { createAttemptLimiter, createClientKeys, publicHostsOf } from '../../shared/http-signatures/index.ts'
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
-import { createOpenApiValidator } from '../../shared/openapi/index.ts'
+import { createLazyValidator } from '../../shared/openapi/index.ts'
 import { listenOn, type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
 import { observeHttpApp } from '../../shared/telemetry/index.ts'
-import { buildOpenPaymentsApp } from './app.ts'
 import { loadOpenPaymentsConfig, type OpenPaymentsConfig } from './config.ts'
 import type { OpenPaymentsContext } from './context.ts'
 import { createIntrospect } from './introspection.ts'
@@ -45,8 +44,8 @@ function createOpenPaymentsContext(node: NodeContext, config: OpenPaymentsConfig
     publicHosts: publicHostsOf([config.openPaymentsUrl, ...config.publicHosts]),
     trustProxy: config.trustProxy,
     validators: {
-      resource: createOpenApiValidator({ spec: 'resource-server' }),
-      walletAddress: createOpenApiValidator({ spec: 'wallet-address-server' }),
+      resource: createLazyValidator({ spec: 'resource-server' }),
+      walletAddress: createLazyValidator({ spec: 'wallet-address-server' }),
     },
     validatesResponses: config.nodeEnv !== 'production',
     ownWalletAddress: lookupForm(config.walletAddressUrl),
@@ -67,8 +66,11 @@ export interface OpenOpenPayments {
 
 export const openOpenPayments: OpenDeployable<OpenOpenPayments> = async (environment, host) => {
   const config = loadOpenPaymentsConfig(environment)
+  // While the database answers.
+  const loading = import('./app.ts')
   const node = await createNodeContext(config, { name: 'open-payments', environment, host })
   try {
+    const { buildOpenPaymentsApp } = await loading
     const app = await buildOpenPaymentsApp(createOpenPaymentsContext(node, config))
     observeHttpApp(node.telemetry, app, { listener: 'openPayments', callers: 'anybody' })
     const close = async () => {

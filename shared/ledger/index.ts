@@ -20,6 +20,7 @@ export { openPostgresContents, type PostgresContents } from './postgres/contents
 export { type Fence, findFence, liftFence } from './postgres/fence.ts'
 export { createPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './postgres/ledger.ts'
 export { migrateLedger } from './postgres/migrate.ts'
+export { openPostgresLedger } from './postgres/open-ledger.ts'
 export { createRpcLedger, type RpcLedgerOptions } from './rpc/ledger.ts'
 export { serveLedgerCall } from './rpc/serve.ts'
 export { parseTigerBeetleCluster, type TigerBeetleCluster } from './tigerbeetle/addresses.ts'

@@ -3,12 +3,12 @@ import { repairAssetAccounts } from '../assets/index.ts'
 import { connectorRpcSecret, createConnectorClient, observeConnector } from '../connector-client/index.ts'
 import { createGrantsClient, sealedGrantColumns } from '../grants-client/index.ts'
 import {
-  createPostgresLedger,
   createRpcLedger,
   findFence,
   type Ledger,
   migrateLedger,
   observeLedger,
+  openPostgresLedger,
   type PostgresLedger,
   type RpcLedgerOptions,
 } from '../ledger/index.ts'
@@ -146,7 +146,7 @@ async function ledgerOf(
     throw new ConfigError([
       `USE_TIGERBEETLE=false, but the ledger moved to ${fence.movedTo} on ${fence.raisedAt.toISOString()} (docs/ledgers.md)`,
     ])
-  return createPostgresLedger({
+  return await openPostgresLedger({
     connectionString,
     log,
     prepared: !config.databasePooler,

@@ -1,9 +1,10 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { isObject, messageOf } from '../platform/index.ts'
 import type { SpecName } from './document.ts'
+import { createOpenApiValidator } from './eager-validator.ts'
 import { ResponseInvalid } from './errors.ts'
 import { type JsonSchema, readSpec } from './spec.ts'
-import { createOpenApiValidator, type Operation } from './validator.ts'
+import type { Operation } from './validator.ts'
 
 /** An answer that the specification does not have, or has otherwise. Its body is an error all the same. */
 export interface UnlistedAnswer {

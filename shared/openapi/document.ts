@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { parse } from 'yaml'
 import { assert, isObject } from '../platform/index.ts'
+import { readSpecification } from './read-specification.ts'
 
 /** Documents of the Open Payments specifications, named as their files are. */
 export type SpecName = 'auth-server' | 'resource-server' | 'wallet-address-server'
@@ -30,12 +28,7 @@ export type PathItem = Readonly<Record<string, unknown>> & {
 }
 
 /** The document as the npm package has it, references in place. */
-export function readDocument(name: SpecName): ApiDocument {
-  const file = createRequire(import.meta.url).resolve(
-    `@interledger/open-payments/dist/openapi/specs/${name}.yaml`,
-  )
-  return parse(readFileSync(file, 'utf8')) as ApiDocument
-}
+export const readDocument = (name: SpecName): ApiDocument => readSpecification(name) as ApiDocument
 
 /** What `#/a/b` points to. References never leave their document. */
 export function resolvePointer(document: unknown, reference: string): unknown {

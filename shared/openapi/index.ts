@@ -14,12 +14,8 @@ export {
   type ServerEntry,
   type SpecName,
 } from './document.ts'
+export { createOpenApiValidator } from './eager-validator.ts'
 export { RequestInvalid, ResponseInvalid } from './errors.ts'
+export { createLazyValidator, type LazyOpenApiValidator } from './lazy-validator.ts'
 export { serveApiDocument } from './serve.ts'
-export {
-  type CheckedRequest,
-  createOpenApiValidator,
-  type OpenApiValidator,
-  type Operation,
-  type RequestToCheck,
-} from './validator.ts'
+export type { CheckedRequest, OpenApiValidator, Operation, RequestToCheck } from './validator.ts'

@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify'
 import type { ApiDocument } from './document.ts'
-import { PAGE_CONTENT_SECURITY_POLICY, renderApiPage } from './page.ts'
 
 /** The document changes with a release or with the configuration; neither is urgent to who reads it. */
 const CACHE_CONTROL = 'public, max-age=300'
@@ -18,18 +17,22 @@ function once<T>(compute: () => T): () => T {
 export function serveApiDocument(app: FastifyInstance, makeDocument: () => ApiDocument): void {
   const document = once(makeDocument)
   const json = once(() => JSON.stringify(document()))
-  const page = once(() => renderApiPage(document()))
+  const page = once(async () => {
+    const { PAGE_CONTENT_SECURITY_POLICY: policy, renderApiPage } = await import('./page.ts')
+    return { policy, html: renderApiPage(document()) }
+  })
 
   app.get('/openapi.json', async (_request, reply) =>
     reply.type('application/json; charset=utf-8').header('cache-control', CACHE_CONTROL).send(json()),
   )
-  app.get('/docs', async (_request, reply) =>
-    reply
+  app.get('/docs', async (_request, reply) => {
+    const { policy, html } = await page()
+    return reply
       .type('text/html; charset=utf-8')
       .header('cache-control', CACHE_CONTROL)
-      .header('content-security-policy', PAGE_CONTENT_SECURITY_POLICY)
+      .header('content-security-policy', policy)
       .header('x-content-type-options', 'nosniff')
       .header('referrer-policy', 'no-referrer')
-      .send(page()),
-  )
+      .send(html)
+  })
 }

@@ -1,5 +1,5 @@
 import { assert, isObject } from '../platform/index.ts'
-import { readDocument, resolvePointer, type SpecName } from './document.ts'
+import { type ApiDocument, readDocument, resolvePointer, type SpecName } from './document.ts'
 
 /** A JSON Schema object; untyped, because Ajv is its reader. */
 export type JsonSchema = { readonly [keyword: string]: unknown }
@@ -47,10 +47,24 @@ function dereference(document: unknown, node: unknown, depth = 0): unknown {
   return isObject(target) ? { ...target, ...own } : own
 }
 
-/** A document of the npm package, references resolved. Once per process and document is enough. */
+/** A document of the npm package, references resolved. */
 export function readSpec(name: SpecName): Spec {
   const document = readDocument(name)
   return dereference(document, document) as Spec
+}
+
+const documents = new Map<SpecName, ApiDocument>()
+
+/** One operation with the parameters of its path, references resolved; `undefined` for one that the document does not have. */
+export function readOperation(name: SpecName, method: string, path: string): OperationSpec | undefined {
+  const document = documents.get(name) ?? readDocument(name)
+  documents.set(name, document)
+  const item = document.paths[path]
+  const operation = item?.[method.toLowerCase()]
+  if (!item || !operation) return undefined
+  const { parameters = [], ...resolved } = dereference(document, operation) as OperationSpec
+  const ofPath = dereference(document, item.parameters ?? []) as Parameter[]
+  return { ...resolved, parameters: [...parameters, ...ofPath] }
 }
 
 /** The schema as requests are held against it: bounded texts, and `unevaluatedProperties` left out, as the field does. */

@@ -1,9 +1,9 @@
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
-import addFormats from 'ajv-formats'
+import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
 import { assert } from '../platform/index.ts'
 import type { SpecName } from './document.ts'
 import { RequestInvalid, ResponseInvalid } from './errors.ts'
-import { type JsonSchema, lenientSchema, type OperationSpec, readSpec } from './spec.ts'
+import type { SchemaCompiler } from './schema-compiler.ts'
+import { type JsonSchema, lenientSchema, type OperationSpec, readOperation } from './spec.ts'
 
 /** An operation of the document: the path is its template, for instance `/incoming-payments/{id}`. */
 export interface Operation {
@@ -40,8 +40,6 @@ interface CompiledRequest {
 }
 
 const JSON_TYPE = 'application/json'
-const UINT64_MAX = 2n ** 64n - 1n
-const isUint64 = (text: string) => /^\d{1,20}$/.test(text) && BigInt(text) <= UINT64_MAX
 
 /** Ajv's words with the path in dots, as the wire has always had them. */
 function describe(errors: ErrorObject[] | null | undefined, prefix: string): string {
@@ -70,12 +68,12 @@ const mediaTypeOf = (contentType: string | string[] | undefined) =>
     ?.trim()
     .toLowerCase() ?? ''
 
-function compileRequest(ajv: Ajv2020, operation: OperationSpec): CompiledRequest {
+function compileRequest(compiler: () => SchemaCompiler, operation: OperationSpec): CompiledRequest {
   const schemaOf = (place: 'query' | 'header') => {
     const parameters = (operation.parameters ?? []).filter((parameter) => parameter.in === place)
     if (parameters.length === 0) return undefined
     const nameOf = (name: string) => (place === 'header' ? name.toLowerCase() : name)
-    return ajv.compile({
+    return compiler().compile({
       type: 'object',
       properties: Object.fromEntries(
         parameters.map(({ name, schema }) => [nameOf(name), lenientSchema(schema)]),
@@ -90,7 +88,7 @@ function compileRequest(ajv: Ajv2020, operation: OperationSpec): CompiledRequest
     ...(schema && {
       body: {
         required: operation.requestBody?.required === true,
-        validate: ajv.compile(lenientSchema(schema) as JsonSchema),
+        validate: compiler().compile(lenientSchema(schema) as JsonSchema),
       },
     }),
     ...(headers && { headers }),
@@ -128,18 +126,17 @@ function coerceQuery(query: unknown, integers: readonly string[]): Record<string
 }
 
 /** Validators compile at their first use, so that a cold start pays only for the routes that are called. */
-export function createOpenApiValidator(options: { spec: SpecName }): OpenApiValidator {
-  const spec = readSpec(options.spec)
-  // First error only: collecting all of them would let one request cost as much as its body has mistakes.
-  const ajv = new Ajv2020({ strict: false, allErrors: false, logger: false })
-  addFormats.default(ajv)
-  ajv.addFormat('uint64', isUint64)
-
+export function createValidator(options: {
+  spec: SpecName
+  compiler: () => SchemaCompiler
+}): OpenApiValidator & {
+  /** Whether its requests are held against a schema. */ hasSchema(operation: Operation): boolean
+} {
+  const { compiler } = options
   const operationOf = ({ method, path }: Operation): OperationSpec => {
-    const item = spec.paths[path]
-    const operation = item?.[method.toLowerCase()] as OperationSpec | undefined
-    assert(item && operation, `${options.spec} has ${method} ${path}`)
-    return { ...operation, parameters: [...(operation.parameters ?? []), ...(item.parameters ?? [])] }
+    const found = readOperation(options.spec, method, path)
+    assert(found, `${options.spec} has ${method} ${path}`)
+    return found
   }
 
   const requests = new Map<string, CompiledRequest>()
@@ -147,7 +144,7 @@ export function createOpenApiValidator(options: { spec: SpecName }): OpenApiVali
     const key = `${operation.method} ${operation.path}`
     const known = requests.get(key)
     if (known) return known
-    const compiled = compileRequest(ajv, operationOf(operation))
+    const compiled = compileRequest(compiler, operationOf(operation))
     requests.set(key, compiled)
     return compiled
   }
@@ -159,12 +156,16 @@ export function createOpenApiValidator(options: { spec: SpecName }): OpenApiVali
     const declared = operationOf(operation).responses[String(status)]
     if (!declared) throw new ResponseInvalid(`status ${status} is not declared for ${operation.path}`)
     const schema = declared.content?.[JSON_TYPE]?.schema
-    const validate = schema && ajv.compile(schema)
+    const validate = schema && compiler().compile(schema)
     responses.set(key, validate)
     return validate
   }
 
   return {
+    hasSchema(operation) {
+      const { parameters = [], requestBody } = operationOf(operation)
+      return requestBody !== undefined || parameters.some(({ in: place }) => place !== 'path')
+    },
     validateRequest(operation, request) {
       if (!acceptsJson(request.headers.accept)) throw new RequestInvalid(406, 'Must accept application/json')
       const rules = compiledRequest(operation)

@@ -204,8 +204,8 @@ export const uuid: Parse<string> = (value) => {
 }
 
 const ILP_ADDRESS = /^(g|private|example|peer|self|test[1-3]?|local)([.][a-zA-Z0-9_~-]+)+$/
+export const isIlpAddress = (text: string): boolean => ILP_ADDRESS.test(text) && text.length <= 1023
 export const ilpAddress: Parse<string> = (value) => {
-  if (!ILP_ADDRESS.test(value) || value.length > 1023)
-    throw new Error('must be an ILP address, such as g.bank')
+  if (!isIlpAddress(value)) throw new Error('must be an ILP address, such as g.bank')
   return value
 }

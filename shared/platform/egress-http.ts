@@ -1,8 +1,14 @@
 import { isIP, type LookupFunction } from 'node:net'
-import { Agent, buildConnector } from 'undici'
+import type { buildConnector } from 'undici'
 import { createEgressPolicy, type EgressPolicy, egressDenied } from './egress.ts'
 import { assert, Fault } from './errors.ts'
-import { exchange, type HttpClient, type HttpRequest, type HttpResponse } from './http-client.ts'
+import {
+  createLazyAgent,
+  exchange,
+  type HttpClient,
+  type HttpRequest,
+  type HttpResponse,
+} from './http-client.ts'
 import { createHostResolver, type HostAddress } from './resolve-host.ts'
 
 type Resolve = (hostname: string) => Promise<HostAddress[]>
@@ -52,8 +58,12 @@ function guardedLookup(policy: EgressPolicy, resolve: Resolve): LookupFunction {
 }
 
 /** Literal addresses never reach a lookup, so the connector judges them itself. */
-function guardedConnector(policy: EgressPolicy, resolve: Resolve): buildConnector.connector {
-  const connect = buildConnector({
+function guardedConnector(
+  build: typeof buildConnector,
+  policy: EgressPolicy,
+  resolve: Resolve,
+): buildConnector.connector {
+  const connect = build({
     timeout: CONNECT_TIMEOUT_MS,
     allowH2: false,
     lookup: guardedLookup(policy, resolve),
@@ -86,13 +96,17 @@ const locationOf = (response: HttpResponse, base: URL): string | undefined => {
 export function createGuardedHttp(options: GuardedHttpOptions): HttpClient {
   const policy = createEgressPolicy(options)
   const { timeoutMsMax = TIMEOUT_MS_MAX_DEFAULT } = options
-  const agent = new Agent({
-    connect: guardedConnector(policy, options.resolve ?? createHostResolver({ isOwn: policy.isHostExempt })),
-    connections: options.connectionsPerHost ?? 16,
-    keepAliveTimeout: 10_000,
-    keepAliveMaxTimeout: 60_000,
-    maxHeaderSize: 16 * 1024,
-  })
+  const resolve = options.resolve ?? createHostResolver({ isOwn: policy.isHostExempt })
+  const agent = createLazyAgent(
+    ({ Agent, buildConnector }) =>
+      new Agent({
+        connect: guardedConnector(buildConnector, policy, resolve),
+        connections: options.connectionsPerHost ?? 16,
+        keepAliveTimeout: 10_000,
+        keepAliveMaxTimeout: 60_000,
+        maxHeaderSize: 16 * 1024,
+      }),
+  )
 
   const request = async (input: HttpRequest): Promise<HttpResponse> => {
     const hopsMax = input.redirectsMax ?? 0
@@ -106,7 +120,7 @@ export function createGuardedHttp(options: GuardedHttpOptions): HttpClient {
       const timeoutMs = Math.ceil(deadline - performance.now())
       if (timeoutMs <= 0)
         throw new Fault('request_timeout', { retryable: true, message: `no answer from ${url.host} in time` })
-      const response = await exchange(agent, {
+      const response = await exchange(await agent.get(), {
         ...input,
         url: url.href,
         timeoutMs,
@@ -124,5 +138,5 @@ export function createGuardedHttp(options: GuardedHttpOptions): HttpClient {
   }
 
   // Strangers' servers do not get to delay a shutdown.
-  return { request, effectiveUrl: policy.effectiveUrl, close: () => agent.destroy() }
+  return { request, effectiveUrl: policy.effectiveUrl, close: () => agent.end((opened) => opened.destroy()) }
 }

@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher } from 'undici'
+import type { Agent, Dispatcher } from 'undici'
 import { Fault, messageOf } from './errors.ts'
 
 export interface HttpRequest {
@@ -131,12 +131,39 @@ export function exchange(dispatcher: Agent, input: HttpRequest): Promise<HttpRes
   return promise
 }
 
+export interface LazyAgent {
+  get(): Promise<Agent>
+  /** Ends what was opened, and opens nothing any more. */
+  end(close: (agent: Agent) => Promise<void>): Promise<void>
+}
+
+/** The library is loaded by the first request: it is large, and much is answered without asking anybody. */
+export function createLazyAgent(create: (library: typeof import('undici')) => Agent): LazyAgent {
+  let opening: Promise<Agent> | undefined
+  let isEnded = false
+  const open = async () => create(await import('undici'))
+  return {
+    async get() {
+      if (isEnded && opening === undefined)
+        throw new Fault('connection_failed', { retryable: true, message: 'the client is closed' })
+      opening ??= open()
+      return await opening
+    },
+    async end(close) {
+      isEnded = true
+      if (opening) await close(await opening)
+    },
+  }
+}
+
 /** For URLs from the environment and the operator: webhooks, rates, auth, own peers. No address rule, no redirects. */
 export function createTrustedHttp(options: { connectionsPerHost?: number } = {}): HttpClient {
-  const agent = new Agent({ connections: options.connectionsPerHost ?? 64, keepAliveTimeout: 30_000 })
+  const agent = createLazyAgent(
+    ({ Agent }) => new Agent({ connections: options.connectionsPerHost ?? 64, keepAliveTimeout: 30_000 }),
+  )
   return {
-    request: (input) => exchange(agent, input),
+    request: async (input) => exchange(await agent.get(), input),
     effectiveUrl: (url) => url,
-    close: () => agent.close(),
+    close: () => agent.end((opened) => opened.close()),
   }
 }

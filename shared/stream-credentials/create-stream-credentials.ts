@@ -1,5 +1,5 @@
-import { isValidIlpAddress } from 'ilp-packet'
 import type { Asset } from '../money/index.ts'
+import { configuration } from '../platform/index.ts'
 import { hmac } from './connection-keys.ts'
 import { InvalidStreamCredentials } from './errors.ts'
 import { deriveTokenKeys, type ReceiptSetup, sealToken } from './token.ts'
@@ -26,7 +26,7 @@ export function createStreamCredentials(input: StreamCredentialsInput): StreamCr
   const keys = deriveTokenKeys(input.streamSecret)
   const token = sealToken(keys, input)
   const ilpAddress = `${input.ilpAddress}.${token.toString('base64url')}`
-  if (!isValidIlpAddress(ilpAddress))
+  if (!configuration.isIlpAddress(ilpAddress))
     throw new InvalidStreamCredentials('the node address and the payment do not fit into one ILP address')
   return { ilpAddress, sharedSecret: hmac(keys.sharedSecret, token) }
 }

@@ -1,5 +1,6 @@
 import { type Instruments, silentInstruments } from './instruments.ts'
-import { noTracing, type Tracing } from './tracing.ts'
+import { noTracing } from './no-tracing.ts'
+import type { Tracing } from './tracing.ts'
 
 /** What a deployable is watched with. */
 export interface Telemetry {

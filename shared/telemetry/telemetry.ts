@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify'
 import { createHttpApp, type Logger, listenOn, uuidv7 } from '../platform/index.ts'
 import { createInstruments } from './instruments.ts'
 import type { Telemetry } from './model.ts'
+import { noTracing } from './no-tracing.ts'
 import { serveMetrics } from './observe-http-app.ts'
 import { observeProcess } from './process-metrics.ts'
-import { createTracing, noTracing } from './tracing.ts'
 import { type TelemetryVariables, telemetryWarnings } from './variables.ts'
 
 export type TelemetryConfig = TelemetryVariables
@@ -38,7 +38,7 @@ export async function createTelemetry(
   let app: FastifyInstance | undefined
   const telemetry: Telemetry = {
     instruments,
-    tracing: exported?.tracer ? createTracing(exported.tracer) : noTracing,
+    tracing: exported?.tracer ? (await import('./tracing.ts')).createTracing(exported.tracer) : noTracing,
     traces: exported?.tracer !== undefined,
     exports: signals.metrics,
     async listen(ready) {

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { it } from 'node:test'
-import { type GraphQLSchema, isEnumType, isInputObjectType, isObjectType } from 'graphql'
+import {
+  buildSchema,
+  type GraphQLSchema,
+  isEnumType,
+  isInputObjectType,
+  isObjectType,
+  validateSchema,
+} from 'graphql'
 import { buildAdminSchema } from './admin-app.ts'
 
 const signature = (schema: GraphQLSchema, root: 'Query' | 'Mutation') => {
@@ -47,4 +55,9 @@ it('has the inputs of the contract', () => {
     'RevokeGrantInput: grantId String!',
     'SortOrder: ASC,DESC',
   ])
+})
+
+it('is a schema by all rules of GraphQL, which starts take for granted', () => {
+  const sdl = readFileSync(new URL('schema.graphql', import.meta.url), 'utf8')
+  assert.deepEqual(validateSchema(buildSchema(sdl)), [])
 })

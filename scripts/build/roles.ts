@@ -1,0 +1,31 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** What runs in a process of its own; `dist/<name>` has everything that it needs. */
+export interface Role {
+  name: string
+  /** Where its entries are. */
+  folder: string
+  /** `server`, `lambda`, `task`: those that it has. */
+  entries: readonly string[]
+  /** Packages that are not bundled but installed beside, for they have native code. */
+  installed: readonly string[]
+}
+
+const ENTRIES = ['server', 'lambda', 'task']
+
+const roleIn = (name: string, folder: string, installed: readonly string[] = []): Role => ({
+  name,
+  folder,
+  entries: ENTRIES.filter((entry) => existsSync(join(folder, `${entry}.ts`))),
+  installed,
+})
+
+/** Every deployable of the repository. Only the connector holds a session with TigerBeetle. */
+export const findRoles = (): Role[] => [
+  ...readdirSync('functions', { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => roleIn(name, join('functions', name)))
+    .filter(({ entries }) => entries.length > 0),
+  roleIn('connector', 'connector', ['tigerbeetle-node']),
+]
