@@ -56,10 +56,9 @@ export function createInstallation(config: UpesiConfig, dist: string, appProps: 
   const migrations = new MigrationsStack(app, named('Migrations'), common)
   const containers = new ContainersStack(app, named('Containers'), common)
   const functions = new FunctionsStack(app, named('Functions'), common)
-  containers.addStackDependency(migrations)
-  // Functions call the connector: of two versions its own is there first.
   functions.addStackDependency(migrations)
-  functions.addStackDependency(containers)
+  // The connector is replaced last (docs/operating.md).
+  containers.addStackDependency(functions)
   const observability = new ObservabilityStack(app, named('Observability'), {
     config,
     data,

@@ -36,6 +36,16 @@ for (const [name, change, problem] of [
   ['connectors that share nothing', { connector: { count: 2 } }, /^cache: several connectors/],
   ['replicas without a program', { ledger: 'tigerbeetle' }, /^tigerbeetle\.binary/],
   ['an image that is named twice', { images: { main: { uri: 'x' } } }, /^images\.main: either/],
+  [
+    'settings of a function that is none',
+    { functions: { each: { mail: {} } } },
+    /^functions\.each\.mail: no such/,
+  ],
+  [
+    'half a sandbox',
+    { functions: { each: { auth: { reservedConcurrency: 0.5 } } } },
+    /whole number, or none/,
+  ],
   ['a host without a domain', { domains: [] }, /^domains: ilp\.wallet\.example is missing/],
   [
     'a domain that cannot have a certificate',
@@ -79,6 +89,14 @@ for (const [name, change, problem] of [
       problems.join('\n') || 'nothing was wrong',
     )
   })
+
+test('functions may be without a limit, or stopped', () => {
+  const functions = {
+    defaults: { reservedConcurrency: 'none' },
+    each: { payments: { reservedConcurrency: 0 } },
+  }
+  assert.deepEqual(problemsOf({ functions }), [])
+})
 
 test('what is wrong is said all at once', () => {
   const problems = problemsOf({ name: '', logDays: 42, front: 'x', secrets: { X: 'y' } })

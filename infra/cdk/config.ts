@@ -1,7 +1,7 @@
 // One installation: everything that its operator decides. Read from a JSON file on top of a profile; what is wrong with it is said
 // all at once.
 import { readFileSync } from 'node:fs'
-import { everyVariable, type Role, roles, secretVariables, variablesOf } from './roles.ts'
+import { everyVariable, lambdaFunctions, type Role, roles, secretVariables, variablesOf } from './roles.ts'
 
 export interface Domain {
   /** A public host of this installation. */
@@ -22,8 +22,8 @@ export interface ContainerImageSource {
 export interface FunctionSettings {
   memoryMb?: number
   timeoutSeconds?: number
-  /** The most sandboxes at the same time: with the size of their pools, the most connections. */
-  reservedConcurrency?: number
+  /** The most sandboxes at the same time, and with the size of their pools the most connections; 0 stops it; `none`: no limit. */
+  reservedConcurrency?: number | 'none'
 }
 
 export interface PrivateDestination {
@@ -195,6 +195,7 @@ function merge(base: Json, over: Json, path: string, problems: string[]): Json {
     if (!(key in base) && !OPEN.test(path)) problems.push(`${here}: unknown`)
     else if (isObject(before) && isObject(value)) merged[key] = merge(before, value, here, problems)
     else if (
+      key !== 'reservedConcurrency' &&
       before !== undefined &&
       (Array.isArray(before) !== Array.isArray(value) || typeof before !== typeof value)
     )
@@ -262,6 +263,17 @@ function problemsOfParts(config: UpesiConfig): string[] {
   const { bucket, key, sha256 } = config.tigerbeetle.binary
   if (hasReplicas(config) && !(bucket && key && /^[0-9a-f]{64}$/.test(sha256)))
     problems.push('tigerbeetle.binary: bucket, key and sha256 are required')
+  for (const [where, settings] of [
+    ['defaults', config.functions.defaults] as const,
+    ...Object.entries(config.functions.each).map(([id, each]) => [`each.${id}`, each] as const),
+  ]) {
+    const { reservedConcurrency: reserved } = settings
+    if (reserved !== undefined && reserved !== 'none' && !(Number.isInteger(reserved) && reserved >= 0))
+      problems.push(`functions.${where}.reservedConcurrency: must be a whole number, or none`)
+  }
+  for (const id of Object.keys(config.functions.each))
+    if (id !== 'migrate' && !lambdaFunctions.some((one) => one.id === id))
+      problems.push(`functions.each.${id}: no such function`)
   for (const [name, { ecrRepository, uri }] of Object.entries(config.images))
     if ((ecrRepository === undefined) === (uri === undefined))
       problems.push(`images.${name}: either ecrRepository with tag, or uri`)

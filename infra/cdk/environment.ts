@@ -48,6 +48,9 @@ function offered(
     DATABASE_POOLER: 'true',
     DATABASE_POOL_SIZE: host === 'lambda' ? LAMBDA_POOL_SIZE : CONTAINER_POOL_SIZE,
     DATABASE_URL: around.resources.url,
+    // A session that listens is pinned by the proxy: a few of them, for what runs all the time.
+    ...(host === 'container' &&
+      config.secrets.DATABASE_URL === undefined && { DATABASE_LISTEN_URL: around.resources.url }),
     AUTH_DATABASE_URL: around.auth.url,
     QUEUE_DRIVER: config.queue,
     USE_TIGERBEETLE: String(config.ledger === 'tigerbeetle'),

@@ -373,7 +373,7 @@ for (const [name, made] of Object.entries(installations))
       const of = (part: string) => made.dependencies[`${made.config.name}-${part}`] ?? []
       const migrations = `${made.config.name}-Migrations`
       assert.ok(of('Functions').includes(migrations))
-      assert.ok(of('Containers').includes(migrations))
+      assert.ok(of('Containers').includes(`${made.config.name}-Functions`), 'the connector comes last')
       assert.ok(of('Migrations').includes(`${made.config.name}-Data`))
       const [trigger] = made.of('Custom::Trigger')
       assert.equal(trigger?.stack, migrations)

@@ -97,7 +97,9 @@ export function createFunction(scope: Construct, ctx: ComputeContext, spec: Func
     handler: `lambda.${spec.handler}`,
     memorySize: settings.memoryMb ?? 1024,
     timeout: Duration.seconds(spec.timeoutSeconds ?? settings.timeoutSeconds ?? 29),
-    ...(settings.reservedConcurrency && { reservedConcurrentExecutions: settings.reservedConcurrency }),
+    ...(typeof settings.reservedConcurrency === 'number' && {
+      reservedConcurrentExecutions: settings.reservedConcurrency,
+    }),
     role,
     vpc: network.vpc,
     vpcSubnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
