@@ -13,6 +13,8 @@ export interface RedisOptions {
   keyFile?: string
   certFile?: string
   log: Logger
+  /** For a connection whose commands may wait at the server for so long. */
+  blockMs?: number
 }
 
 const RECONNECT_MS_MAX = 2_000
@@ -30,11 +32,12 @@ export async function connectRedis(options: RedisOptions): Promise<Redis> {
   const pem = (file: string | undefined) => (file === undefined ? undefined : readFileSync(file))
   const files = { ca: pem(options.caFile), key: pem(options.keyFile), cert: pem(options.certFile) }
   const usesTls = options.url.startsWith('rediss:') || Object.values(files).some((file) => file !== undefined)
+  const { blockMs = 0 } = options
   const redis = new Client(options.url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: COMMAND_MS,
-    socketTimeout: SILENCE_MS,
+    commandTimeout: COMMAND_MS + blockMs,
+    socketTimeout: SILENCE_MS + blockMs,
     retryStrategy: (attempt) => Math.min(100 * 2 ** Math.min(attempt, 6), RECONNECT_MS_MAX),
     ...(usesTls && {
       tls: {

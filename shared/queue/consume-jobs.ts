@@ -8,11 +8,12 @@ import {
 } from '../platform/index.ts'
 import { silentTelemetry, type Telemetry } from '../telemetry/index.ts'
 import { createGate } from './gate.ts'
+import { keepLeases } from './leases.ts'
 import type { Job, JobHandler, JobResult, LoadWithClaim, QueueName } from './model.ts'
 import { observeQueue, observeRuns, type PaymentOfJob } from './observe-jobs.ts'
 import { runJob } from './run-job.ts'
 import { createTenantShares, type Shares } from './shares.ts'
-import { claimJobs, extendLeases, finishJobs, JOBS_CHANNEL } from './store.ts'
+import { claimJobs, finishJobs, JOBS_CHANNEL } from './store.ts'
 
 export interface ConsumeContext {
   db: Db
@@ -71,8 +72,8 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
   const handler = observeRuns({ telemetry, log: ctx.log }, queue, options.handler, options.paymentOf)
   observeQueue(telemetry, ctx.db, queue)
   const shares = createTenantShares(options)
-  /** And since when. */
-  const running = new Map<Job, number>()
+  const leases = keepLeases(ctx, options)
+  const { running } = leases
   const finished: JobResult[] = []
   const claimGate = createGate()
   const finishGate = createGate()
@@ -84,10 +85,10 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
 
   const start = async (job: Job): Promise<void> => {
     const startedAt = performance.now()
-    running.set(job, startedAt)
+    leases.begin(job)
     shares.start(job.tenantId)
     const { result, otherSide } = await runJob(ctx, handler, job)
-    running.delete(job)
+    leases.end(job)
     shares.end(job.tenantId, { otherSide, ms: performance.now() - startedAt })
     if (moreIsDue || cutShort.has(job.tenantId)) claimGate.wake()
     if (result) finished.push(result)
@@ -182,17 +183,6 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
     }
   }
 
-  // A job that began a moment ago has at the next time half of its lease left, and most have ended until then.
-  const leaseMs = leaseSeconds * 1000
-  const keepLeases = setInterval(() => {
-    const begunBefore = performance.now() - leaseMs / 6
-    const jobs = [...running].filter(([, startedAt]) => startedAt <= begunBefore).map(([job]) => job)
-    if (jobs.length === 0) return
-    extendLeases(ctx.db, { jobs, leaseSeconds }).catch((error: unknown) => {
-      ctx.log.warn({ queue, reason: messageOf(error) }, 'cannot extend leases')
-    })
-  }, leaseMs / 3)
-
   ctx.listener.listen(JOBS_CHANNEL, (payload) => {
     if (payload === undefined || payload === queue) claimGate.wake()
   })
@@ -203,7 +193,7 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
       claimGate.wake()
       finishGate.wake()
       await loops
-      clearInterval(keepLeases)
+      leases.close()
     },
   }
 }

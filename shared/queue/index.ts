@@ -1,8 +1,8 @@
 /**
  * Queue: work to do, as rows of the resource database. What is always true: a job is written in the transaction that makes it
  * necessary; it is worked on under a lease, by one worker at a time as long as leases hold, and at least once; a worker that
- * lost its lease cannot record (`holdLease`); asking for a job that runs makes it run once more. Notifications only wake
- * workers, and losing all of them costs a moment.
+ * lost its lease cannot record (`holdLease`); asking for a job that runs makes it run once more. Notifications and a broker's
+ * messages only wake workers: losing all of them costs a moment, and repeats and another order change nothing.
  */
 export {
   type ConsumeContext,
@@ -12,10 +12,33 @@ export {
   consumeJobs,
   type QueueWork,
 } from './consume-jobs.ts'
+export { type ConsumeQueueContext, consumeQueue } from './consume-queue.ts'
+export type {
+  Broker,
+  BrokerDepth,
+  DeadLetter,
+  Delivery,
+  IncomingMessage,
+  MessageConsumer,
+  MessageHandler,
+  OutgoingMessage,
+  Verdict,
+} from './drivers/model.ts'
 export { LeaseLost } from './errors.ts'
-export type { Job, JobHandler, JobOutcome, LoadWithClaim, NewJob, QueueName } from './model.ts'
+export { createMessageWorker, handleMessages, type MessageWorker } from './handle-messages.ts'
+export type {
+  BrokerQueue,
+  Job,
+  JobHandler,
+  JobOutcome,
+  LoadWithClaim,
+  NewJob,
+  QueueName,
+} from './model.ts'
+export { carriedBy } from './model.ts'
 export type { PaymentOfJob } from './observe-jobs.ts'
-export { handleBatch } from './run-job.ts'
+export { type BrokerSettings, brokerProblems, openBroker } from './open-broker.ts'
+export { publishDueJobs, type Relay, type RelayContext, type RelayOptions, startRelay } from './relay.ts'
 export type { OtherSide, Shares } from './shares.ts'
 export {
   enqueueJob,

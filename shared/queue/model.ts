@@ -3,6 +3,15 @@ import type { OtherSide } from './shares.ts'
 
 export type QueueName = 'outgoing-payments' | 'incoming-payments' | 'webhooks' | 'tenant-mirror'
 
+/** A broker's queue, where one carries the work. One for each kind of worker. */
+export type BrokerQueue = 'webhooks' | 'payments'
+
+/** The jobs that each carries. Mirroring tenants is always taken from the table itself, by the Admin API's process. */
+export const carriedBy: Readonly<Record<BrokerQueue, readonly QueueName[]>> = {
+  webhooks: ['webhooks'],
+  payments: ['outgoing-payments', 'incoming-payments'],
+}
+
 /** A piece of work under a lease. Carries ids only: the handler reads the row that it is about. */
 export interface Job {
   queue: QueueName

@@ -20,7 +20,6 @@ import { createTestDatabase, type TestDatabase, testClock, waitFor } from '../te
 import { type ConsumeOptions, type Consumer, consumeJobs } from './consume-jobs.ts'
 import { LeaseLost } from './errors.ts'
 import { backOffMs, type Job, type JobOutcome } from './model.ts'
-import { handleBatch } from './run-job.ts'
 import { enqueueJob, holdLease, insertJobs, notifyJobs } from './store.ts'
 
 let database: TestDatabase
@@ -717,18 +716,5 @@ test('queues are separate', async () => {
   assert.deepEqual(
     seen.map(({ queue }) => queue),
     ['webhooks'],
-  )
-})
-
-test('a batch returns what must come again', async () => {
-  const job = (key: string): Job => ({ queue: 'webhooks', key, attempts: 1, leaseToken: 1n, requested: 1n })
-  const jobs = [job('good'), job('bad'), job('later')]
-  const { failures } = await handleBatch(async ({ key }) => {
-    if (key === 'bad') throw new Error('bad')
-    return key === 'later' ? { status: 'retry', at: new Date() } : done
-  }, jobs)
-  assert.deepEqual(
-    failures.map(({ key }) => key),
-    ['bad', 'later'],
   )
 })

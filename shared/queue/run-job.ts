@@ -37,16 +37,3 @@ export async function runJob(
     return { result: { job, retryAt: ctx.clock.fromNow(delayMs), threw: true } }
   }
 }
-
-/**
- * The contract of queue functions that are handed messages: all jobs at once, and back come those that must be handed out
- * again, because they threw or want a later time.
- */
-export async function handleBatch(handler: JobHandler, jobs: readonly Job[]): Promise<{ failures: Job[] }> {
-  const settled = await Promise.allSettled(jobs.map(async (job) => handler(job)))
-  const failures = jobs.filter((_, index) => {
-    const result = settled[index]
-    return result?.status !== 'fulfilled' || result.value.status === 'retry'
-  })
-  return { failures }
-}

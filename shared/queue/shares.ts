@@ -35,6 +35,8 @@ export interface TenantShares {
   /** Jobs in flight, of everybody. */
   total(): number
   free(): FreePlaces
+  /** Whether one more of this tenant may start. */
+  hasPlace(tenantId: string | undefined): boolean
   start(tenantId: string | undefined): void
   end(tenantId: string | undefined, run: { otherSide?: OtherSide | undefined; ms: number }): void
 }
@@ -87,6 +89,11 @@ export function createTenantShares({
       ),
       common: Math.max(common - beyond, 0),
     }),
+    hasPlace(tenantId) {
+      if (total >= concurrency) return false
+      const { own: ownPlaces, places } = placesOf(tenantId)
+      return ownPlaces > 0 || (places > 0 && beyond < common)
+    },
     start: (tenantId) => change(tenantId, 1),
     end(tenantId, { otherSide, ms }) {
       change(tenantId, -1)

@@ -6,9 +6,9 @@ import type { FreePlaces } from './shares.ts'
 export const JOBS_CHANNEL = 'upesi_jobs'
 
 /** Stands for "no tenant": a null would leave the index that fairness walks along. */
-const NO_TENANT = '00000000-0000-0000-0000-000000000000'
+export const NO_TENANT = '00000000-0000-0000-0000-000000000000'
 
-const toJob = (row: Row): Job => ({
+export const toJob = (row: Row): Job => ({
   queue: row.queue,
   key: row.key,
   ...(row.tenant_id !== NO_TENANT && { tenantId: row.tenant_id }),
@@ -104,6 +104,25 @@ export function outcomeOf(job: Job, row: Row | undefined): JobOutcome {
   return { status: row.again ? 'done' : 'finished' }
 }
 
+/** Of a job `j`: whether nobody works on it. Lease times are the database's, so that workers' clocks need not agree. */
+export const unleased = rawSql('(j.lease_until is null or j.lease_until <= now())')
+/** By when a job is due, by either clock. */
+export const dueBy = (now: Date): Sql => sql`greatest(${now}::timestamptz, now())`
+/** What a claim sets. A message that led to it is on its way no more. */
+export const leased = (leaseSeconds: number): Sql =>
+  sql`lease_token = j.lease_token + 1, attempts = j.attempts + 1, published_until = null,
+    lease_until = now() + make_interval(secs => ${leaseSeconds}::float8)`
+export const claimedColumns = rawSql(
+  'j.queue, j.key, j.tenant_id, j.attempts, j.lease_token, j.requested, j.run_at, j.request_id',
+)
+/** The tenants of a queue, found by stepping along the index: one tenant's backlog costs nothing. */
+export const tenantsOf = (queue: QueueName): Sql => sql`tenants as (
+      (select tenant_id from jobs where queue = ${queue} order by tenant_id limit 1)
+      union all
+      select (select j.tenant_id from jobs j where j.queue = ${queue} and j.tenant_id > t.tenant_id order by j.tenant_id limit 1)
+      from tenants t where t.tenant_id is not null
+    )`
+
 export interface Claim {
   jobs: Job[]
   /** There is, or was a moment ago, more due work than was taken. */
@@ -132,18 +151,12 @@ export async function claimJobs(
 ): Promise<Claim> {
   const { queue, now, limit, free } = input
   const known = [...free.tenants]
-  const dueBy = sql`greatest(${now}::timestamptz, now())`
-  const unleased = sql`(j.lease_until is null or j.lease_until <= now())`
+  const due = dueBy(now)
   const rows = await db.many(
     (row) => row,
     sql`
-    with recursive tenants as (
-      (select tenant_id from jobs where queue = ${queue} order by tenant_id limit 1)
-      union all
-      select (select j.tenant_id from jobs j where j.queue = ${queue} and j.tenant_id > t.tenant_id order by j.tenant_id limit 1)
-      from tenants t where t.tenant_id is not null
-    ), waiting as (
-      select next.key, next.run_at, next.run_at <= ${dueBy} as due, next.place > coalesce(known.own, ${free.idle.own}::int) as is_common
+    with recursive ${tenantsOf(queue)}, waiting as (
+      select next.key, next.run_at, next.run_at <= ${due} as due, next.place > coalesce(known.own, ${free.idle.own}::int) as is_common
       from tenants t
       left join unnest(${known.map(([tenantId]) => tenantId ?? NO_TENANT)}::uuid[], ${known.map(([, { own }]) => own)}::int[],
         ${known.map(([, { places }]) => places)}::int[]) as known (tenant_id, own, places) on known.tenant_id = t.tenant_id
@@ -160,20 +173,19 @@ export async function claimJobs(
       select key, run_at from admitted where has_place order by run_at, key limit ${limit}
     ), locked as materialized (
       select j.key from jobs j
-      where j.queue = ${queue} and j.key = any(array(select key from candidates)) and ${unleased} and j.run_at <= ${dueBy}
+      where j.queue = ${queue} and j.key = any(array(select key from candidates)) and ${unleased} and j.run_at <= ${due}
       for update of j skip locked
     ), claimed as (
       update jobs j
-      set lease_token = j.lease_token + 1, attempts = j.attempts + 1,
-          lease_until = now() + make_interval(secs => ${input.leaseSeconds}::float8)
+      set ${leased(input.leaseSeconds)}
       where j.queue = ${queue} and j.key = any(array(select key from locked))
-      returning j.queue, j.key, j.tenant_id, j.attempts, j.lease_token, j.requested, j.run_at, j.request_id
+      returning ${claimedColumns}
     )
     select claimed.*, loaded.*, summary.candidates, summary.wants_common, summary.next_ms
     from (
       select (select count(*) from candidates)::int as candidates,
              exists (select from admitted where not has_place) as wants_common,
-             (select extract(epoch from min(run_at) - ${dueBy})::float8 * 1000 from waiting where not due) as next_ms
+             (select extract(epoch from min(run_at) - ${due})::float8 * 1000 from waiting where not due) as next_ms
     ) summary
     left join claimed on true
     left join lateral (${input.load ?? rawSql('select')} limit 1) loaded on true
@@ -204,7 +216,8 @@ export async function extendLeases(
 
 /**
  * Records how runs ended, many in one statement: finished jobs go, others get their next time. A job that was asked for again
- * while it ran is due at once. Results whose lease was lost are ignored. Returns whether a job of these is due now.
+ * while it ran is due at once. Results whose lease was lost are ignored. Returns whether a job of these is due now. With
+ * `announceWithinMs`, for workers that do not claim by themselves, jobs that are due by then are announced.
  *
  * The rows are locked first and judged by what the lock shows: a request that commits at this moment is then either seen
  * here, or finds no row and inserts one.
@@ -213,8 +226,15 @@ export async function finishJobs(
   db: Db,
   queue: QueueName,
   results: readonly JobResult[],
+  options: { announceWithinMs?: number } = {},
 ): Promise<{ again: boolean }> {
   const column = <T>(read: (result: JobResult) => T): T[] => results.map(read)
+  const { announceWithinMs: soonMs } = options
+  const announce =
+    soonMs === undefined
+      ? rawSql('')
+      : sql`, (select ${notifyJobs(queue)} from held
+          where again or retry_at <= now() + make_interval(secs => ${soonMs / 1000}::float8) limit 1)`
   return db.one(
     (row) => ({ again: row.again }),
     sql`
@@ -234,11 +254,11 @@ export async function finishJobs(
       delete from jobs where queue = ${queue} and key = any(array(select key from held where retry_at is null and not again))
     ), postponed as (
       update jobs j
-      set lease_until = null, run_at = case when held.again then now() else held.retry_at end,
+      set lease_until = null, published_until = null, run_at = case when held.again then now() else held.retry_at end,
           attempts = case when held.threw then j.attempts else 0 end
       from held
       where j.queue = ${queue} and j.key = held.key and (held.retry_at is not null or held.again)
     )
-    select coalesce(bool_or(again), false) as again from held`,
+    select coalesce(bool_or(again), false) as again${announce} from held`,
   )
 }

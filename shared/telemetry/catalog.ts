@@ -126,6 +126,14 @@ export const catalog = {
     labels: { queue },
   },
   upesi_task_runs: counter('runs of a scheduled task', { task: 'name of the task', outcome }),
+  upesi_queue_messages: gauge("messages in a broker's queue, as the broker counts", {
+    queue: "name of the broker's queue",
+    state: '`waiting`, `in_flight` or `dead`',
+  }),
+  upesi_queue_messages_sent: counter('messages about due jobs that the relay sent to the broker', {
+    queue,
+    outcome: '`sent` or `failed`: the broker did not take it, and it is sent again',
+  }),
   upesi_webhook_attempts: counter('attempts to deliver a webhook', {
     status: 'HTTP status, `other`, `silent` (nobody answered in time) or `error` (it could not be sent)',
   }),

@@ -4,6 +4,7 @@
  */
 /** A server of the test's own, for a test that kills it. */
 export { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres/index.ts'
+export { type BrokerKind, startTestBroker, type TestBroker } from './brokers.ts'
 export { type Canary, startCanary } from './canary.ts'
 export { type TestClock, testClock } from './clock.ts'
 export { cpuMs } from './cpu-time.ts'
@@ -17,6 +18,7 @@ export {
 } from './http-server.ts'
 export { startTestRedis, type TestRedis } from './redis.ts'
 export { startTestServer, TEST_SERVER_VARIABLE, type TestServer } from './server.ts'
+export { startTestSqs, type TestQueue, type TestSqs } from './sqs.ts'
 export {
   type ReceivedPoint,
   type ReceivedSpan,
@@ -31,6 +33,7 @@ export {
   withoutTigerBeetle,
   withoutTigerBeetleBinary,
 } from './tigerbeetle.ts'
+export { seededRandom, type Unruliness, unrulyBroker } from './unruly-broker.ts'
 export { untilUnused } from './until-unused.ts'
 export { waitFor } from './wait-for.ts'
 export { fitsWeakKeys, WEAK_KEYS } from './weak-keys.ts'

@@ -158,7 +158,7 @@ export const workerFaults: ThreatTable = {
         {
           name: 'nothing piles up behind one that is silent',
           file: 'shared/platform/redis.ts',
-          text: '    socketTimeout: SILENCE_MS,\n',
+          text: '    socketTimeout: SILENCE_MS + blockMs,\n',
           without: '',
           test: { file: 'shared/platform/redis-silence.test.ts', name: 'a Redis that stays silent' },
         },
