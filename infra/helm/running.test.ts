@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { least } from './base-values.ts'
-import { type Manifest, over, render, type Values, withoutHelm } from './render.ts'
+import { at, type Manifest, over, render, type Values, withoutHelm } from './render.ts'
 import { placedWorkloads, rendered } from './rendered-variants.ts'
-import { type Container, dataOf, find, isKnative, ofKind } from './workloads.ts'
+import { type Container, dataOf, find, isKnative, ofKind, workloadsOf } from './workloads.ts'
 
 interface Trigger {
   name: string
@@ -159,6 +159,21 @@ describe('what runs', { skip }, () => {
     assert.deepEqual(Object.keys(dataOf(secret)).sort(), ['AUTH_DATABASE_URL', 'DATABASE_URL'])
     for (const side of ['backend', 'auth'])
       assert.equal(find(manifests, 'ConfigMap', `ase-a-upesi-${side}`).data.ENABLE_MANUAL_MIGRATIONS, 'true')
+    // Everything that the role reads, wherever it comes from.
+    const passwords = ['databasePassword', 'ledgerDatabasePassword', 'ledgerDatabaseUrl'].map((name) =>
+      at(`config.backend.${name}`, `of-${name}`),
+    )
+    const told = render(over(least, ...passwords, at('config.auth.databasePassword', 'of-auth')))
+    const [container] = workloadsOf([find(told, 'Job', 'ase-a-upesi-migrate')])[0]?.spec.containers ?? []
+    const names = [
+      ...Object.keys(dataOf(find(told, 'Secret', 'ase-a-upesi-migrate'))),
+      ...(container?.env ?? []).map(({ name }) => name),
+    ]
+    const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
+    const [, section = ''] = /^## functions\/migrate\n([\s\S]*?)^## /m.exec(page) ?? []
+    const read = [...section.matchAll(/`([A-Z_]+)` \|/g)].map(([, name]) => name)
+    assert.ok(read.length >= 7)
+    assert.deepEqual(names.sort(), read.sort())
     const without = rendered('no policies, no migrations, no budgets')
     assert.equal(find(without, 'ConfigMap', 'ase-a-upesi-backend').data.ENABLE_MANUAL_MIGRATIONS, undefined)
   })

@@ -33,7 +33,7 @@ const pageVariables: readonly PageVariable[] = readFileSync(
   .split(/^## /m)
   .flatMap((section) => {
     const [title = '', ...lines] = section.split('\n')
-    if (!/^(functions\/|connector)/.test(title)) return []
+    if (!/^(functions\/(?!migrate)|connector)/.test(title)) return []
     const side = title === 'functions/auth' ? 'auth' : 'backend'
     return lines.flatMap((line): PageVariable[] => {
       const [, , variable = '', fallback = '', , secret = ''] = line.split(' | ').join('|').split('|')
