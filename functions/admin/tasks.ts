@@ -5,9 +5,9 @@ import { sweepSignatures } from './used-signatures.ts'
 
 const SWEEP_MS = 60_000
 
-/** What the Admin API does by the clock. */
-export function adminTasks(ctx: { db: Db; clock: Clock }): Task[] {
-  const forget = (name: string, run: () => Promise<unknown>): Task => ({
+/** What the Admin API does by the clock. `mirrorTenants` brings to the authorization server what it has not heard of; beside a consumer there is mostly nothing. */
+export function adminTasks(ctx: { db: Db; clock: Clock }, mirrorTenants: () => Promise<unknown>): Task[] {
+  const every = (name: string, run: () => Promise<unknown>): Task => ({
     name,
     everyMs: SWEEP_MS,
     run: async () => {
@@ -16,7 +16,8 @@ export function adminTasks(ctx: { db: Db; clock: Clock }): Task[] {
     },
   })
   return [
-    forget('signatures-cleanup', () => sweepSignatures(ctx)),
-    forget('idempotency-cleanup', () => sweepIdempotencyKeys(ctx)),
+    every('tenant-mirror', mirrorTenants),
+    every('signatures-cleanup', () => sweepSignatures(ctx)),
+    every('idempotency-cleanup', () => sweepIdempotencyKeys(ctx)),
   ]
 }

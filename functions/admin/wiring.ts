@@ -2,8 +2,14 @@ import type { FastifyInstance } from 'fastify'
 import { authServiceSecret, createAuthServiceClient } from '../../shared/auth-service-client/index.ts'
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { toPeeringPolicy } from '../../shared/peers/index.ts'
-import { listenOn, type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
-import { consumeJobs } from '../../shared/queue/index.ts'
+import {
+  listenOn,
+  messageOf,
+  type OpenDeployable,
+  present,
+  type StartDeployable,
+} from '../../shared/platform/index.ts'
+import { consumeJobs, drainJobs, type WorkOptions } from '../../shared/queue/index.ts'
 import { type OpenTasksOf, startTasks, type Task } from '../../shared/schedule/index.ts'
 import { observeHttpApp, serveMetrics } from '../../shared/telemetry/index.ts'
 import { MIRROR_LEASE_SECONDS, mirrorTenant } from '../../shared/tenants/index.ts'
@@ -14,20 +20,19 @@ import { adminTasks } from './tasks.ts'
 const MIRROR_CONCURRENCY = 8
 const MIRROR_IDLE_MS = 5_000
 
-/** Brings tenants to the authorization server until closed. */
-const consumeTenants = (node: NodeContext, config: AdminConfig) => {
+/** Brings tenants to the authorization server, whoever hands out the jobs. */
+const mirrorWork = (node: NodeContext, config: AdminConfig): WorkOptions => {
   const auth = createAuthServiceClient({
     url: config.authServiceApiUrl,
     secret: authServiceSecret(config),
     http: node.trustedHttp,
   })
-  return consumeJobs(node, {
+  return {
     queue: 'tenant-mirror',
     handler: (job) => mirrorTenant({ ...node, auth }, job),
     concurrency: MIRROR_CONCURRENCY,
-    idleMs: MIRROR_IDLE_MS,
     leaseSeconds: MIRROR_LEASE_SECONDS,
-  })
+  }
 }
 
 /** The Admin API with everything that it stands on. Nothing listens yet, and nothing works on jobs. */
@@ -35,6 +40,8 @@ export interface OpenAdmin {
   config: AdminConfig
   node: NodeContext
   app: FastifyInstance
+  /** What is done with jobs of tenants. */
+  mirror: WorkOptions
   /** By the clock. */
   tasks: readonly Task[]
   close(): Promise<void>
@@ -47,12 +54,19 @@ export const openAdmin: OpenDeployable<OpenAdmin> = async (env, host) => {
   const node = await createNodeContext(config, { name: 'admin', environment: env, host })
   try {
     const { buildAdminApp } = await loading
+    const mirror = mirrorWork(node, config)
+    const workOnMirror = () =>
+      drainJobs(node, mirror).catch((error: unknown) =>
+        node.log.warn({ reason: messageOf(error) }, 'cannot work on tenants; their jobs remain'),
+      )
     const app = await buildAdminApp(
       {
         ...node,
         idempotency: { lockMs: config.idempotencyLockMs, lifespanMs: config.idempotencyLifespanMs },
         peering: present({ ilpConnectorUrl: config.ilpConnectorUrl, name: config.instanceName }),
         peeringPolicy: toPeeringPolicy(config),
+        // In a sandbox nobody consumes.
+        ...(host === 'sandbox' && { workOnMirror }),
       },
       {
         log: node.log,
@@ -68,7 +82,7 @@ export const openAdmin: OpenDeployable<OpenAdmin> = async (env, host) => {
       await app.close()
       await node.close()
     }
-    return { config, node, app, tasks: adminTasks(node), close }
+    return { config, node, app, mirror, tasks: adminTasks(node, () => drainJobs(node, mirror)), close }
   } catch (error) {
     await node.close()
     throw error
@@ -83,13 +97,13 @@ export const openAdminTasks: OpenTasksOf = async (env, host) => {
 
 /** Starts the Admin GraphQL listener on ADMIN_PORT. */
 export const startAdmin: StartDeployable = async (env) => {
-  const { config, node, app, tasks, close } = await openAdmin(env, 'server')
+  const { config, node, app, mirror, tasks, close } = await openAdmin(env, 'server')
   try {
     serveMetrics(node.telemetry, app)
     const port = await listenOn(app, config.adminPort)
     const ports = await node.telemetry.listen(node.ready)
     const schedule = startTasks(node, tasks)
-    const mirror = consumeTenants(node, config)
+    const consumer = consumeJobs(node, { ...mirror, idleMs: MIRROR_IDLE_MS })
     return {
       name: 'admin',
       ports: { admin: port, ...ports },
@@ -97,7 +111,7 @@ export const startAdmin: StartDeployable = async (env) => {
         await schedule.close()
         // Mutations in flight wait for the mirror.
         await app.close()
-        await mirror.close()
+        await consumer.close()
         await node.close()
       },
     }

@@ -13,6 +13,7 @@ export {
   type QueueWork,
 } from './consume-jobs.ts'
 export { type ConsumeQueueContext, consumeQueue } from './consume-queue.ts'
+export { drainJobs } from './drain-jobs.ts'
 export type {
   Broker,
   BrokerDepth,
@@ -25,7 +26,13 @@ export type {
   Verdict,
 } from './drivers/model.ts'
 export { LeaseLost } from './errors.ts'
-export { createMessageWorker, handleMessages, type MessageWorker } from './handle-messages.ts'
+export {
+  createMessageWorker,
+  handleMessages,
+  type MessageWorker,
+  type WorkContext,
+  type WorkOptions,
+} from './handle-messages.ts'
 export type {
   BrokerQueue,
   Job,

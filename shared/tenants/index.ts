@@ -24,6 +24,7 @@ export {
 } from './api-keys.ts'
 export { TenantRefusal, type TenantRefusalCode } from './errors.ts'
 export {
+  type AwaitingMirror,
   createMirroredTenant,
   MIRROR_LEASE_SECONDS,
   type MirrorContext,

@@ -104,7 +104,7 @@ describe('a tenant is in both places, or in neither', () => {
     db.execute(
       sql`select id::text from tenants where id = ${id} union all select key from tenant_settings where tenant_id = ${id}`,
     )
-  const settled = (id: string) => untilMirrored(db, id, { mirroringMsMax: 5_000 })
+  const settled = (id: string) => untilMirrored({ db }, id, { mirroringMsMax: 5_000 })
 
   before(async () => {
     database = await createTestDatabase('resources')
@@ -281,7 +281,7 @@ describe('a tenant is in both places, or in neither', () => {
     auth.state.manner = 'down'
     await updateTenant(ctx(), id, { apiSecret: 't' })
     await updateTenant(ctx(), id, { idpSecret: 'idp' })
-    assert.equal(await untilMirrored(db, id, { mirroringMsMax: 100 }), false)
+    assert.equal(await untilMirrored({ db }, id, { mirroringMsMax: 100 }), false)
     assert.equal(auth.rows.get(id)?.apiSecret, 's')
     auth.state.manner = 'well'
     assert.ok(await settled(id))

@@ -149,14 +149,14 @@ export const tenantResolvers: ResolverMap = {
         throw new TenantRefusal('invalid_tenant', { message: 'only a tenant itself changes its apiSecret' })
       if (input.apiSecret !== undefined || input.idpSecret !== undefined) demandSignature(ctx)
       const tenant = await updateTenant(ctx.node, id, toPatch(input))
-      await untilMirrored(ctx.node.db, id)
+      await untilMirrored(ctx.node, id)
       return { tenant: toTenant(tenant) }
     },
     deleteTenant: async (_source, args: { id: string }, ctx) => {
       demandOperator(ctx)
       const id = parseId(args.id, 'id')
       await deleteTenant(ctx.node, id)
-      await untilMirrored(ctx.node.db, id)
+      await untilMirrored(ctx.node, id)
       return succeeded
     },
     createTenantSettings: async (_source, { input }: { input: { settings: TenantSetting[] } }, ctx) => ({
