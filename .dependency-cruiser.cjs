@@ -48,7 +48,7 @@ const roomRules = rooms.flatMap((level, index) =>
 )
 // What `npm start` and tests need of the machine that they run on; nothing that is deployed uses it.
 const machineRooms = ['embedded-postgres', 'loopback-ports']
-const groups = ['admin', 'open-payments', 'auth', 'auto-peering', 'webhooks', 'payments', 'migrate']
+const groups = ['admin', 'open-payments', 'auth', 'auto-peering', 'webhooks', 'payments', 'relay', 'migrate']
 
 module.exports = {
   forbidden: [

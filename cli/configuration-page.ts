@@ -5,6 +5,7 @@ import { autoPeeringConfig } from '../functions/auto-peering/config.ts'
 import { migrateConfig } from '../functions/migrate/config.ts'
 import { openPaymentsConfig } from '../functions/open-payments/config.ts'
 import { paymentsConfig } from '../functions/payments/config.ts'
+import { relayConfig } from '../functions/relay/config.ts'
 import { webhooksConfig } from '../functions/webhooks/config.ts'
 import { isObject, namesOfAbsentFeatures, retiredNames } from '../shared/platform/index.ts'
 
@@ -25,13 +26,15 @@ export const deployables: Readonly<Record<string, Readonly<Record<string, ShownV
   'functions/auth': authConfig,
   'functions/webhooks': webhooksConfig,
   'functions/payments': paymentsConfig,
+  'functions/relay': relayConfig,
   'functions/migrate': migrateConfig,
   connector: connectorConfig,
 }
 
 /** The first pattern that fits says where a variable stands. */
 const groups: readonly (readonly [title: string, names: RegExp])[] = [
-  ['Process', /^(LOG_LEVEL|NODE_ENV|LOCAL_CACHE_DURATION_MS|QUEUE_DRIVER)$/],
+  ['Process', /^(LOG_LEVEL|NODE_ENV|LOCAL_CACHE_DURATION_MS)$/],
+  ['Queues', /^(QUEUE_DRIVER|SQS_|AWS_)/],
   ['Listeners', /(_PORT|_LISTENERS|TRUST_PROXY|CORS_ORIGINS|PUBLIC_HOSTS)$/],
   ['Workers', /_(WORKERS|WORKER_IDLE)$/],
   ['Telemetry', /TELEMETRY/],

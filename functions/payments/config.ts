@@ -1,9 +1,20 @@
-import { nodeConfig, nodeConfigChecks, resourceVariables } from '../../shared/node-context/index.ts'
+import {
+  brokerVariables,
+  nodeConfig,
+  nodeConfigChecks,
+  redisChecks,
+  resourceVariables,
+  sqsVariables,
+} from '../../shared/node-context/index.ts'
 import { type ConfigOf, type Environment, loadConfig } from '../../shared/platform/index.ts'
+import { brokerProblems } from '../../shared/queue/index.ts'
 
 /** The payments worker's variables: the node's, and its own. */
 export const paymentsConfig = {
   ...nodeConfig,
+  ...brokerVariables,
+  sqsPaymentsQueueUrl: sqsVariables.sqsPaymentsQueueUrl,
+  sqsPaymentsDeadLetterQueueUrl: sqsVariables.sqsPaymentsDeadLetterQueueUrl,
   outgoingPaymentWorkers: resourceVariables.outgoingPaymentWorkers,
   outgoingPaymentWorkerIdleMs: resourceVariables.outgoingPaymentWorkerIdleMs,
   incomingPaymentWorkers: resourceVariables.incomingPaymentWorkers,
@@ -18,4 +29,8 @@ export type PaymentsConfig = ConfigOf<typeof paymentsConfig>
 
 /** Throws `ConfigError` with every problem at once. */
 export const loadPaymentsConfig = (env: Environment): PaymentsConfig =>
-  loadConfig(paymentsConfig, env, nodeConfigChecks)
+  loadConfig(paymentsConfig, env, (config) => [
+    ...nodeConfigChecks(config),
+    ...redisChecks(config),
+    ...brokerProblems(config, ['payments']),
+  ])

@@ -1,5 +1,6 @@
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
 import { type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
+import { type Broker, openBroker } from '../../shared/queue/index.ts'
 import { type OpenTasksOf, startTasks, type Task } from '../../shared/schedule/index.ts'
 import { loadPaymentsConfig, type PaymentsConfig } from './config.ts'
 import { observePayments } from './observe-payments.ts'
@@ -13,6 +14,8 @@ export interface OpenPayments {
   /** What {@link paymentsWork} needs. */
   ctx: PaymentsContext
   options: PaymentsOptions
+  /** What carries the work here; absent: it is taken from the database itself. */
+  broker?: Broker
   /** By the clock. */
   tasks: readonly Task[]
   close(): Promise<void>
@@ -34,7 +37,22 @@ export const openPayments: OpenDeployable<OpenPayments> = async (env, host) => {
       withdrawalThrottleDelayMs: config.withdrawalThrottleDelayMs,
     }),
   }
-  return { config, node, ctx, options, tasks: paymentsTasks(ctx, options), close: node.close }
+  const broker = await openBroker(node, config, 'payments').catch(async (error: unknown) => {
+    await node.close()
+    throw error
+  })
+  return {
+    config,
+    node,
+    ctx,
+    options,
+    ...present({ broker }),
+    tasks: paymentsTasks(ctx, options),
+    async close() {
+      await broker?.close()
+      await node.close()
+    },
+  }
 }
 
 /** For whoever drives them from outside. */
@@ -45,16 +63,16 @@ export const openPaymentsTasks: OpenTasksOf = async (env, host) => {
 
 /** Starts the worker that sends outgoing payments, closes incoming ones and announces what wallet addresses got. It listens on METRICS_PORT only. */
 export const startPayments: StartDeployable = async (env) => {
-  const { node, ctx, options, tasks } = await openPayments(env, 'server')
+  const { node, ctx, options, broker, tasks, close: closeAll } = await openPayments(env, 'server')
   const ports = await node.telemetry.listen(node.ready)
-  const worker = consumePayments(ctx, options)
+  const worker = consumePayments({ ...ctx, ...present({ broker }) }, options)
   const schedule = startTasks(node, tasks)
   return {
     name: 'payments',
     ports,
     async close() {
       await Promise.all([worker.close(), schedule.close()])
-      await node.close()
+      await closeAll()
     },
   }
 }

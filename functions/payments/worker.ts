@@ -2,8 +2,9 @@ import { processIncomingPayment } from '../../shared/incoming-payments/index.ts'
 import { processOutgoingPayment, type SendingContext } from '../../shared/outgoing-payments/index.ts'
 import {
   type ConsumeContext,
+  type ConsumeQueueContext,
   type ConsumeTerms,
-  consumeJobs,
+  consumeQueue,
   type QueueName,
   type QueueWork,
 } from '../../shared/queue/index.ts'
@@ -22,6 +23,8 @@ const OUTGOING_PER_TENANT_AND_WORKER = 38
 const INCOMING_PER_WORKER = 50
 /** Longer than a slice of sending; extended while one is under way. */
 const LEASE_SECONDS = 10
+/** Messages in one invocation of a function, at most. */
+const BATCH_MAX = 10_000
 /** Work is announced, so this only looks for what an announcement missed; *_WORKER_IDLE may make it rarer. */
 const IDLE_MS_MIN = 5_000
 
@@ -74,13 +77,14 @@ function termsOf(queue: QueueName, options: PaymentsOptions): ConsumeTerms {
 }
 
 /** Sends outgoing payments, closes and announces incoming ones. */
-export function consumePayments(ctx: PaymentsContext, options: PaymentsOptions): PaymentsWorker {
-  const consumers = paymentsWork(ctx).map((work) =>
-    consumeJobs(ctx, { ...work, ...termsOf(work.queue, options) }),
+export const consumePayments = (
+  ctx: PaymentsContext & ConsumeQueueContext,
+  options: PaymentsOptions,
+): PaymentsWorker =>
+  consumeQueue(
+    ctx,
+    paymentsWork(ctx).map((work) => ({ ...work, ...termsOf(work.queue, options) })),
   )
-  return {
-    async close() {
-      await Promise.all(consumers.map((part) => part.close()))
-    },
-  }
-}
+
+/** How many at once in a function that is handed messages: all of them, for nobody else's wait there. */
+export const paymentsBatchTerms = { concurrency: BATCH_MAX, leaseSeconds: LEASE_SECONDS }

@@ -1,5 +1,6 @@
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
-import type { OpenDeployable, StartDeployable } from '../../shared/platform/index.ts'
+import { type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
+import { type Broker, openBroker } from '../../shared/queue/index.ts'
 import { type OpenTasksOf, startTasks, type Task } from '../../shared/schedule/index.ts'
 import { WEBHOOK_TIMEOUT_MS_MAX, webhookRecipient } from '../../shared/tenants/index.ts'
 import { loadWebhooksConfig, type WebhooksConfig } from './config.ts'
@@ -15,6 +16,8 @@ export interface OpenWebhooks {
   node: NodeContext
   /** What {@link webhooksWork} needs. */
   ctx: WebhookWorkerContext
+  /** What carries the work here; absent: it is taken from the database itself. */
+  broker?: Broker
   /** By the clock. */
   tasks: readonly Task[]
   close(): Promise<void>
@@ -37,7 +40,21 @@ export const openWebhooks: OpenDeployable<OpenWebhooks> = async (env, host) => {
     ...node,
     recipients: (tenantId, endpoint) => webhookRecipient(node, tenantId, endpoint),
   }
-  return { config, node, ctx, tasks: webhooksTasks(node), close: node.close }
+  const broker = await openBroker(node, config, 'webhooks').catch(async (error: unknown) => {
+    await node.close()
+    throw error
+  })
+  return {
+    config,
+    node,
+    ctx,
+    ...present({ broker }),
+    tasks: webhooksTasks(node),
+    async close() {
+      await broker?.close()
+      await node.close()
+    },
+  }
 }
 
 /** For whoever drives them from outside. */
@@ -48,12 +65,12 @@ export const openWebhooksTasks: OpenTasksOf = async (env, host) => {
 
 /** Starts the worker that delivers webhooks. It listens on METRICS_PORT only. */
 export const startWebhooks: StartDeployable = async (env) => {
-  const { config, node, ctx, tasks } = await openWebhooks(env, 'server')
+  const { config, node, ctx, broker, tasks, close: closeAll } = await openWebhooks(env, 'server')
   const ports = await node.telemetry.listen(node.ready)
   const schedule = startTasks(node, tasks)
   const consumer = consumeWebhooks(
     // Payments announce themselves here, and move liquidity.
-    { ...ctx, onDelivery: () => schedule.wake(LIQUIDITY_WATCH) },
+    { ...ctx, ...present({ broker }), onDelivery: () => schedule.wake(LIQUIDITY_WATCH) },
     { workers: config.workers, idleMs: Math.max(config.workerIdleMs, IDLE_MS_MIN) },
   )
   return {
@@ -61,7 +78,7 @@ export const startWebhooks: StartDeployable = async (env) => {
     ports,
     async close() {
       await Promise.all([consumer.close(), schedule.close()])
-      await node.close()
+      await closeAll()
     },
   }
 }

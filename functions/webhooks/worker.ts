@@ -1,5 +1,11 @@
 import { type HttpClient, present, type SecretBox } from '../../shared/platform/index.ts'
-import { type ConsumeContext, type Consumer, consumeJobs, type QueueWork } from '../../shared/queue/index.ts'
+import {
+  type ConsumeContext,
+  type ConsumeQueueContext,
+  type Consumer,
+  consumeQueue,
+  type QueueWork,
+} from '../../shared/queue/index.ts'
 import { silentTelemetry } from '../../shared/telemetry/index.ts'
 import { deliverWebhook, type FindRecipient, loadDelivery } from '../../shared/webhooks/index.ts'
 import { observeAttempts } from './observe-attempts.ts'
@@ -16,6 +22,8 @@ const PROMPT_MS = 1_000
 export const DELIVERIES_PER_WORKER_MAX = 4_096
 /** After a crash the deliveries of that moment wait for so long. Extended while an attempt is under way. */
 const LEASE_SECONDS = 10
+/** Messages in one invocation of a function, at most. */
+const BATCH_MAX = 10_000
 
 export interface WebhookWorkerContext extends ConsumeContext {
   trustedHttp: HttpClient
@@ -46,18 +54,23 @@ export function webhooksWork(ctx: WebhookWorkerContext): QueueWork {
 
 /** Delivers webhooks until closed. */
 export const consumeWebhooks = (
-  ctx: WebhookWorkerContext,
+  ctx: WebhookWorkerContext & ConsumeQueueContext,
   options: { workers: number; idleMs: number },
 ): Consumer =>
-  consumeJobs(ctx, {
-    ...webhooksWork(ctx),
-    concurrency: options.workers * DELIVERIES_PER_WORKER_MAX,
-    shares: {
-      own: options.workers * PER_WORKER.own,
-      most: options.workers * PER_WORKER.most,
-      common: options.workers * PER_WORKER.common,
-      promptMs: PROMPT_MS,
+  consumeQueue(ctx, [
+    {
+      ...webhooksWork(ctx),
+      concurrency: options.workers * DELIVERIES_PER_WORKER_MAX,
+      shares: {
+        own: options.workers * PER_WORKER.own,
+        most: options.workers * PER_WORKER.most,
+        common: options.workers * PER_WORKER.common,
+        promptMs: PROMPT_MS,
+      },
+      idleMs: options.idleMs,
+      leaseSeconds: LEASE_SECONDS,
     },
-    idleMs: options.idleMs,
-    leaseSeconds: LEASE_SECONDS,
-  })
+  ])
+
+/** How many at once in a function that is handed messages: all of them, for nobody else's wait there. */
+export const webhooksBatchTerms = { concurrency: BATCH_MAX, leaseSeconds: LEASE_SECONDS }

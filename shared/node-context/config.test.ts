@@ -102,7 +102,6 @@ test('shares are exact, from nothing to all', () => {
 
 test('contradictions and what this version has not are refused with words', () => {
   assert.deepEqual(problemsOf({ USE_TIGERBEETLE: undefined }), [])
-  assert.match(problemsOf({ QUEUE_DRIVER: 'sqs' }).join(), /QUEUE_DRIVER=sqs/)
   assert.match(problemsOf({ EGRESS_ALLOW_HTTP: 'true' }).join(), /EGRESS_ALLOW/)
   assert.deepEqual(problemsOf({ EGRESS_ALLOW_HTTP: 'true', EGRESS_ALLOW: 'localhost, ::1' }), [])
   assert.match(

@@ -47,7 +47,8 @@ export const nodeConfig = {
     default: true,
   }),
   queueDriver: variable<'postgres' | 'redis' | 'sqs'>('QUEUE_DRIVER', oneOf('postgres', 'redis', 'sqs'), {
-    about: 'what carries work to the workers',
+    about:
+      'what carries work to the workers: the database itself, or a broker beside it, which then needs the relay',
     default: 'postgres',
   }),
 
@@ -189,8 +190,6 @@ export type NodeConfig = ConfigOf<typeof nodeConfig>
 /** Relations between variables. Each deployable's `loadConfig` adds these to its own. */
 export function nodeConfigChecks(config: NodeConfig): string[] {
   const problems: string[] = deployableChecks(config)
-  if (config.queueDriver !== 'postgres')
-    problems.push(`QUEUE_DRIVER=${config.queueDriver}: this version has the Postgres queue only`)
   if ((config.previousKeyId === undefined) !== (config.previousPrivateKeyFile === undefined))
     problems.push('KEY_ID_PREVIOUS and PRIVATE_KEY_FILE_PREVIOUS must be set together')
   if (config.previousKeyId === config.keyId)

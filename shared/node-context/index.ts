@@ -12,4 +12,4 @@ export {
   type NodeContextOptions,
   sealedResourceColumns,
 } from './node-context.ts'
-export { redisChecks, resourceVariables } from './resource-variables.ts'
+export { brokerVariables, redisChecks, resourceVariables, sqsVariables } from './resource-variables.ts'

@@ -194,6 +194,33 @@ export const resourceVariables = {
   }),
 }
 
+const sqsUrl = (queue: 'WEBHOOKS' | 'PAYMENTS') =>
+  optionalVariable(`SQS_${queue}_QUEUE_URL`, text, {
+    about: `with QUEUE_DRIVER=sqs: the queue of the ${queue.toLowerCase()} worker`,
+  })
+const sqsDeadLetterUrl = (queue: 'WEBHOOKS' | 'PAYMENTS') =>
+  optionalVariable(`SQS_${queue}_DEAD_LETTER_QUEUE_URL`, text, {
+    about: 'its dead-letter queue: malformed messages go there at once; unset: when they have come too often',
+  })
+
+/** What carries work between processes, for those that publish and those that work (QUEUE_DRIVER). Judged if it is used: `brokerProblems`. */
+export const brokerVariables = {
+  ...redisVariables,
+  awsRegion: optionalVariable('AWS_REGION', text, {
+    about: "with QUEUE_DRIVER=sqs: the queues' region; default: as their URLs say",
+  }),
+  awsEndpointUrl: optionalVariable('AWS_ENDPOINT_URL', text, {
+    about: 'with QUEUE_DRIVER=sqs: where SQS is, if it is an emulator',
+  }),
+}
+/** Of each broker's queue. */
+export const sqsVariables = {
+  sqsWebhooksQueueUrl: sqsUrl('WEBHOOKS'),
+  sqsWebhooksDeadLetterQueueUrl: sqsDeadLetterUrl('WEBHOOKS'),
+  sqsPaymentsQueueUrl: sqsUrl('PAYMENTS'),
+  sqsPaymentsDeadLetterQueueUrl: sqsDeadLetterUrl('PAYMENTS'),
+}
+
 /** Client key and certificate for Redis come together. */
 export function redisChecks(config: {
   redisKeyFile: string | undefined

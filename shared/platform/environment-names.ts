@@ -24,6 +24,8 @@ export const namesOfVariables = [
   'AUTO_PEERING_CREDIT_TOTAL',
   'AUTO_PEERING_PEERS_MAX',
   'AUTO_PEERING_SERVER_PORT',
+  'AWS_ENDPOINT_URL',
+  'AWS_REGION',
   'CARD_SERVICE_URL',
   'CARD_WEBHOOK_SERVICE_URL',
   'CONNECTOR_PORT',
@@ -116,6 +118,10 @@ export const namesOfVariables = [
   'SIGNATURE_WINDOW_SECONDS',
   'SLIPPAGE',
   'STREAM_REJECTS',
+  'SQS_PAYMENTS_DEAD_LETTER_QUEUE_URL',
+  'SQS_PAYMENTS_QUEUE_URL',
+  'SQS_WEBHOOKS_DEAD_LETTER_QUEUE_URL',
+  'SQS_WEBHOOKS_QUEUE_URL',
   'STREAM_SECRET',
   'TELEMETRY_EXCHANGE_RATES_LIFETIME',
   'TELEMETRY_EXCHANGE_RATES_URL',
@@ -160,10 +166,7 @@ export const namesBeside = [
 ] as const
 
 /** Variables of what this version has not, by the feature's name. */
-export const namesOfAbsentFeatures: Readonly<Record<string, string>> = {
-  SQS_WEBHOOKS_QUEUE_URL: 'the SQS queue',
-  SQS_PAYMENTS_QUEUE_URL: 'the SQS queue',
-}
+export const namesOfAbsentFeatures: Readonly<Record<string, string>> = {}
 
 /** Names that older set-ups still carry, and what took their place. */
 export const retiredNames: Readonly<Record<string, string>> = {

@@ -117,7 +117,8 @@ export const adminApiVariables = {
 
 export const redisVariables = {
   redisUrl: variable('REDIS_URL', redisUrl, {
-    about: 'Redis for STREAM totals; none: in process, for a node with one connector',
+    about:
+      'Redis for STREAM totals, and for messages with QUEUE_DRIVER=redis; none: totals in process, for a node with one connector',
     default: 'redis://127.0.0.1:6379',
     secret: true,
   }),

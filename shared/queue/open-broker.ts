@@ -13,10 +13,11 @@ export interface BrokerSettings {
   redisCaFile: string | undefined
   redisKeyFile: string | undefined
   redisCertFile: string | undefined
-  sqsWebhooksQueueUrl: string | undefined
-  sqsPaymentsQueueUrl: string | undefined
-  sqsWebhooksDeadLetterQueueUrl: string | undefined
-  sqsPaymentsDeadLetterQueueUrl: string | undefined
+  /** Of each queue that the deployable uses. */
+  sqsWebhooksQueueUrl?: string | undefined
+  sqsPaymentsQueueUrl?: string | undefined
+  sqsWebhooksDeadLetterQueueUrl?: string | undefined
+  sqsPaymentsDeadLetterQueueUrl?: string | undefined
   awsRegion: string | undefined
   awsEndpointUrl: string | undefined
 }
@@ -74,17 +75,24 @@ async function connect(
   })
 }
 
+const isHttpUrl = (text: string): boolean => /^https?:\/\//.test(text) && URL.canParse(text)
+
 /** What is wrong with the settings of the queues that a deployable uses. */
 export function brokerProblems(settings: BrokerSettings, queues: readonly BrokerQueue[]): string[] {
   const problems: string[] = []
   if (settings.queueDriver === 'redis' && settings.redisUrl === 'none')
     problems.push('QUEUE_DRIVER=redis needs REDIS_URL: it is none')
   if (settings.queueDriver !== 'sqs') return problems
+  if (settings.awsEndpointUrl !== undefined && !isHttpUrl(settings.awsEndpointUrl))
+    problems.push('AWS_ENDPOINT_URL: must be a URL')
   for (const queue of queues) {
-    const { url } = sqsUrlsOf(queue, settings)
-    if (url === undefined) problems.push(`QUEUE_DRIVER=sqs needs SQS_${queue.toUpperCase()}_QUEUE_URL`)
+    const { url, dead } = sqsUrlsOf(queue, settings)
+    const name = `SQS_${queue.toUpperCase()}`
+    if (url === undefined) problems.push(`QUEUE_DRIVER=sqs needs ${name}_QUEUE_URL`)
+    else if (!isHttpUrl(url)) problems.push(`${name}_QUEUE_URL: must be a URL`)
     else if (settings.awsRegion === undefined && regionOf(url) === undefined)
-      problems.push(`SQS_${queue.toUpperCase()}_QUEUE_URL names no region: AWS_REGION must`)
+      problems.push(`${name}_QUEUE_URL names no region: AWS_REGION must`)
+    if (dead !== undefined && !isHttpUrl(dead)) problems.push(`${name}_DEAD_LETTER_QUEUE_URL: must be a URL`)
   }
   return problems
 }

@@ -1,0 +1,3 @@
+import { createWebhooksHandlers } from './lambda-handlers.ts'
+
+export const { handler, task } = createWebhooksHandlers(process.env)
