@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { App, Stack } from 'aws-cdk-lib/core'
 import { brokerQueues, LAMBDA_TIMEOUT_SECONDS, sqsAttributes } from '../../localstack/queues.ts'
 import schedule from '../schedule.json' with { type: 'json' }
 import { holdAgainstRules } from './app.ts'
+import { parseConfig } from './config.ts'
 import {
   deployed,
   isObject,
@@ -18,20 +19,27 @@ import {
   targetOf,
 } from './harness.ts'
 import { MONEY_LINES } from './stacks/observability.ts'
+import { tigerbeetleUserData } from './stacks/tigerbeetle-user-data.ts'
 
 const example = (name: string): Json =>
   JSON.parse(readFileSync(new URL(`./examples/${name}.json`, import.meta.url), 'utf8'))
 
+const known = new Map<string, Synthesised>()
 /** Both are held against AWS's rules as they are made: what cdk-nag finds and nobody gave a reason for throws. */
-const installations: Readonly<Record<string, Synthesised>> = {
-  small: synthesise(example('small'), { held: true }),
-  full: synthesise(example('full'), { held: true }),
+function installation(name: string): Synthesised {
+  const made = known.get(name) ?? synthesise(example(name), { held: true })
+  known.set(name, made)
+  return made
 }
 
 const isDeadLetterQueue = (queue: TemplateResource): boolean => /dead/.test(queue.id)
 
-for (const [name, made] of Object.entries(installations))
+for (const name of ['small', 'full'])
   describe(name, () => {
+    let made: Synthesised
+    before(() => {
+      made = installation(name)
+    })
     const target = (value: unknown, from: TemplateResource) => targetOf(value, from, made)
     const groupOf = (value: unknown, from: TemplateResource) =>
       /Group([a-z]+)[0-9A-F]{8}/.exec(target(value, from)?.id ?? '')?.[1] ?? ''
@@ -396,8 +404,7 @@ for (const [name, made] of Object.entries(installations))
   })
 
 test('small has its ledger in Postgres; full has replicas on machines of their own, never in containers', () => {
-  const { small, full } = installations
-  assert.ok(small && full)
+  const [small, full] = [installation('small'), installation('full')]
   assert.equal(small.of('AWS::AutoScaling::AutoScalingGroup').length, 0)
   assert.equal(small.of('AWS::ElastiCache::ServerlessCache').length, 0)
   assert.equal(small.of('AWS::EC2::NatGateway').length, 1)
@@ -428,4 +435,31 @@ test('the rules find what nobody gave a reason for', () => {
   role.addToPolicy(new PolicyStatement({ actions: ['s3:*'], resources: ['*'] }))
   holdAgainstRules({ app, stacks: [] })
   assert.throws(() => app.synth(), /Validation failed/)
+})
+
+test('a replica whose volume is empty recovers, unless it is the first deployment', () => {
+  const scriptOf = (format: boolean) =>
+    deployed(
+      tigerbeetleUserData({
+        config: parseConfig({
+          ...example('full'),
+          tigerbeetle: { ...(example('full').tigerbeetle as Json), format },
+        }),
+        index: 2,
+        addresses: '10.0.0.1:3004,10.0.0.2:3004,10.0.0.3:3004',
+        volumeId: 'vol-1',
+        interfaceId: 'eni-1',
+        device: '/dev/sdf',
+      }).render(),
+    )
+  assert.match(scriptOf(true), /tigerbeetle format --cluster=0 --replica=2 --replica-count=6 /)
+  assert.doesNotMatch(scriptOf(true), /tigerbeetle recover/)
+  assert.match(scriptOf(false), /tigerbeetle recover --cluster=0 --replica=2 --replica-count=6 --addresses=/)
+  assert.doesNotMatch(scriptOf(false), /tigerbeetle format/)
+  for (const format of [true, false])
+    assert.match(
+      scriptOf(format),
+      /test -e \/var\/lib\/tigerbeetle\/0_2\.tigerbeetle \|\| /,
+      'a file that is there stays',
+    )
 })

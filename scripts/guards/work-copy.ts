@@ -44,7 +44,8 @@ export function createWorkCopy(root: string): WorkCopy {
     mkdirSync(dirname(join(folder, file)), { recursive: true })
     copyFileSync(join(root, file), join(folder, file))
   }
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'dir')
+  for (const packages of ['node_modules', 'infra/cdk/node_modules'])
+    if (existsSync(join(root, packages))) symlinkSync(join(root, packages), join(folder, packages), 'dir')
   return {
     folder,
     remove(guard) {

@@ -51,6 +51,7 @@ export function tigerbeetleUserData(props: {
     'After=network-online.target',
     '[Service]',
     'User=tigerbeetle',
+    'AmbientCapabilities=CAP_IPC_LOCK',
     `ExecStart=/usr/local/bin/tigerbeetle start --addresses=$(echo "$addresses" | sed "s/[^,]*/0.0.0.0:${TIGERBEETLE_PORT}/${index + 1}") ${file}`,
     'Restart=always',
     'RestartSec=2',

@@ -1,6 +1,7 @@
 import type { ThreatTable } from '../guard.ts'
 import { adminThreats } from './admin.ts'
 import { authorizationServerThreats } from './authorization-server.ts'
+import { awsThreats } from './aws.ts'
 import { connectorThreats } from './connector.ts'
 import { egressThreats } from './egress.ts'
 import { graphqlThreats } from './graphql.ts'
@@ -42,4 +43,5 @@ export const threatTables: readonly ThreatTable[] = [
   ledgerCopyThreats,
   moneyFaults,
   workerFaults,
+  awsThreats,
 ]

@@ -190,7 +190,7 @@ export const workerFaults: ThreatTable = {
       guards: [
         {
           name: 'payments without a job are found',
-          file: worker,
+          file: 'functions/payments/tasks.ts',
           text: 'sweepOutgoingPayments(ctx, { limit: SWEEP_SIZE })',
           without: 'Promise.resolve(sweepOutgoingPayments ? [] : [])',
           test: { file: workerTests, name: 'F36: what a crash left' },
