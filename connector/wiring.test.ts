@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { ConnectorRefusal } from '../shared/connector-client/index.ts'
 import { getIncomingPayment, incomingPaymentAccount } from '../shared/incoming-payments/index.ts'
 import { settlementAccountId, transferCode } from '../shared/ledger/index.ts'
+import { choosePort } from '../shared/loopback-ports/index.ts'
 import { identityRate, rate } from '../shared/money/index.ts'
 import { getSendProgress } from '../shared/outgoing-payments/index.ts'
 import { updatePeer } from '../shared/peers/index.ts'
@@ -56,6 +58,25 @@ test('it starts from the environment, listens on two ports and is healthy', asyn
   await assert.rejects(
     postBytes(`http://127.0.0.1:${running.ports.connector}/livez`, Buffer.alloc(0), {}, 'GET'),
   )
+})
+
+test('a start that fails after the connector listens leaves nothing behind that keeps the process alive', async () => {
+  const taken = createServer().listen(0)
+  await once(taken, 'listening')
+  const [connectorPort, metricsPort] = [await choosePort(), (taken.address() as AddressInfo).port]
+  const settings = {
+    CONNECTOR_PORT: String(connectorPort),
+    METRICS_PORT: String(metricsPort),
+    CONNECTOR_SHUTDOWN_NOTICE_MS: '0',
+  }
+  try {
+    await assert.rejects(startConnector({ ...environment(), ...settings }), /EADDRINUSE/)
+    const free = createServer().listen(connectorPort)
+    await once(free, 'listening')
+    free.close()
+  } finally {
+    taken.close()
+  }
 })
 
 test('a configuration that cannot work is refused with all its problems', async () => {

@@ -24,7 +24,7 @@ import {
   isActive,
   type WalletAddress,
 } from '../shared/wallet-addresses/index.ts'
-import { buildConnectorApp, type ConnectorContext, type ConnectorSettings } from './app.ts'
+import { buildConnectorApp, type Connector, type ConnectorContext, type ConnectorSettings } from './app.ts'
 import { type ConnectorConfig, loadConnectorConfig, tigerBeetleOf } from './config.ts'
 import { createOwnLimits, createRedisBuckets, createSharedLimits } from './limits/index.ts'
 import type { Payee } from './pipeline/index.ts'
@@ -41,11 +41,13 @@ export const startConnector: StartDeployable = async (env) => {
     environment: env,
     ...ledgerOf(config),
   })
+  let listening: Connector | undefined
   try {
     const connector = await buildConnectorApp(
       { ...connectorContext(node, config), ...(await openShared(node, config)) },
       connectorSettings(config),
     )
+    listening = connector
     const repaired = repairIncomingPayments(node)
     const ports = await node.telemetry.listen(node.ready)
     return {
@@ -58,6 +60,8 @@ export const startConnector: StartDeployable = async (env) => {
       },
     }
   } catch (error) {
+    // What listens would keep the process alive: half a connector, which nobody restarts.
+    await listening?.close()
     await node.close()
     throw error
   }
