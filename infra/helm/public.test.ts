@@ -71,10 +71,11 @@ describe('what is public', { skip }, () => {
   test('by default nothing is; peers reach the connector only where somebody says so', () => {
     assert.deepEqual(shown(rendered('least')), [])
     const gateway = { gateway: { enabled: true, parentRefs: [{ name: 'public' }] } }
-    assert.deepEqual(shown(render(over(least, gateway))).sort(), [
-      'ase-a-upesi-auth-service auth',
-      'ase-a-upesi-backend-service open-payments',
-    ])
+    for (const unsaid of [{}, at('gateway.routes.connector', null)])
+      assert.deepEqual(shown(render(over(least, gateway, unsaid))).sort(), [
+        'ase-a-upesi-auth-service auth',
+        'ase-a-upesi-backend-service open-payments',
+      ])
     assert.deepEqual(shown(rendered('Gateway, peers and auto-peering')).sort(), [
       'ase-a-upesi-auth-service auth',
       'ase-a-upesi-backend-service auto-peering',

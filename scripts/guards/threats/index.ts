@@ -2,6 +2,7 @@ import type { ThreatTable } from '../guard.ts'
 import { adminThreats } from './admin.ts'
 import { authorizationServerThreats } from './authorization-server.ts'
 import { awsThreats } from './aws.ts'
+import { chartThreats } from './chart.ts'
 import { connectorThreats } from './connector.ts'
 import { egressThreats } from './egress.ts'
 import { graphqlThreats } from './graphql.ts'
@@ -44,4 +45,5 @@ export const threatTables: readonly ThreatTable[] = [
   moneyFaults,
   workerFaults,
   awsThreats,
+  chartThreats,
 ]
