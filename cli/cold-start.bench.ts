@@ -42,6 +42,9 @@ const httpRequest = (publicUrl: string, target: string, headers: Record<string, 
   publicUrl: new URL(publicUrl),
 })
 
+/** Outside tests nothing on this machine may be asked, and where nobody is asked nothing need be. */
+const NOBODY_ASKED = { EGRESS_ALLOW: '', EGRESS_ALLOW_HTTP: 'false' }
+
 /** As on Lambda: a pool of one, migrated by somebody else. */
 const SANDBOX = {
   NODE_ENV: 'production',
@@ -74,9 +77,10 @@ async function openPaymentsRows(bank: TestBank): Promise<Measured[]> {
     return toHttpApiEvent(httpRequest(bank.publicUrl, target, headers))
   }
   const base = { role: 'open-payments', handler: 'handler', environment, status: 200 }
+  const alone = { ...environment, ...NOBODY_ASKED }
   const address = httpRequest(bank.publicUrl, '/client', { accept: 'application/json' })
   return [
-    { ...base, name: 'open-payments: wallet address', event: toHttpApiEvent(address) },
+    { ...base, environment: alone, name: 'open-payments: wallet address', event: toHttpApiEvent(address) },
     { ...base, name: 'open-payments: signed list of payments', event: signedList() },
   ]
 }
@@ -102,7 +106,12 @@ function authRows(auth: TestAuth, connectionString: string): Measured[] {
   })
   const base = { role: 'auth', handler: 'auth', environment, status: 200 }
   return [
-    { ...base, name: 'auth: discovery', event: toHttpApiEvent(httpRequest(auth.publicUrl, '/discovery')) },
+    {
+      ...base,
+      environment: { ...environment, ...NOBODY_ASKED },
+      name: 'auth: discovery',
+      event: toHttpApiEvent(httpRequest(auth.publicUrl, '/discovery')),
+    },
     {
       ...base,
       name: 'auth: signed grant request',
@@ -115,6 +124,7 @@ function adminRow(bank: TestBank): Measured {
   const environment = {
     ...textsOf(bank.environment),
     ...SANDBOX,
+    ...NOBODY_ASKED,
     AUTH_SERVICE_API_URL: 'http://127.0.0.1:9',
     ADMIN_API_SIGNATURE_TTL_SECONDS: '3600',
   }

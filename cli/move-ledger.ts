@@ -1,4 +1,5 @@
 import {
+  assertLedgerMigrated,
   assertSound,
   assertUnused,
   compareLedgers,
@@ -8,7 +9,6 @@ import {
   type LedgerComparison,
   type LedgerContents,
   liftFence,
-  migrateLedger,
   openPostgresContents,
   openTigerBeetleContents,
   type PostgresContents,
@@ -16,7 +16,7 @@ import {
   type TigerBeetleContents,
 } from '../shared/ledger/index.ts'
 import { nodeConfig, resourceVariables } from '../shared/node-context/index.ts'
-import { type Environment, type Logger, loadConfig } from '../shared/platform/index.ts'
+import { createDb, type Environment, type Logger, loadConfig } from '../shared/platform/index.ts'
 
 const { databaseUrl, ledgerDatabaseUrl } = nodeConfig
 const { tigerbeetleClusterId, tigerbeetleReplicaAddresses } = resourceVariables
@@ -107,7 +107,10 @@ function readPlaces(env: Environment, log: Logger) {
 }
 
 /** A ledger of an older version is brought up to date by the deployables, not here. */
-const assertMigrated = (connectionString: string) => migrateLedger({ connectionString, manual: true })
+async function assertMigrated(connectionString: string): Promise<void> {
+  const db = createDb({ connectionString, poolSizeMax: 1, applicationName: 'upesi-ledger-copy' })
+  await closing(db, () => assertLedgerMigrated(db))
+}
 
 async function closing<T>(resource: Closing, work: () => Promise<T>): Promise<T> {
   try {

@@ -4,6 +4,7 @@ import { authServiceSecrets } from '../../shared/auth-service-client/index.ts'
 import { createAttemptLimiter, createClientKeys, publicHostsOf } from '../../shared/http-signatures/index.ts'
 import { createLazyValidator } from '../../shared/openapi/index.ts'
 import {
+  assertMigrated,
   type Clock,
   createConfiguredSecretBox,
   createDb,
@@ -41,6 +42,11 @@ import { sealedAuthColumns } from './sealed-columns.ts'
 import { buildServiceApiApp } from './service-api.ts'
 import { authTasks } from './tasks.ts'
 import { ensureIdpSecretHashes, ensureOperatorTenant } from './tenants/index.ts'
+
+const MIGRATIONS = {
+  folder: fileURLToPath(new URL('./migrations', import.meta.url)),
+  table: 'upesi_auth_migrations',
+}
 
 const withoutSlash = (url: string) => url.replace(/\/+$/, '')
 
@@ -146,12 +152,7 @@ export const openAuth: OpenDeployable<OpenAuth> = async (environment, _host) => 
   const config = loadAuthConfig(environment)
   const log = createLogger({ level: config.logLevel, name: 'auth' })
   warnOfEnvironment(log, environment)
-  await migrate({
-    connectionString: config.databaseUrl,
-    folder: fileURLToPath(new URL('./migrations', import.meta.url)),
-    table: 'upesi_auth_migrations',
-    manual: config.manualMigrations,
-  })
+  if (!config.manualMigrations) await migrate({ connectionString: config.databaseUrl, ...MIGRATIONS })
   const telemetry = await createTelemetry(config, { name: 'auth', log })
   const http = observeHttpClient(
     telemetry,
@@ -173,6 +174,8 @@ export const openAuth: OpenDeployable<OpenAuth> = async (environment, _host) => 
     return app
   }
   try {
+    // By the connection that is needed anyway, and nothing is written.
+    if (config.manualMigrations) await assertMigrated(ctx.db, MIGRATIONS)
     await ensureSecretKeys(ctx.db, ctx.secretBox, sealedAuthColumns)
     await ensureOperatorTenant(ctx, {
       id: config.operatorTenantId,

@@ -156,10 +156,13 @@ describe('signed requests through an HTTP API', () => {
       invoke({ ...signedGet(listTarget()), target: listTarget('&x=1'), sourceIp }, (event) => {
         event.headers['x-forwarded-for'] = forwarded
       })
-    const answers: (number | undefined)[] = []
-    for (let index = 0; index < 400; index++)
-      answers.push((await wrong('198.51.100.1', `192.0.2.${index % 250}`)).status)
-    assert.ok(answers.includes(429), 'the limit is reached')
+    const answers = await Promise.all(
+      Array.from({ length: 400 }, (_, index) => wrong('198.51.100.1', `192.0.2.${index % 250}`)),
+    )
+    assert.ok(
+      answers.some(({ status }) => status === 429),
+      'the limit is reached',
+    )
     assert.equal((await wrong('198.51.100.2', '198.51.100.1')).status, 401)
   })
 })

@@ -2,22 +2,12 @@ import { fileURLToPath } from 'node:url'
 import { repairAssetAccounts } from '../assets/index.ts'
 import { connectorRpcSecret, createConnectorClient, observeConnector } from '../connector-client/index.ts'
 import { createGrantsClient, sealedGrantColumns } from '../grants-client/index.ts'
-import {
-  createRpcLedger,
-  findFence,
-  type Ledger,
-  migrateLedger,
-  observeLedger,
-  openPostgresLedger,
-  type PostgresLedger,
-  type RpcLedgerOptions,
-} from '../ledger/index.ts'
+import { type Ledger, migrateLedger, observeLedger } from '../ledger/index.ts'
 import { sealedPaymentColumns } from '../outgoing-payments/index.ts'
 import { createPaymentMethods, observeMethods } from '../payment-methods/index.ts'
 import { repairPeerAccounts, sealedPeerColumns } from '../peers/index.ts'
 import {
-  assert,
-  ConfigError,
+  assertMigrated,
   createCache,
   createConfiguredSecretBox,
   createDb,
@@ -43,6 +33,7 @@ import { sealedWebhookColumns } from '../webhooks/index.ts'
 import type { NodeConfig } from './config.ts'
 import { openInstanceKeys, sealedInstanceKeyColumns } from './instance-keys.ts'
 import { type NodeContext, settingsOf } from './model.ts'
+import { openNodeLedger } from './node-ledger.ts'
 
 /** Everything that is sealed in the resource database. */
 export const sealedResourceColumns: readonly SealedColumn[] = [
@@ -54,7 +45,10 @@ export const sealedResourceColumns: readonly SealedColumn[] = [
   ...sealedPaymentColumns,
 ]
 
-const MIGRATIONS = fileURLToPath(new URL('../migrations', import.meta.url))
+const RESOURCE_MIGRATIONS = {
+  folder: fileURLToPath(new URL('../migrations', import.meta.url)),
+  table: 'upesi_migrations',
+}
 
 export interface NodeContextOptions {
   /** Of the deployable, for logs and database sessions. */
@@ -75,23 +69,18 @@ export interface NodeContextOptions {
 }
 
 /** Brings the resource database up to date; returns the names of the applied migrations. */
-export const migrateResources = (options: {
-  connectionString: string
-  manual?: boolean
-}): Promise<string[]> => migrate({ ...options, folder: MIGRATIONS, table: 'upesi_migrations' })
+export const migrateResources = (options: { connectionString: string }): Promise<string[]> =>
+  migrate({ ...options, ...RESOURCE_MIGRATIONS })
 
-/** Brings the databases up to date; several processes may do so at once. Throws PendingMigrations with ENABLE_MANUAL_MIGRATIONS. */
+/** Brings the databases up to date; several processes may do so at once. */
 export async function migrateNode(config: NodeConfig): Promise<void> {
-  await migrateResources({ connectionString: config.databaseUrl, manual: config.manualMigrations })
-  if (config.useTigerbeetle) return
-  await migrateLedger({
-    connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl,
-    manual: config.manualMigrations,
-  })
+  await migrateResources({ connectionString: config.databaseUrl })
+  if (!config.useTigerbeetle)
+    await migrateLedger({ connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl })
 }
 
 /**
- * Connects, migrates, and joins everything a deployable stands on. What was opened is closed again when a later step fails. Throws
+ * Connects, migrates (or with ENABLE_MANUAL_MIGRATIONS throws PendingMigrations), and joins everything a deployable stands on. What was opened is closed again when a later step fails. Throws
  * ConfigError for an unusable PRIVATE_KEY_FILE, for keys that do not open what is sealed, and for a Postgres ledger that has moved.
  */
 export async function createNodeContext(
@@ -100,7 +89,7 @@ export async function createNodeContext(
 ): Promise<NodeContext> {
   const log = createLogger({ level: config.logLevel, name: options.name })
   warnOfEnvironment(log, options.environment ?? {})
-  await migrateNode(config)
+  if (!config.manualMigrations) await migrateNode(config)
 
   const closers: (() => Promise<void>)[] = []
   const opened = <T extends { close(): Promise<void> }>(resource: T): T => {
@@ -120,39 +109,6 @@ export async function createNodeContext(
     await close()
     throw error
   }
-}
-
-/** In Postgres any process may use it; with TigerBeetle the connector has the session, and the others go through it. */
-async function ledgerOf(
-  config: NodeConfig,
-  {
-    openLedger,
-    rpc,
-    log,
-    isSandbox,
-  }: {
-    openLedger: NodeContextOptions['openLedger'] | undefined
-    rpc: RpcLedgerOptions
-    log: Logger
-    isSandbox: boolean
-  },
-): Promise<Ledger & Partial<Pick<PostgresLedger, 'sweep'>>> {
-  assert(config.useTigerbeetle || !openLedger, 'a ledger beside the one in Postgres is USE_TIGERBEETLE')
-  if (openLedger) return await openLedger(log)
-  if (config.useTigerbeetle) return createRpcLedger(rpc)
-  const connectionString = config.ledgerDatabaseUrl ?? config.databaseUrl
-  const fence = await findFence(connectionString)
-  if (fence)
-    throw new ConfigError([
-      `USE_TIGERBEETLE=false, but the ledger moved to ${fence.movedTo} on ${fence.raisedAt.toISOString()} (docs/ledgers.md)`,
-    ])
-  return await openPostgresLedger({
-    connectionString,
-    log,
-    prepared: !config.databasePooler,
-    // What expired stands in nobody's way, and processes that do not stand still sweep it away.
-    ...(isSandbox && { sweepIntervalMs: 0 }),
-  })
 }
 
 type Opened = <T extends { close(): Promise<void> }>(resource: T) => T
@@ -176,6 +132,8 @@ async function openNode(
       log,
     }),
   )
+  // By the connection that is needed anyway, and nothing is written.
+  if (config.manualMigrations) await assertMigrated(db, RESOURCE_MIGRATIONS)
   const isSandbox = host === 'sandbox'
   // A LISTEN behind a pooler is another client's, and who stands still hears nothing.
   const isDeaf = isSandbox || (config.databasePooler && config.databaseListenUrl === undefined)
@@ -189,7 +147,7 @@ async function openNode(
     'guarded',
   )
   const rpc = { url: config.connectorRpcUrl, secret: connectorRpcSecret(config), http: trustedHttp, clock }
-  const opening = opened(await ledgerOf(config, { openLedger, rpc, log, isSandbox }))
+  const opening = opened(await openNodeLedger(config, { openLedger, rpc, log, isSandbox, db }))
   const ledger = observeLedger(telemetry, opening, config.useTigerbeetle ? 'tigerbeetle' : 'postgres')
   const sweepHolds = async () => (await opening.sweep?.()) ?? 0
   const secretBox = createConfiguredSecretBox(config)
@@ -204,8 +162,8 @@ async function openNode(
     ...config,
     overlapSeconds: config.keyOverlapSeconds,
   })
-  // Whoever has the ledger at hand does it; for others the connector has done it.
-  if (!config.useTigerbeetle || openLedger) {
+  // Whoever has the ledger at hand does it; for others the connector has done it, and for sandboxes, which start all the time.
+  if ((!config.useTigerbeetle && !isSandbox) || openLedger) {
     const repaired = (await repairAssetAccounts(base)) + (await repairPeerAccounts(base))
     if (repaired > 0) log.warn({ repaired }, 'ledger accounts were missing after a crash and have been made')
   }

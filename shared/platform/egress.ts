@@ -19,7 +19,11 @@ export interface EgressPolicy {
 type Network = ReturnType<typeof ipaddr.parseCIDR>
 
 /** Global unicast is all that IANA has ever assigned for the public IPv6 internet (RFC 4291 §2.4). */
-const IPV6_PUBLIC = ipaddr.IPv6.parseCIDR('2000::/3')
+let ipv6Public: ReturnType<typeof ipaddr.IPv6.parseCIDR> | undefined
+const isPublicIpv6 = (address: ipaddr.IPv6): boolean => {
+  ipv6Public ??= ipaddr.IPv6.parseCIDR('2000::/3')
+  return address.match(ipv6Public)
+}
 
 export const egressDenied = (reason: string, details: Record<string, unknown> = {}): Fault =>
   new Fault('egress_denied', { retryable: false, message: reason, details })
@@ -32,7 +36,7 @@ export function isPublicAddress(address: string): boolean {
   if (isIP(address) === 0) return false
   const parsed = ipaddr.parse(address)
   if (parsed.range() !== 'unicast') return false
-  return parsed.kind() === 'ipv4' || parsed.match(IPV6_PUBLIC)
+  return parsed.kind() === 'ipv4' || isPublicIpv6(parsed as ipaddr.IPv6)
 }
 
 function parseNetwork(entry: string): Network | undefined {

@@ -50,7 +50,7 @@ export {
   requestIdOf,
   withLogContext,
 } from './log-context.ts'
-export { MigrationMismatch, migrate, PendingMigrations } from './migrations.ts'
+export { assertMigrated, MigrationMismatch, migrate, PendingMigrations } from './migrations.ts'
 export {
   type AnyOf,
   InvalidPage,

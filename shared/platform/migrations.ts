@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { type IndexStatement, parseIndexes, runIndexStatement } from './concurrent-indexes.ts'
+import type { Db } from './db.ts'
 import { Refusal } from './errors.ts'
+import { rawSql, sql } from './sql.ts'
 
 export class PendingMigrations extends Refusal<'pending_migrations'> {
-  constructor(names: string[], command: string) {
+  constructor(names: string[]) {
     super('pending_migrations', {
-      message: `ENABLE_MANUAL_MIGRATIONS is set and migrations are pending (${names.join(', ')}); run: ${command}`,
+      message: `ENABLE_MANUAL_MIGRATIONS is set and migrations are pending (${names.join(', ')}); run: npm run migrate`,
     })
   }
 }
@@ -47,8 +49,7 @@ async function readMigrations(folder: string): Promise<Migration[]> {
 /**
  * Applies the numbered `.sql` files of `folder` that the database has not seen, oldest first. Each is one transaction, except for
  * `.concurrent.sql`: those make indexes of tables that others write to, in statements of their own, and are begun anew when they
- * were cut off. Several processes may start at once: an advisory lock lets one of them migrate. With `manual` pending files are
- * refused instead. Throws {@link MigrationMismatch} when the database is newer than this code or a file was edited after it was
+ * were cut off. Several processes may start at once: an advisory lock lets one of them migrate. Throws {@link MigrationMismatch} when the database is newer than this code or a file was edited after it was
  * applied.
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
@@ -60,12 +61,12 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
   await client.connect()
   try {
     await takeTurn(client, options.table)
-    const pending = await findPending(client, options.table, migrations)
-    if (pending.length > 0 && options.manual)
-      throw new PendingMigrations(
-        pending.map((migration) => migration.name),
-        options.command ?? 'npm run migrate',
-      )
+    const { table } = options
+    await client.query(
+      `create table if not exists ${table} (name text primary key, checksum text not null, applied_at timestamptz not null default now())`,
+    )
+    const { rows } = await client.query<Applied>(`select name, checksum from ${table}`)
+    const pending = pendingOf(migrations, rows)
     for (const migration of pending) await apply(client, options.table, migration)
     return pending.map((migration) => migration.name)
   } finally {
@@ -73,13 +74,35 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
   }
 }
 
-export interface MigrateOptions {
-  connectionString: string
+export interface MigrationSet {
   folder: string
   /** Name of the bookkeeping table, one per folder, so that several sets can share a database. */
   table: string
-  manual?: boolean
-  command?: string
+}
+
+export interface MigrateOptions extends MigrationSet {
+  connectionString: string
+}
+
+/** Of a table that is not there. */
+const UNDEFINED_TABLE = '42P01'
+
+/**
+ * For starts that do not migrate (ENABLE_MANUAL_MIGRATIONS): writes nothing, and no session keeps anything, so that it may run through
+ * a pooler. Throws {@link PendingMigrations} when the database has not seen all of them, and as {@link migrate}.
+ */
+export async function assertMigrated(db: Db, { folder, table }: MigrationSet): Promise<void> {
+  const [migrations, applied] = await Promise.all([
+    readMigrations(folder),
+    db
+      .many((row) => row as Applied, sql`select name, checksum from ${rawSql(table)}`)
+      .catch((error: unknown) => {
+        if ((error as { code?: string }).code === UNDEFINED_TABLE) return []
+        throw error
+      }),
+  ])
+  const pending = pendingOf(migrations, applied)
+  if (pending.length > 0) throw new PendingMigrations(pending.map(({ name }) => name))
 }
 
 const TURN_MS = 100
@@ -96,18 +119,13 @@ async function takeTurn(client: pg.Client, table: string): Promise<void> {
   }
 }
 
-async function findPending(
-  client: pg.Client,
-  table: string,
-  migrations: readonly Migration[],
-): Promise<Migration[]> {
-  await client.query(
-    `create table if not exists ${table} (name text primary key, checksum text not null, applied_at timestamptz not null default now())`,
-  )
-  const applied = await client.query<{ name: string; checksum: string }>(
-    `select name, checksum from ${table}`,
-  )
-  const known = new Map(applied.rows.map((row) => [row.name, row.checksum]))
+interface Applied {
+  name: string
+  checksum: string
+}
+
+function pendingOf(migrations: readonly Migration[], applied: readonly Applied[]): Migration[] {
+  const known = new Map(applied.map(({ name, checksum }) => [name, checksum]))
   for (const name of known.keys()) {
     if (!migrations.some((migration) => migration.name === name))
       throw new MigrationMismatch(

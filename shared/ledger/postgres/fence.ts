@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { createDb, Fault, sql } from '../../platform/index.ts'
+import { createDb, type Db, Fault, sql } from '../../platform/index.ts'
 
 /** Says where the books went that this Postgres ledger held. While it stands, nothing is booked here. */
 export interface Fence {
@@ -19,14 +19,18 @@ export const fenceFault = (error: unknown): Fault | undefined =>
 const open = (connectionString: string) =>
   createDb({ connectionString, poolSizeMax: 1, applicationName: 'upesi-ledger-fence' })
 
+/** As {@link findFence}, by a connection that is there. */
+export const readFence = (db: Db): Promise<Fence | undefined> =>
+  db.maybe(
+    (row) => ({ movedTo: row.moved_to as string, raisedAt: row.raised_at as Date }),
+    sql`select moved_to, raised_at from ledger.fence`,
+  )
+
 /** The fence of a ledger that is up to date. */
 export async function findFence(connectionString: string): Promise<Fence | undefined> {
   const db = open(connectionString)
   try {
-    return await db.maybe(
-      (row) => ({ movedTo: row.moved_to as string, raisedAt: row.raised_at as Date }),
-      sql`select moved_to, raised_at from ledger.fence`,
-    )
+    return await readFence(db)
   } finally {
     await db.close()
   }
