@@ -40,6 +40,9 @@ const sqs: Values = {
     },
   },
 }
+const autoPeering: Values = {
+  config: { backend: { autoPeering: { enabled: 'true' }, instanceName: 'ASE A' } },
+}
 const gateway: Values = {
   gateway: { enabled: true, parentRefs: [{ name: 'public', namespace: 'gateways' }] },
 }
@@ -88,11 +91,11 @@ export const variants: Readonly<Record<string, Values>> = {
   'Postgres queue with KEDA, down to none': { keda: { enabled: true, minReplicas: 0 } },
   'SQS queue with KEDA': over(sqs, { keda: { enabled: true } }),
   Knative: { mode: 'knative' },
-  'Knative with SQS, KEDA, auto-peering': over(sqs, at('config.backend.autoPeering.enabled', 'true'), {
+  'Knative with SQS, KEDA, auto-peering': over(sqs, autoPeering, {
     mode: 'knative',
     keda: { enabled: true, minReplicas: 0 },
   }),
-  'Gateway, peers and auto-peering': over(gateway, at('config.backend.autoPeering.enabled', true), {
+  'Gateway, peers and auto-peering': over(gateway, autoPeering, {
     gateway: {
       routes: { connector: { enabled: true }, 'auto-peering': { hostnames: ['peering.ase-a.example'] } },
     },

@@ -246,6 +246,7 @@ describe('what is public', { skip }, () => {
       [at('queue.driver', 'redis'), /queue.driver is redis: set config.backend.redisUrl/],
       [at('queue.driver', 'sqs'), /queue.driver is sqs: set/],
       [at('gateway.enabled', true), /set gateway.parentRefs/],
+      [at('config.backend.autoPeering.enabled', true), /INSTANCE_NAME is missing, and auto-peering/],
       [at('deployments.backend.image.name', 'rafiki-backend'), /the image rafiki-backend is Rafiki's/],
     ] as const)
       assert.match(refusal(over(least, values)), words)

@@ -61,6 +61,13 @@
 {{- if and $state.enabled.backend (eq (get $config "USE_TIGERBEETLE") "true") (not (get $config "TIGERBEETLE_REPLICA_ADDRESSES")) -}}
 {{- $problems = append $problems "USE_TIGERBEETLE is true: set config.backend.tigerbeetle.replicaAddresses, or tigerbeetle.enabled=true" -}}
 {{- end -}}
+{{- if and $state.enabled.backend (eq (get $config "ENABLE_AUTO_PEERING") "true") -}}
+{{- range $name := list "INSTANCE_NAME" "ILP_CONNECTOR_URL" -}}
+{{- if not (get $config $name) -}}
+{{- $problems = append $problems (printf "%s is missing, and auto-peering tells it to peers: set %s" $name (join " or " (get $settings.backend.config $name))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $driver := get $config "QUEUE_DRIVER" -}}
 {{- if and (eq $driver "sqs") (not (and (get $config "SQS_WEBHOOKS_QUEUE_URL") (get $config "SQS_PAYMENTS_QUEUE_URL"))) -}}
 {{- $problems = append $problems "queue.driver is sqs: set queue.sqs.webhooksQueueUrl and queue.sqs.paymentsQueueUrl" -}}
