@@ -27,8 +27,6 @@ export interface RoleEnvironment {
   secrets: Record<string, SecretValue>
 }
 
-const TAKES_FROM_QUEUES: readonly Role[] = ['webhooks', 'payments', 'relay']
-
 /** On Lambda each sandbox serves one request at a time, and has a pool of its own. */
 const LAMBDA_POOL_SIZE = '2'
 const CONTAINER_POOL_SIZE = '10'
@@ -97,12 +95,12 @@ export function environmentOf(
   const secretNames = new Set(variables.filter(({ secret }) => secret).map(({ name }) => name))
   const given = {
     ...offered(role, config, around, host),
-    ...(TAKES_FROM_QUEUES.includes(role) && around.queueUrls),
+    ...around.queueUrls,
     ...config.environment,
   }
   const plain = Object.fromEntries(
     Object.entries({ ...given, ...config.environmentOf[role] }).filter(
-      ([name]) => (read.has(name) || name in around.queueUrls) && config.secrets[name] === undefined,
+      ([name]) => read.has(name) && config.secrets[name] === undefined,
     ),
   )
   const secrets = {

@@ -6,6 +6,7 @@ import { autoPeeringConfig } from '../../functions/auto-peering/config.ts'
 import { migrateConfig } from '../../functions/migrate/config.ts'
 import { openPaymentsConfig } from '../../functions/open-payments/config.ts'
 import { paymentsConfig } from '../../functions/payments/config.ts'
+import { relayConfig } from '../../functions/relay/config.ts'
 import { webhooksConfig } from '../../functions/webhooks/config.ts'
 
 /** As much of a schema's variable as matters here. */
@@ -31,7 +32,6 @@ export const roles = [
 export type Role = (typeof roles)[number]
 export type ContainerRole = 'connector' | 'relay' | 'webhooks' | 'payments'
 
-/** The relay reads the node's variables, as the workers do. */
 const schemas: Readonly<Record<Role, Schema>> = {
   'open-payments': openPaymentsConfig,
   auth: authConfig,
@@ -39,7 +39,7 @@ const schemas: Readonly<Record<Role, Schema>> = {
   'auto-peering': autoPeeringConfig,
   webhooks: webhooksConfig,
   payments: paymentsConfig,
-  relay: webhooksConfig,
+  relay: relayConfig,
   connector: connectorConfig,
   migrate: migrateConfig,
 }

@@ -8,6 +8,7 @@ import { loadAutoPeeringConfig } from '../../functions/auto-peering/config.ts'
 import { loadMigrateConfig } from '../../functions/migrate/config.ts'
 import { loadOpenPaymentsConfig } from '../../functions/open-payments/config.ts'
 import { loadPaymentsConfig } from '../../functions/payments/config.ts'
+import { loadRelayConfig } from '../../functions/relay/config.ts'
 import { loadWebhooksConfig } from '../../functions/webhooks/config.ts'
 import { deployed, type Json, type Synthesised, synthesise } from './harness.ts'
 import { lambdaFunctions, type Role, secretVariables, variablesOf } from './roles.ts'
@@ -117,7 +118,7 @@ const loaders: Readonly<Record<Role, (env: Record<string, string>) => unknown>> 
   'auto-peering': loadAutoPeeringConfig,
   webhooks: loadWebhooksConfig,
   payments: loadPaymentsConfig,
-  relay: loadWebhooksConfig,
+  relay: loadRelayConfig,
   connector: loadConnectorConfig,
   migrate: loadMigrateConfig,
 }
@@ -148,7 +149,7 @@ for (const [name, more] of [
     assert.ok(everything.length >= 12)
     for (const { role, where, plain, secrets } of everything) {
       const told = Object.fromEntries(Object.keys(secrets).map((variable) => [variable, BYTES]))
-      assert.doesNotThrow(() => loaders[role]({ ...plain, ...told, QUEUE_DRIVER: 'postgres' }), where)
+      assert.doesNotThrow(() => loaders[role]({ ...plain, ...told }), where)
       const read = new Set(variablesOf(role).map((variable) => variable.name))
       for (const variable of secretVariables)
         if (!read.has(variable)) assert.ok(!(variable in secrets), `${where} has no use for ${variable}`)

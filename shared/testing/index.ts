@@ -9,6 +9,7 @@ export { type Canary, startCanary } from './canary.ts'
 export { type TestClock, testClock } from './clock.ts'
 export { cpuMs } from './cpu-time.ts'
 export { createTestDatabase, type TestDatabase, type TestDatabaseKind } from './database.ts'
+export { type DatabaseProxy, startDatabaseProxy } from './database-proxy.ts'
 export { type Forgery, forgeSignature } from './forge-signature.ts'
 export {
   type ReceivedRequest,

@@ -1,69 +1,22 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { connect, createServer, type Server, type Socket } from 'node:net'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { silentLogger } from '../../platform/index.ts'
-import { createTestDatabase, type TestDatabase, waitFor } from '../../testing/index.ts'
+import {
+  createTestDatabase,
+  type DatabaseProxy,
+  startDatabaseProxy,
+  type TestDatabase,
+  waitFor,
+} from '../../testing/index.ts'
 import { auditLedger } from '../audit.ts'
 import { accountCode, isSuccess, type LedgerId, settlementAccountId, type TransferEvent } from '../port.ts'
 import { createPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './ledger.ts'
 
-/** Stands between the ledger and the server, and fails as networks do. */
-interface Proxy {
-  connectionString: string
-  /** pass; lose: requests arrive and answers do not, and the connection ends; hold: nothing passes; refuse: nobody is there. */
-  mode: 'pass' | 'lose' | 'hold' | 'refuse'
-  /** How many requests reached the server whose answer was lost. */
-  lost: number
-  close(): Promise<void>
-}
-
-async function startProxy(connectionString: string): Promise<Proxy> {
-  const target = new pg.Client(connectionString)
-  const to = target.host.startsWith('/')
-    ? { path: `${target.host}/.s.PGSQL.${target.port}` }
-    : { host: target.host, port: target.port }
-  const sockets = new Set<Socket>()
-  const proxy: Proxy = { connectionString: '', mode: 'pass', lost: 0, close: async () => undefined }
-  const server: Server = createServer((client) => {
-    if (proxy.mode === 'refuse') {
-      client.destroy()
-      return
-    }
-    const upstream = connect(to)
-    for (const socket of [client, upstream]) {
-      sockets.add(socket)
-      socket.on('error', () => undefined)
-    }
-    client.on('close', () => upstream.end())
-    upstream.on('close', () => client.destroy())
-    client.on('data', (bytes) => {
-      if (proxy.mode !== 'hold') upstream.write(bytes)
-    })
-    upstream.on('data', (bytes) => {
-      if (proxy.mode === 'pass') client.write(bytes)
-      else if (proxy.mode === 'lose') {
-        proxy.lost++
-        proxy.mode = 'pass'
-        client.destroy()
-      }
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  assert.ok(typeof address === 'object' && address)
-  proxy.connectionString = `postgresql://${target.user}:${encodeURIComponent(target.password ?? '')}@127.0.0.1:${address.port}/${target.database}`
-  proxy.close = async () => {
-    for (const socket of sockets) socket.destroy()
-    await new Promise((resolve) => server.close(resolve))
-  }
-  return proxy
-}
-
 let database: TestDatabase
-let proxy: Proxy
+let proxy: DatabaseProxy
 let ledger: PostgresLedger
 let nextLedger = 1
 
@@ -80,7 +33,7 @@ before(async () => {
   database = await createTestDatabase('ledger')
 })
 beforeEach(async () => {
-  proxy = await startProxy(database.connectionString)
+  proxy = await startDatabaseProxy(database.connectionString)
   ledger = open()
 })
 afterEach(async () => {
