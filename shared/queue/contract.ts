@@ -557,6 +557,24 @@ export function queueContract(kind: DriverKind): void {
       },
     )
 
+    check(
+      'while nobody takes messages, the same jobs are not published without end',
+      { only: 'brokers' },
+      async () => {
+        const own = (await openBroker()) as Broker
+        await publish({ republishSeconds: 0.1 })
+        for (let tenant = 0; tenant < 8; tenant++) await enqueueMany(200, deriveId('tenant', tenant))
+        await waitFor(async () => (await own.depth()).waiting >= 1_000, SLOW_MS)
+        await new Promise((resolve) => setTimeout(resolve, 2_500))
+        const { waiting } = await own.depth()
+        // A hundred times as many would have come by now; between two looks at the broker there are some.
+        assert.ok(waiting < 15_000, `${waiting} messages`)
+        const before = waiting
+        await new Promise((resolve) => setTimeout(resolve, 1_000))
+        assert.equal((await own.depth()).waiting, before)
+      },
+    )
+
     check('F37: who lost the lease cannot record, whatever was delivered to whom', {}, async () => {
       const key = uuidv7()
       const late = Promise.withResolvers<void>()

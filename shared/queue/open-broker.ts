@@ -1,8 +1,6 @@
 import { assert, type Logger, present } from '../platform/index.ts'
 import { silentTelemetry, type Telemetry } from '../telemetry/index.ts'
 import type { Broker } from './drivers/model.ts'
-import { createRedisBroker } from './drivers/redis.ts'
-import { createSqsBroker } from './drivers/sqs.ts'
 import type { BrokerQueue } from './model.ts'
 import { observeBroker } from './observe-broker.ts'
 
@@ -57,6 +55,8 @@ async function connect(
   if (settings.queueDriver === 'redis') {
     const { redisCaFile: caFile, redisKeyFile: keyFile, redisCertFile: certFile } = settings
     assert(settings.redisUrl !== 'none', 'the configuration was checked')
+    // Loaded when it is needed, as the client that it is made of.
+    const { createRedisBroker } = await import('./drivers/redis.ts')
     return await createRedisBroker({
       url: settings.redisUrl,
       stream: streamOf(queue),
@@ -67,6 +67,7 @@ async function connect(
   const { url, dead } = sqsUrlsOf(queue, settings)
   const region = settings.awsRegion ?? regionOf(url ?? '')
   assert(url !== undefined && region !== undefined, 'the configuration was checked')
+  const { createSqsBroker } = await import('./drivers/sqs.ts')
   return await createSqsBroker({
     queueUrl: url,
     region,

@@ -24,6 +24,8 @@ export interface Publication {
   more: boolean
   /** Due jobs wait for messages to be taken. */
   full: boolean
+  /** Jobs of which a message should be at the broker, these included. */
+  onTheirWay: number
   /** Milliseconds until the next job that is not due yet; `undefined` when none was seen. */
   nextMs?: number
 }
@@ -73,6 +75,7 @@ export async function takeForPublication(
       select (select count(*) from candidates)::int as candidates,
              exists (select from oldest where due and place = ${window.most}::int)
                or exists (select from admitted where not has_place) as is_full,
+             (select count(*) from oldest where is_on_its_way)::int as on_their_way,
              (select extract(epoch from min(run_at) - ${due})::float8 * 1000 from oldest where not due) as next_ms
     ) summary
     left join published on true
@@ -81,8 +84,14 @@ export async function takeForPublication(
   const jobs = rows
     .filter((row) => row.key !== null)
     .map((row) => ({ key: row.key, ...(row.tenant_id !== NO_TENANT && { tenantId: row.tenant_id }) }))
-  const { candidates, is_full: full, next_ms: nextMs } = rows[0] as Row
-  return { jobs, more: candidates === limit, full, ...(nextMs !== null && { nextMs }) }
+  const { candidates, is_full: full, on_their_way: others, next_ms: nextMs } = rows[0] as Row
+  return {
+    jobs,
+    more: candidates === limit,
+    full,
+    onTheirWay: others + jobs.length,
+    ...(nextMs !== null && { nextMs }),
+  }
 }
 
 /**
