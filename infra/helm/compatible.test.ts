@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { least } from './base-values.ts'
+import { acceptedValues } from './known-values.ts'
 import { at, over, render, type Values, withoutHelm } from './render.ts'
+import { rendered } from './rendered-variants.ts'
 import { typeProblems } from './typed.ts'
 import { type Container, dataOf, find, ofKind, workloadsOf } from './workloads.ts'
 
@@ -198,6 +200,26 @@ describe('values of the public chart', { skip }, () => {
       [(livenessProbe as { periodSeconds?: number }).periodSeconds, resources?.limits?.memory],
       [5, '2048Mi'],
     )
+  })
+
+  test('values that set nothing here are taken, and make nothing', () => {
+    const with_ = render(over(least, ...acceptedValues.map(([path, value]) => at(path, value))))
+    assert.deepEqual(with_, rendered('least'))
+  })
+
+  test('older names of a value count, and newer ones before them', () => {
+    const config = (...values: Values[]) =>
+      dataOf(find(render(over(least, ...values)), 'ConfigMap', 'ase-a-upesi-backend'))
+    const old = config(at('config.backend.slippage', 0.03), at('config.backend.webhook.timeout', 2500))
+    assert.deepEqual([old.SLIPPAGE, old.WEBHOOK_TIMEOUT], ['0.03', '2500'])
+    const both = config(at('config.backend.slippage', 0.03), at('config.backend.ilp.slippage', 0.02))
+    assert.equal(both.SLIPPAGE, '0.02')
+    const pem = Buffer.from('-----BEGIN PRIVATE KEY-----').toString('base64')
+    const mounted = config(
+      at('config.backend.key', { id: 'k', pvk: pem, mount: null }),
+      at('config.backend.pvk', '/keys/pvk.pem'),
+    )
+    assert.equal(mounted.PRIVATE_KEY_FILE, '/keys/pvk.pem')
   })
 
   test('services that this project does not have make nothing', () => {
