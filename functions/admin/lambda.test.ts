@@ -17,6 +17,11 @@ before(async () => {
 after(() => admin.close())
 
 let lastMs = 0
+/** No two requests are signed at the same time. */
+const nextMs = () => {
+  lastMs = Math.max(Date.now(), lastMs + 1)
+  return lastMs
+}
 async function ask(
   query: string,
   variables: object = {},
@@ -24,12 +29,11 @@ async function ask(
   base64 = false,
 ) {
   const body = { query, variables }
-  lastMs = Math.max(Date.now(), lastMs + 1)
   const { tenantId, apiSecret } = admin.operator
   const headers = {
     'content-type': 'application/json',
     'tenant-id': tenantId,
-    signature: signHmac({ secret: apiSecret, version: 1, timestampMs: lastMs, body }),
+    signature: signHmac({ secret: apiSecret, version: 1, timestampMs: nextMs(), body }),
     ...change,
   }
   const event = toAlbEvent({
@@ -70,7 +74,7 @@ test('what another process changed is seen within a second', async () => {
   const body = { query: '{ whoami { id } }', variables: {} }
   const headers = (secret: string) => ({
     'tenant-id': party.tenantId,
-    signature: signHmac({ secret, version: 1, timestampMs: ++lastMs, body }),
+    signature: signHmac({ secret, version: 1, timestampMs: nextMs(), body }),
   })
   assert.equal((await ask(body.query, {}, headers(party.apiSecret))).status, 200)
   const apiSecret = newSecret()

@@ -8,6 +8,7 @@ import { egressThreats } from './egress.ts'
 import { graphqlThreats } from './graphql.ts'
 import { interactionThreats } from './interactions.ts'
 import { keyThreats } from './keys.ts'
+import { lambdaThreats } from './lambda.ts'
 import { ledgerThreats } from './ledger.ts'
 import { ledgerCopyThreats } from './ledger-copy.ts'
 import { limitThreats } from './limits.ts'
@@ -44,6 +45,7 @@ export const threatTables: readonly ThreatTable[] = [
   ledgerCopyThreats,
   moneyFaults,
   workerFaults,
+  lambdaThreats,
   awsThreats,
   chartThreats,
 ]
