@@ -1,23 +1,31 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { createDb, sql } from '../shared/platform/index.ts'
 import { startTestBanks, type TestBanks } from './testing/test-banks.ts'
 
-const script = join(import.meta.dirname, '../infra/helm/upesi/files/pay.ts')
 let banks: TestBanks
+/** Where no package says what a file is, as in the chart's ConfigMap. */
+let folder: string
 
 before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'upesi-helm-test-'))
+  copyFileSync(join(import.meta.dirname, '../infra/helm/upesi/files/pay.ts'), join(folder, 'pay.mts'))
   banks = await startTestBanks()
 })
-after(() => banks.close())
+after(async () => {
+  rmSync(folder, { recursive: true })
+  await banks.close()
+})
 
 /** The script of `helm test`, as the chart's pod runs it: with the node's own Node, and nothing but its environment. */
 async function pay(environment: Record<string, string>): Promise<string> {
   const { settings, environment: node } = banks.a
-  const { stdout } = await promisify(execFile)(process.execPath, [script], {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(folder, 'pay.mts')], {
     env: {
       GRAPHQL_URL: `http://localhost:${settings.ports.admin}/graphql`,
       TENANT_ID: settings.operatorTenantId,
@@ -28,6 +36,7 @@ async function pay(environment: Record<string, string>): Promise<string> {
     },
     cwd: '/',
   })
+  assert.equal(stderr, '')
   return stdout
 }
 
