@@ -111,6 +111,18 @@ test('every variable of the first documents can be set, and reaches every role t
   assert.equal(made.of('AWS::AutoScaling::AutoScalingGroup').length, 0, 'a cluster that is named is not made')
 })
 
+test('every function is an export of its role', () => {
+  const all = [...lambdaFunctions, { role: 'migrate', handler: 'handler' }]
+  for (const { role, handler } of all) {
+    const source = readFileSync(new URL(`../../functions/${role}/lambda.ts`, import.meta.url), 'utf8')
+    assert.match(
+      source,
+      new RegExp(`export const (\\{[^}]*\\b${handler}\\b[^}]*\\}|${handler}\\b)`),
+      `${role} ${handler}`,
+    )
+  }
+})
+
 const loaders: Readonly<Record<Role, (env: Record<string, string>) => unknown>> = {
   'open-payments': loadOpenPaymentsConfig,
   auth: loadAuthConfig,
