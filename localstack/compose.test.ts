@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import packageJson from '../package.json' with { type: 'json' }
 
@@ -61,4 +63,14 @@ test('the emulator gets its token, TigerBeetle has the version of its client, an
   )
   assert.ok(compose.services.tigerbeetle?.image.includes(`:${packageJson.dependencies['tigerbeetle-node']}}`))
   assert.equal(readFileSync(new URL('.env', import.meta.url), 'utf8').trim(), 'COMPOSE_PROFILES=localstack')
+})
+
+test('cdklocal.sh never talks to AWS itself', () => {
+  const script = fileURLToPath(new URL('cdklocal.sh', import.meta.url))
+  const run = spawnSync('/bin/sh', [script, 'ls'], {
+    env: { PATH: process.env.PATH, AWS_ENDPOINT_URL: 'https://sqs.eu-west-1.amazonaws.com' },
+    encoding: 'utf8',
+  })
+  assert.equal(run.status, 1)
+  assert.match(run.stderr, /AWS_ENDPOINT_URL is AWS itself/)
 })
