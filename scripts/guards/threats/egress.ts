@@ -27,7 +27,7 @@ export const egressThreats: ThreatTable = {
         {
           name: 'of IPv6 only what has been assigned',
           file: egress,
-          text: "return parsed.kind() === 'ipv4' || parsed.match(IPV6_PUBLIC)",
+          text: "return parsed.kind() === 'ipv4' || isPublicIpv6(parsed as ipaddr.IPv6)",
           without: 'return true',
           test: { file: tests, name: 'targets that are never fetched' },
         },
