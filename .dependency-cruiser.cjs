@@ -110,7 +110,10 @@ module.exports = {
     {
       name: 'deployables-use-faces',
       severity: 'error',
-      from: { path: '^(functions|connector|cli|examples)/', pathNot: '\\.(test|bench)\\.ts$' },
+      from: {
+        path: '^(functions|connector|cli|examples)/',
+        pathNot: '(\\.(test|bench)\\.ts$|^cli/testing/)',
+      },
       to: { path: '^shared/[^/]+/', pathNot: '^shared/[^/]+/index\\.ts$' },
     },
     {

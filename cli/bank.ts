@@ -5,6 +5,7 @@ import { startAdmin } from '../functions/admin/wiring.ts'
 import { startAuth } from '../functions/auth/wiring.ts'
 import { startOpenPayments } from '../functions/open-payments/wiring.ts'
 import { startPayments } from '../functions/payments/wiring.ts'
+import { startRelayProcess } from '../functions/relay/wiring.ts'
 import { startWebhooks } from '../functions/webhooks/wiring.ts'
 import {
   type Logger,
@@ -32,6 +33,7 @@ export const deployableNames = [
   'admin',
   'webhooks',
   'payments',
+  'relay',
 ] as const
 export type DeployableName = (typeof deployableNames)[number]
 
@@ -43,7 +45,12 @@ const starts: readonly (readonly [DeployableName, StartDeployable])[] = [
   ['admin', startAdmin],
   ['webhooks', startWebhooks],
   ['payments', startPayments],
+  ['relay', startRelayProcess],
 ]
+
+/** Between the jobs and a broker. Without one there is nothing to relay. */
+const isNeeded = (name: DeployableName, environment: Record<string, string>): boolean =>
+  name !== 'relay' || (environment.QUEUE_DRIVER ?? 'postgres') !== 'postgres'
 
 /** Closes in reverse order and lets every part close, whatever the others say. */
 export async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
@@ -67,7 +74,7 @@ export async function startDeployables(input: {
   const started: RunningDeployable[] = []
   try {
     for (const [name, start] of starts) {
-      if (input.except?.includes(name)) continue
+      if (input.except?.includes(name) || !isNeeded(name, input.environment)) continue
       const environment =
         name === 'auth' ? authEnvironment(input.settings, input.environment) : input.environment
       started.push(await start(environment))

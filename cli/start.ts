@@ -8,6 +8,7 @@ import { writeConnections } from './connections.ts'
 import { type ExampleClient, seedExampleClient } from './example-client.ts'
 import { parseStartOptions } from './options.ts'
 import { awaitWithdrawals, formatAmount, type PaymentPlan, pay } from './payment.ts'
+import { chooseQueueMode } from './queue-mode.ts'
 import { addressesOf, line, nextAfterOnce, nextThingsToTry, step, summaryOf } from './screen.ts'
 import { demoPlan } from './seed.ts'
 import { startTwoBanks, type TwoBanks } from './two-banks.ts'
@@ -85,9 +86,19 @@ async function startBanks(dataFolder: string): Promise<{
     (made) => (made ? 'new' : 'kept from an earlier start'),
   )
   await writeConnections(dataFolder, databases)
-  const environments = await forBoth(async (name) => ({
-    PRIVATE_KEY_FILE: await keyFile(join(dataFolder, `bank-${name}.pem`)),
-  }))
+  const queues = chooseQueueMode(process.env)
+  // AWS's clients look for them by themselves. An emulator asks for some, and not whose they are.
+  if (queues.driver === 'sqs')
+    process.env = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', ...process.env }
+  const environments = await step(
+    'queues',
+    () =>
+      forBoth(async (name) => ({
+        PRIVATE_KEY_FILE: await keyFile(join(dataFolder, `bank-${name}.pem`)),
+        ...(await queues.environmentOf(name)),
+      })),
+    () => queues.about,
+  )
   const log = createLogger({ level: 'warn', name: 'upesi' })
   const banks = await step(
     areNew

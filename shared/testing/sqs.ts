@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { SQSClient } from '@aws-sdk/client-sqs'
-import { type BrokerQueueDefinition, brokerQueues, sqsAttributes } from '../../localstack/queues.ts'
+import { type CreatedQueue, createQueue } from '../../localstack/create-queues.ts'
+import { type BrokerQueueDefinition, brokerQueues } from '../../localstack/queues.ts'
 
-export interface TestQueue {
-  url: string
-  deadLetterUrl: string
-}
+export type TestQueue = CreatedQueue
 
 export interface TestSqs {
   endpoint: string
@@ -39,19 +37,6 @@ export async function startTestSqs(): Promise<TestSqs> {
   const made: string[] = []
   const run = randomBytes(4).toString('hex')
 
-  const create = async (name: string, attributes: Record<string, string>): Promise<string> => {
-    const { QueueUrl = '' } = await client.send(
-      new sdk.CreateQueueCommand({ QueueName: name, Attributes: attributes }),
-    )
-    made.push(QueueUrl)
-    return QueueUrl
-  }
-  const arnOf = async (url: string): Promise<string> => {
-    const { Attributes } = await client.send(
-      new sdk.GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['QueueArn'] }),
-    )
-    return Attributes?.QueueArn ?? ''
-  }
   return {
     endpoint,
     region,
@@ -66,17 +51,14 @@ export async function startTestSqs(): Promise<TestSqs> {
       const definition = brokerQueues.find((queue) => queue.id === id)
       if (!definition) throw new Error(`no queue ${id}`)
       const suffix = `-${run}-${made.length}${isOrdered ? '.fifo' : ''}`
-      const kind = isOrdered ? { FifoQueue: 'true' } : {}
-      const deadLetterUrl = await create(`${definition.deadLetter.name}${suffix}`, {
-        ...sqsAttributes(definition),
-        ...kind,
+      const kind: Record<string, string> = isOrdered ? { FifoQueue: 'true' } : {}
+      const created = await createQueue(client, definition, {
+        nameOf: (name) => `${name}${suffix}`,
+        attributes: kind,
+        more: attributes,
       })
-      const url = await create(`${definition.name}${suffix}`, {
-        ...sqsAttributes(definition, await arnOf(deadLetterUrl)),
-        ...kind,
-        ...attributes,
-      })
-      return { url, deadLetterUrl }
+      made.push(created.url, created.deadLetterUrl)
+      return created
     },
     async purge(url) {
       await client.send(new sdk.PurgeQueueCommand({ QueueUrl: url }))

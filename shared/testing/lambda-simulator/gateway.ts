@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { type HttpAnswer, type HttpRequest, toAlbEvent, toHttpAnswer, toHttpApiEvent } from './http-events.ts'
 import { type FunctionOptions, FunctionTimedOut, invokeFunction, type LambdaHandler } from './invoke.ts'
 
@@ -11,6 +12,10 @@ export interface GatewayOptions extends FunctionOptions {
   /** What clients call, when that is not this server's own address: scheme and host of it reach the function. */
   publicUrl?: string
   port?: number
+  /** Where it listens; default: loopback of IPv4. */
+  host?: string
+  /** It speaks https then, as a gateway does. */
+  tls?: { cert: string; key: string }
   /** Hears why the client got no answer of the function. */
   onError?: (error: unknown) => void
 }
@@ -65,9 +70,10 @@ function send(response: ServerResponse, { status, headers, body }: HttpAnswer, m
  */
 export async function startLambdaGateway(
   handler: LambdaHandler,
-  { front, publicUrl, port = 0, onError, ...functionOptions }: GatewayOptions,
+  { front, publicUrl, port = 0, host = '127.0.0.1', tls, onError, ...functionOptions }: GatewayOptions,
 ): Promise<LambdaGateway> {
   const { toEvent, failed, timedOut } = fronts[front]
+  const scheme = tls ? 'https' : 'http'
   const answer = async (request: HttpRequest): Promise<HttpAnswer> => {
     try {
       const result = await invokeFunction(handler, toEvent(request), functionOptions)
@@ -89,20 +95,21 @@ export async function startLambdaGateway(
             rawHeaders: request.rawHeaders,
             body,
             sourceIp: request.socket.remoteAddress ?? '127.0.0.1',
-            publicUrl: new URL(publicUrl ?? `http://${request.headers.host ?? '127.0.0.1'}`),
+            publicUrl: new URL(publicUrl ?? `${scheme}://${request.headers.host ?? '127.0.0.1'}`),
           })
     send(response, result, method)
   }
-  const server = createServer((request, response) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     serve(request, response).catch(() => response.destroy())
-  })
+  }
+  const server = tls ? createTlsServer(tls, onRequest) : createServer(onRequest)
   await new Promise<void>((listening, reject) => {
     server.once('error', reject)
-    server.listen(port, '127.0.0.1', listening)
+    server.listen(port, host, listening)
   })
   const address = server.address()
   return {
-    url: `http://127.0.0.1:${typeof address === 'object' && address ? address.port : port}`,
+    url: `${scheme}://127.0.0.1:${typeof address === 'object' && address ? address.port : port}`,
     close: () =>
       new Promise((closed) => {
         server.close(() => closed())
