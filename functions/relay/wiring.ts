@@ -7,7 +7,7 @@ import {
   openBroker,
   publishDueJobs,
   type RelayOptions,
-  startRelay,
+  relayJobs,
 } from '../../shared/queue/index.ts'
 import type { OpenTasksOf, Task } from '../../shared/schedule/index.ts'
 import { loadRelayConfig } from './config.ts'
@@ -66,7 +66,7 @@ export const openRelayTasks: OpenTasksOf = async (env, host) => {
 export const startRelayProcess: StartDeployable = async (env) => {
   const { node, options, close } = await openRelay(env, 'server')
   const ports = await node.telemetry.listen(node.ready)
-  const relay = startRelay(node, options)
+  const relay = relayJobs(node, options)
   return {
     name: 'relay',
     ports,

@@ -24,7 +24,7 @@ import {
   waitFor,
 } from '../testing/index.ts'
 import { consumeQueue } from './consume-queue.ts'
-import { startRelay } from './relay.ts'
+import { relayJobs } from './relay.ts'
 import { insertJobs, notifyJobs } from './store.ts'
 
 /** An emulator in this process carries fewer. */
@@ -122,7 +122,7 @@ for (const kind of ['postgres', 'redis', 'sqs'] as const)
       const own = await open()
       if (own)
         use(
-          startRelay(ctx(), {
+          relayJobs(ctx(), {
             routes: [{ queue: 'webhooks', broker: own }],
             idleMs: 100,
             republishSeconds: 2,

@@ -25,7 +25,7 @@ import type { ConsumeOptions } from './consume-jobs.ts'
 import { consumeQueue } from './consume-queue.ts'
 import type { Broker } from './drivers/model.ts'
 import type { Job, JobOutcome } from './model.ts'
-import { startRelay } from './relay.ts'
+import { relayJobs } from './relay.ts'
 import { enqueueJob, holdLease, insertJobs, notifyJobs } from './store.ts'
 
 export type DriverKind = 'postgres' | TestBroker['kind']
@@ -97,7 +97,7 @@ export function queueContract(kind: DriverKind): void {
       const own = options.broker ?? (await openBroker())
       if (!own) return
       toClose.push(
-        startRelay(
+        relayJobs(
           { db: openOwn(), listener: listen(), clock: systemClock, log: silentLogger },
           { routes: [{ queue: 'webhooks', broker: own }], idleMs: 200, ...options },
         ),

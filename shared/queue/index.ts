@@ -45,7 +45,7 @@ export type {
 export { carriedBy } from './model.ts'
 export type { PaymentOfJob } from './observe-jobs.ts'
 export { type BrokerSettings, brokerProblems, openBroker } from './open-broker.ts'
-export { publishDueJobs, type Relay, type RelayContext, type RelayOptions, startRelay } from './relay.ts'
+export { publishDueJobs, type Relay, type RelayContext, type RelayOptions, relayJobs } from './relay.ts'
 export type { OtherSide, Shares } from './shares.ts'
 export {
   enqueueJob,

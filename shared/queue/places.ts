@@ -23,19 +23,16 @@ export function createPlaces(options: {
   let count = 0
   let isClosed = false
 
-  /** One of each tenant after the other, so that nobody's crowd goes first. */
+  /** One of each tenant after the other, so that nobody's crowd goes first: who got one is behind the others then. */
   const admit = (): void => {
-    let isAnybody = true
-    while (isAnybody && shares.total() < concurrency) {
-      isAnybody = false
-      for (const [tenantId, queue] of waiting) {
-        if (!shares.hasPlace(tenantId)) continue
-        isAnybody = true
-        count--
-        shares.start(tenantId)
-        queue.shift()?.(true)
-        if (queue.length === 0) waiting.delete(tenantId)
-      }
+    for (const [tenantId, queue] of waiting) {
+      if (shares.total() >= concurrency) return
+      if (!shares.hasPlace(tenantId)) continue
+      count--
+      shares.start(tenantId)
+      queue.shift()?.(true)
+      waiting.delete(tenantId)
+      if (queue.length > 0) waiting.set(tenantId, queue)
     }
   }
 

@@ -15,7 +15,7 @@ import {
   uuidv7,
 } from '../platform/index.ts'
 import { cpuMs, createTestDatabase, startTestBroker, type TestBroker } from '../testing/index.ts'
-import { type Broker, consumeQueue, enqueueJob, insertJobs, startRelay } from './index.ts'
+import { type Broker, consumeQueue, enqueueJob, insertJobs, relayJobs } from './index.ts'
 
 const JOBS = { postgres: 40_000, redis: 20_000, sqs: 2_000 }
 const CONCURRENCY = 1_024
@@ -77,7 +77,7 @@ function worldOf(kind: Kind, broker: TestBroker | undefined, pools: () => DbPool
       const listener = createListener({ connectionString, log: silentLogger })
       const ctx = { db: pools(), listener, clock: systemClock, log: silentLogger }
       const own = await open()
-      const relay = own && startRelay(ctx, { routes: [{ queue: 'webhooks', broker: own }], idleMs: 1_000 })
+      const relay = own && relayJobs(ctx, { routes: [{ queue: 'webhooks', broker: own }], idleMs: 1_000 })
       const consumer = consumeQueue({ ...ctx, ...(own && { broker: own }) }, [
         {
           queue: 'webhooks',

@@ -148,7 +148,7 @@ export async function publishDueJobs(ctx: RelayContext, options: RelayOptions): 
  * Carries due jobs to a broker until closed. The rows stay the truth: a message that is lost, with its broker or without, is sent
  * again after a while, and one that is sent twice says nothing new. Several relays may run.
  */
-export function startRelay(ctx: RelayContext, options: RelayOptions): Relay {
+export function relayJobs(ctx: RelayContext, options: RelayOptions): Relay {
   const { telemetry = silentTelemetry } = ctx
   const published = telemetry.instruments.counter('upesi_queue_messages_sent')
   const gates = new Map<string, ReturnType<typeof createGate>>()

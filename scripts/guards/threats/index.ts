@@ -15,6 +15,7 @@ import { limitThreats } from './limits.ts'
 import { moneyFaults } from './money-faults.ts'
 import { nodeTenantThreats } from './node-tenants.ts'
 import { partialPaymentThreats } from './partial-payments.ts'
+import { queueDriverThreats } from './queue-drivers.ts'
 import { resourceServerThreats } from './resource-server.ts'
 import { signatureThreats } from './signatures.ts'
 import { telemetryThreats } from './telemetry.ts'
@@ -39,6 +40,7 @@ export const threatTables: readonly ThreatTable[] = [
   connectorThreats,
   ledgerThreats,
   webhookThreats,
+  queueDriverThreats,
   partialPaymentThreats,
   upgradeThreats,
   telemetryThreats,

@@ -1,0 +1,173 @@
+import type { ThreatTable } from '../guard.ts'
+
+const messages = 'shared/queue/handle-messages.ts'
+const published = 'shared/queue/published-store.ts'
+const relay = 'shared/queue/relay.ts'
+const redis = 'shared/queue/drivers/redis.ts'
+const sqs = 'shared/queue/drivers/sqs.ts'
+const inHand = 'shared/queue/drivers/in-hand.ts'
+const onRedis = 'shared/queue/redis.contract.test.ts'
+const onSqs = 'shared/queue/sqs.contract.test.ts'
+const handler = 'shared/aws-lambda/queue-handler.test.ts'
+
+/** What brokers do to messages, and what must not come of it. */
+export const queueDriverThreats: ThreatTable = {
+  title: 'Queue drivers',
+  about:
+    'Redis and SQS carry ids of jobs. One suite runs on each (`shared/queue/contract.ts`); without Redis its half is skipped.',
+  threats: [
+    {
+      name: 'Messages that are lost',
+      guards: [
+        {
+          name: 'a job whose message led to nothing is published again',
+          file: published,
+          text: 'j.published_until > now())',
+          without: 'true)',
+          test: { file: onRedis, name: 'everything is done although the broker lost all it had' },
+        },
+        {
+          name: 'the group of a stream that was deleted is made anew',
+          file: redis,
+          text: '      await parts.ensureGroup()\n',
+          without: '',
+          test: { file: onRedis, name: 'everything is done although the broker lost all it had' },
+        },
+        {
+          name: 'a job that wants another time is published anew when it is due',
+          file: 'shared/queue/store.ts',
+          text: 'published_until = null, run_at = case',
+          without: "published_until = now() + interval '1 hour', run_at = case",
+          test: { file: onRedis, name: 'a handler that wants a later time has it' },
+        },
+        {
+          name: 'a job asked for while it ran is announced to the relay',
+          file: messages,
+          text: '{ announceWithinMs: ANNOUNCE_WITHIN_MS }',
+          without: '{}',
+          test: { file: onRedis, name: 'a handler that wants a later time has it' },
+        },
+        {
+          name: 'entries of a consumer that died are taken over',
+          file: redis,
+          text: '    if (room > 0)\n      inHand.take(',
+          without: '    if (room > 1e9)\n      inHand.take(',
+          test: { file: onRedis, name: 'F31: a message whose consumer died' },
+        },
+        {
+          name: 'a message whose job could not be claimed fails',
+          file: messages,
+          text: "const FAILED: Verdict = { status: 'failed' }",
+          without: "const FAILED: Verdict = { status: 'done' }",
+          test: { file: handler, name: 'a message whose job cannot be claimed comes again' },
+        },
+        {
+          name: 'who closes gives back what waits for a place',
+          file: messages,
+          text: 'seconds: closing ? 0 : NO_ROOM_SECONDS',
+          without: 'seconds: closing ? 60 : NO_ROOM_SECONDS',
+          test: { file: onRedis, name: 'closing begins nothing' },
+        },
+      ],
+    },
+    {
+      name: 'Messages that come twice, early or too often',
+      guards: [
+        {
+          name: 'a job that is worked on is not claimed again',
+          file: published,
+          text: `any(\${[...new Set(keys)]}::uuid[]) and \${unleased} and`,
+          without: `any(\${[...new Set(keys)]}::uuid[]) and`,
+          test: { file: onRedis, name: 'repeats and another order change nothing' },
+        },
+        {
+          name: 'nor one that is not due',
+          file: published,
+          text: `and j.run_at <= \${dueBy(input.now)}`,
+          without: '',
+          test: { file: onRedis, name: 'a message that comes before its job is due' },
+        },
+        {
+          name: 'what is worked on is kept from other consumers',
+          file: inHand,
+          text: 'heartbeat ??= setInterval(beat, visibilityMs / 3)',
+          without: 'heartbeat ??= setInterval(() => void beat, visibilityMs / 3)',
+          test: { file: onRedis, name: 'a message is kept from others' },
+        },
+        {
+          name: 'also on SQS',
+          file: sqs,
+          text: 'extend: (messages) => changeVisibility(messages, () => visibilitySeconds),',
+          without: 'extend: async () => undefined,',
+          test: { file: onSqs, name: 'a message is kept from others' },
+        },
+        {
+          name: 'while nobody takes messages no copies are added',
+          file: relay,
+          text: 'if (await backlog.isTooLong())',
+          without: 'if (false)',
+          test: { file: onRedis, name: 'while nobody takes messages' },
+        },
+        {
+          name: 'of a first-in-first-out group nothing runs after one that failed',
+          file: messages,
+          text: "former.then(({ status }) => (status === 'failed' ? FAILED : handleOne(message)))",
+          without: 'former.then(() => handleOne(message))',
+          test: { file: handler, name: 'first in, first out' },
+        },
+      ],
+    },
+    {
+      name: 'Messages that nobody can work on',
+      guards: [
+        {
+          name: 'they go to the dead letters with a reason',
+          file: messages,
+          text: "if ('reason' in message) return { status: 'dead', reason: message.reason }",
+          without: "if ('reason' in message) return DONE",
+          test: { file: onRedis, name: 'what says nothing that can be worked on' },
+        },
+        {
+          name: 'so does what fails again and again',
+          file: redis,
+          text: 'filter(({ receiveCount }) => receiveCount > RECEIVES_MAX)',
+          without: 'filter(({ receiveCount }) => receiveCount > 1e9)',
+          test: { file: onRedis, name: 'a message that fails again and again' },
+        },
+        {
+          name: 'an event of another service is refused',
+          file: 'shared/aws-lambda/queue-handler.ts',
+          text: "record.eventSource === 'aws:sqs'",
+          without: 'true',
+          test: { file: handler, name: 'an event of another kind is refused' },
+        },
+      ],
+    },
+    {
+      name: 'F12: one tenant’s backlog before everybody (brokers)',
+      guards: [
+        {
+          name: 'a tenant has so many messages on their way at most',
+          file: published,
+          text: `order by j.run_at limit \${window.most}::int`,
+          without: 'order by j.run_at limit 100000',
+          test: { file: 'shared/queue/published-store.test.ts', name: 'F12: of one tenant' },
+        },
+        {
+          name: 'of those that wait each tenant gets one after the other',
+          file: 'shared/queue/places.ts',
+          text: '      waiting.delete(tenantId)\n      if (queue.length > 0) waiting.set(tenantId, queue)\n',
+          without: '      if (queue.length === 0) waiting.delete(tenantId)\n',
+          test: { file: 'shared/queue/places.test.ts', name: 'of those that wait each tenant' },
+        },
+        {
+          name: 'what has no place waits beside the others, not before them',
+          file: 'shared/queue/places.ts',
+          text: 'if (!shares.hasPlace(tenantId)) continue',
+          without: 'if (!shares.hasPlace(tenantId)) break',
+          test: { file: 'shared/queue/places.test.ts', name: 'who has no place holds up nobody' },
+        },
+      ],
+    },
+  ],
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import { createDb, type DbPool, deriveId, sql } from '../platform/index.ts'
+import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
+import { claimKeys, postponePublication, takeForPublication } from './published-store.ts'
+import { insertJobs } from './store.ts'
+
+let database: TestDatabase
+let db: DbPool
+before(async () => {
+  database = await createTestDatabase('resources')
+  db = createDb({ connectionString: database.connectionString })
+})
+afterEach(() => db.execute(sql`delete from jobs`))
+after(async () => {
+  await db.close()
+  await database.drop()
+})
+
+const tenant = (name: string) => deriveId('tenant', name)
+const insert = (count: number, of: string) =>
+  db.execute(
+    sql`with job as (${insertJobs('webhooks', sql`select gen_random_uuid(), ${tenant(of)}::uuid from generate_series(1, ${count}::int)`)}) select 1 from job`,
+  )
+const take = (window = { own: 2, most: 10, common: 100 }, limit = 100) =>
+  takeForPublication(db, { queue: 'webhooks', now: new Date(), limit, republishSeconds: 30, window })
+const countOf = (jobs: readonly { tenantId?: string }[], of: string) =>
+  jobs.filter(({ tenantId }) => tenantId === tenant(of)).length
+
+test('F12: of one tenant only so many are on their way, until they are claimed', async () => {
+  await insert(1_000, 'crowd')
+  const first = await take()
+  assert.equal(first.jobs.length, 10)
+  assert.equal(first.full, true)
+  assert.equal(first.onTheirWay, 10)
+  assert.deepEqual((await take()).jobs, [])
+  await insert(1, 'other')
+  const second = await take()
+  assert.equal(countOf(second.jobs, 'other'), 1)
+  assert.equal(second.jobs.length, 1)
+  const keys = first.jobs.slice(0, 4).map(({ key }) => key)
+  const claimed = await claimKeys(db, { queue: 'webhooks', keys, now: new Date(), leaseSeconds: 30 })
+  assert.ok(claimed.every((job) => job !== undefined))
+  assert.equal(countOf((await take()).jobs, 'crowd'), 4)
+})
+
+test('F12: when what all share is used up, each tenant still has its own', async () => {
+  for (const name of ['a', 'b']) await insert(50, name)
+  const window = { own: 2, most: 10, common: 5 }
+  const { jobs, full } = await take(window)
+  assert.equal(jobs.length, 2 * 2 + 5)
+  assert.equal(full, true)
+  await insert(50, 'c')
+  const later = await take(window)
+  assert.equal(countOf(later.jobs, 'c'), 2)
+  assert.equal(later.jobs.length, 2)
+})
+
+test('with too little room for all, tenants take turns', async () => {
+  for (const name of ['a', 'b', 'c']) await insert(50, name)
+  const { jobs, more } = await take(undefined, 9)
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((name) => countOf(jobs, name)),
+    [3, 3, 3],
+  )
+  assert.equal(more, true)
+})
+
+test('what was not sent is taken again, and what has no room later', async () => {
+  await insert(2, 'a')
+  const { jobs } = await take()
+  const [one = '', other = ''] = jobs.map(({ key }) => key)
+  await postponePublication(db, { queue: 'webhooks', keys: [one], seconds: 0 })
+  await postponePublication(db, { queue: 'webhooks', keys: [other], seconds: 60 })
+  assert.deepEqual(
+    (await take()).jobs.map(({ key }) => key),
+    [one],
+  )
+})
+
+test('several relays at once take each job once', async () => {
+  await insert(400, 'a')
+  const window = { own: 0, most: 1_000, common: 1_000 }
+  const taken = await Promise.all(Array.from({ length: 8 }, () => take(window, 50)))
+  const keys = taken.flatMap(({ jobs }) => jobs.map(({ key }) => key))
+  assert.equal(new Set(keys).size, keys.length)
+})
+
+test('of one job that is named twice one claim comes', async () => {
+  await insert(1, 'a')
+  const key = await db.one((row) => row.key as string, sql`select key from jobs`)
+  const claims = await Promise.all(
+    [0, 1].map(() =>
+      claimKeys(db, { queue: 'webhooks', keys: [key, key], now: new Date(), leaseSeconds: 30 }),
+    ),
+  )
+  assert.equal(claims.flat().filter((job) => job !== undefined).length, 1)
+})
