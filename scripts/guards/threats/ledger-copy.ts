@@ -74,7 +74,7 @@ export const ledgerCopyThreats: ThreatTable = {
         },
         {
           name: 'a deployable does not start behind it',
-          file: 'shared/node-context/node-context.ts',
+          file: 'shared/node-context/node-ledger.ts',
           text: 'if (fence)',
           without: 'if (fence && false)',
           test: { file: 'cli/ledger-copy.test.ts', name: 'a fenced ledger is opened again by its command' },
