@@ -2,6 +2,7 @@ import { connectRedis, silentLogger } from '../platform/index.ts'
 import { type Broker, type BrokerQueue, type BrokerSettings, openBroker } from '../queue/index.ts'
 import { startTestRedis } from './redis.ts'
 import { startTestSqs } from './sqs.ts'
+import { waitFor } from './wait-for.ts'
 
 export type BrokerKind = 'redis' | 'sqs'
 
@@ -14,6 +15,8 @@ export interface TestBroker {
   open(queue: BrokerQueue): Promise<Broker>
   /** Everything is gone. */
   purge(): Promise<void>
+  /** It is gone meanwhile, and comes back at the same place with nothing. Only of a server that is the test's own. */
+  away?(meanwhile: () => Promise<void>): Promise<void>
   stop(): Promise<void>
 }
 
@@ -51,7 +54,7 @@ export async function startTestBroker(kind: BrokerKind): Promise<TestBroker | un
   }
 }
 
-type Parts = Pick<TestBroker, 'settings' | 'environment' | 'purge' | 'stop'>
+type Parts = Pick<TestBroker, 'settings' | 'environment' | 'purge' | 'away' | 'stop'>
 
 async function redisParts(): Promise<Parts | undefined> {
   const server = await startTestRedis()
@@ -61,7 +64,18 @@ async function redisParts(): Promise<Parts | undefined> {
     settings: { ...NO_SETTINGS, queueDriver: 'redis', redisUrl: server.url },
     environment: { QUEUE_DRIVER: 'redis', REDIS_URL: server.url },
     async purge() {
-      await admin.flushall()
+      // After an outage its connection takes a moment.
+      await waitFor(() =>
+        admin.flushall().then(
+          () => true,
+          () => false,
+        ),
+      )
+    },
+    async away(meanwhile) {
+      await server.kill()
+      await meanwhile()
+      await server.start()
     },
     async stop() {
       admin.disconnect()
