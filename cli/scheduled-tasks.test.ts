@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { openAdminTasks } from '../functions/admin/wiring.ts'
 import { openAuthTasks } from '../functions/auth/wiring.ts'
+import { openAutoPeeringTasks } from '../functions/auto-peering/wiring.ts'
 import { openPaymentsTasks } from '../functions/payments/wiring.ts'
 import { openRelayTasks } from '../functions/relay/wiring.ts'
 import { openWebhooksTasks } from '../functions/webhooks/wiring.ts'
@@ -26,6 +27,7 @@ const schedule = JSON.parse(
 const roles: Record<string, OpenTasksOf> = {
   admin: openAdminTasks,
   auth: openAuthTasks,
+  'auto-peering': openAutoPeeringTasks,
   payments: openPaymentsTasks,
   relay: openRelayTasks,
   webhooks: openWebhooksTasks,
@@ -58,6 +60,7 @@ after(async () => {
 
 const environmentOf = (role: string) => {
   if (role === 'auth') return authEnvironment(settings, environment)
+  if (role === 'auto-peering') return { ...environment, ENABLE_AUTO_PEERING: 'true' }
   return role === 'relay' ? { ...environment, ...queues } : environment
 }
 

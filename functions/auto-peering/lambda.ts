@@ -1,3 +1,3 @@
 import { createAutoPeeringHandlers } from './lambda-handlers.ts'
 
-export const { handler } = createAutoPeeringHandlers(process.env)
+export const { handler, task } = createAutoPeeringHandlers(process.env)

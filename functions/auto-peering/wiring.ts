@@ -11,8 +11,10 @@ import {
   type StartDeployable,
   sql,
 } from '../../shared/platform/index.ts'
+import type { OpenTasksOf } from '../../shared/schedule/index.ts'
 import { type AutoPeeringConfig, loadAutoPeeringConfig } from './config.ts'
 import { createProver, type Prover } from './prover.ts'
+import { autoPeeringTasks } from './tasks.ts'
 
 /** The listener that accepts requests to peer, with everything that it stands on. Nothing listens yet. */
 export interface OpenAutoPeering {
@@ -62,6 +64,12 @@ export async function openAutoPeering(
     await node.close()
     throw error
   }
+}
+
+/** For whoever drives them from outside. */
+export const openAutoPeeringTasks: OpenTasksOf = async (env, host) => {
+  const { node, close } = await openAutoPeering(env, host)
+  return { ctx: node, tasks: autoPeeringTasks(node), close }
 }
 
 /** Accepts requests to peer on AUTO_PEERING_SERVER_PORT. Refuses to start unless ENABLE_AUTO_PEERING is true. */

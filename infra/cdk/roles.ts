@@ -111,7 +111,7 @@ export const lambdaFunctions: readonly LambdaFunction[] = [
       trigger: { kind: 'queue', queue: role },
     }),
   ),
-  ...(['auth', 'admin', 'webhooks', 'payments', 'relay'] as const).map(
+  ...(['auth', 'admin', 'auto-peering', 'webhooks', 'payments', 'relay'] as const).map(
     (role): LambdaFunction => ({ id: `${role}-task`, role, handler: 'task', trigger: { kind: 'tasks' } }),
   ),
 ]

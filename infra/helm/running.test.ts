@@ -84,10 +84,15 @@ describe('what runs', { skip }, () => {
         .filter(({ role }) => roles.includes(role))
         .map(({ role, task }) => `${role} ${task}`)
         .sort()
-    const everything = [...new Set(entries.map(({ role }) => role))].filter((role) => role !== 'relay')
+    const isAbsent = (role: string) => role === 'relay' || role === 'auto-peering'
+    const everything = [...new Set(entries.map(({ role }) => role))].filter((role) => !isAbsent(role))
     assert.deepEqual(tasksOf('metrics, schedule, names').sort(), of(...everything))
     assert.deepEqual(tasksOf('Postgres queue with KEDA, down to none').sort(), of('webhooks', 'payments'))
     assert.deepEqual(tasksOf('Knative').sort(), of('admin', 'auth'))
+    const proofs = tasksOf('Knative with SQS, KEDA, auto-peering').filter((task) =>
+      task.startsWith('auto-peering'),
+    )
+    assert.deepEqual(proofs, of('auto-peering'))
     assert.deepEqual(tasksOf('SQS queue with KEDA'), [])
     assert.deepEqual(tasksOf('least'), [])
   })

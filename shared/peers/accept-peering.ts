@@ -52,7 +52,8 @@ export interface PeeringAnswer {
   tenantId: string
 }
 
-export const PROOF_LIFE_MS = 60_000
+/** Where functions sleep between requests, somebody looks every minute: twice within this. */
+export const PROOF_LIFE_MS = 150_000
 const PROOFS_PER_PEER_MAX = 5
 
 const badConfiguration = (message: string) => new PeerRefusal('peer_ilp_configuration', { message })
