@@ -22,12 +22,12 @@ test('who has no place holds up nobody who has one, and gets the next of its own
   await settle()
   assert.deepEqual(given, ['a', 'a', 'b', 'b'])
   assert.equal(places.free(), 0)
-  places.giveBack('b', { ms: 1 })
-  await settle()
-  // There is room, and none for a.
-  assert.deepEqual(given, ['a', 'a', 'b', 'b'])
+  // It waits behind those of a.
   void take('c')
   await settle()
+  places.giveBack('b', { ms: 1 })
+  await settle()
+  assert.deepEqual(given, ['a', 'a', 'b', 'b', 'c'])
   places.giveBack('a', { ms: 1 })
   await settle()
   assert.deepEqual(given, ['a', 'a', 'b', 'b', 'c', 'a'])
