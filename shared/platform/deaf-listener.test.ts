@@ -52,3 +52,42 @@ test('where time passes a timer tells them', async () => {
     mock.timers.reset()
   }
 })
+
+test('of a sandbox that stood still only the clock on the wall knows for how long, also one that was set back', async () => {
+  mock.timers.enable({ apis: ['Date'], now: 1_000_000 })
+  const monotonic = mock.method(performance, 'now', () => 5)
+  try {
+    const listener = createDeafListener({ log: silentLogger, isTimed: false })
+    let heard = 0
+    listener.listen('a', () => heard++)
+    mock.timers.setTime(1_060_000)
+    await listener.catchUp()
+    assert.equal(heard, 1)
+    mock.timers.setTime(1_000_000)
+    await listener.catchUp()
+    assert.equal(heard, 2)
+    await listener.close()
+  } finally {
+    monotonic.mock.restore()
+    mock.timers.reset()
+  }
+})
+
+test('a timer that comes a moment early is no reason to wait for the next', async () => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  try {
+    let nowMs = 0
+    const listener = createDeafListener({ log: silentLogger, isTimed: true, now: () => nowMs })
+    let heard = 0
+    listener.listen('a', () => heard++)
+    for (let tick = 1; tick <= 3; tick++) {
+      nowMs += 999.6
+      mock.timers.tick(1_000)
+      await new Promise(setImmediate)
+    }
+    assert.equal(heard, 3)
+    await listener.close()
+  } finally {
+    mock.timers.reset()
+  }
+})

@@ -21,7 +21,8 @@ export function createDeafListener(options: {
   isTimed: boolean
   now?: () => number
 }): DeafListener {
-  const { log, now = () => performance.now() } = options
+  // The wall's clock: a monotonic one may stand still with a sandbox, and would say that no time has passed.
+  const { log, now = Date.now } = options
   const handlers: NoticeHandler[] = []
   let saidAtMs = now()
   let saying: Promise<void> | undefined
@@ -31,14 +32,19 @@ export function createDeafListener(options: {
     for (const result of await Promise.allSettled(handlers.map(async (handler) => await handler(undefined))))
       if (result.status === 'rejected') log.warn({ reason: messageOf(result.reason) }, 'cannot catch up')
   }
-  const catchUp = async (): Promise<void> => {
-    if (saying === undefined && now() - saidAtMs < SILENCE_MS_MAX) return
+  const sayOnce = (): Promise<void> => {
     saying ??= say().finally(() => {
       saying = undefined
     })
-    await saying
+    return saying
   }
-  const timer = options.isTimed ? setInterval(() => void catchUp(), SILENCE_MS_MAX) : undefined
+  const catchUp = async (): Promise<void> => {
+    const silentMs = now() - saidAtMs
+    // One that was set back does not say how long it was.
+    const isRecent = silentMs >= 0 && silentMs < SILENCE_MS_MAX
+    if (saying !== undefined || !isRecent) await sayOnce()
+  }
+  const timer = options.isTimed ? setInterval(() => void sayOnce(), SILENCE_MS_MAX) : undefined
   timer?.unref()
   return {
     listen(_channel, handler) {
