@@ -3,7 +3,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { createDb, type DbPool, deriveId, sql } from '../platform/index.ts'
 import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
 import { claimKeys, postponePublication, takeForPublication } from './published-store.ts'
-import { insertJobs } from './store.ts'
+import { finishJobs, insertJobs } from './store.ts'
 
 let database: TestDatabase
 let db: DbPool
@@ -95,4 +95,38 @@ test('of one job that is named twice one claim comes', async () => {
     ),
   )
   assert.equal(claims.flat().filter((job) => job !== undefined).length, 1)
+})
+
+const claim = (keys: readonly string[]) =>
+  claimKeys(db, { queue: 'webhooks', keys, now: new Date(), leaseSeconds: 30 })
+
+test('F37: a job that the relay found due is claimed, although its clock is before ours', async () => {
+  await insert(1, 'a')
+  await db.execute(sql`update jobs set run_at = now() + interval '2 seconds'`)
+  const now = new Date(Date.now() + 5_000)
+  const window = { own: 2, most: 10, common: 100 }
+  const { jobs } = await takeForPublication(db, {
+    queue: 'webhooks',
+    now,
+    limit: 10,
+    republishSeconds: 30,
+    window,
+  })
+  const keys = jobs.map(({ key }) => key)
+  assert.equal(keys.length, 1)
+  assert.ok((await claim(keys))[0], 'otherwise it would wait until it is published again')
+})
+
+test('F37: a job that waits for its time is not run by a message of before, also where there was no room', async () => {
+  await insert(1, 'a')
+  const [published] = (await take()).jobs
+  assert.ok(published)
+  const keys = [published.key]
+  const [job] = await claim(keys)
+  assert.ok(job)
+  const retryAt = new Date(Date.now() + 60_000)
+  await finishJobs(db, 'webhooks', [{ job, retryAt, threw: false }])
+  assert.deepEqual(await claim(keys), [undefined])
+  await postponePublication(db, { queue: 'webhooks', keys, seconds: 5 })
+  assert.deepEqual(await claim(keys), [undefined])
 })

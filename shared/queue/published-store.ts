@@ -95,8 +95,8 @@ export async function takeForPublication(
 }
 
 /**
- * Says when jobs may be published again that nobody works on: at once, because no message was sent, or later, because there is no
- * room for them now.
+ * Says when jobs may be published again that are on their way and that nobody works on: at once, because no message was sent, or
+ * later, because there is no room for them now.
  */
 export async function postponePublication(
   db: Db,
@@ -105,7 +105,8 @@ export async function postponePublication(
   const { queue, keys } = input
   await db.execute(sql`
     with locked as materialized (
-      select j.key from jobs j where j.queue = ${queue} and j.key = any(${keys}::uuid[]) and ${unleased}
+      select j.key from jobs j
+      where j.queue = ${queue} and j.key = any(${keys}::uuid[]) and ${unleased} and j.published_until is not null
       order by j.key for update of j
     )
     update jobs set published_until = now() + make_interval(secs => ${input.seconds}::float8)
@@ -113,8 +114,9 @@ export async function postponePublication(
 }
 
 /**
- * Takes leases on those of the named jobs that are due and that nobody works on: one job or none for each key, in their order. Waits
- * for rows that others are changing, because a message that is passed over is not sent again for a while.
+ * Takes leases on those of the named jobs that are due and that nobody works on: one job or none for each key, in their order. Due is
+ * also what was found due by whoever published it last, whose clock may be a little before ours. Waits for rows that others are changing,
+ * because a message that is passed over is not sent again for a while.
  */
 export async function claimKeys(
   db: Db,
@@ -132,7 +134,8 @@ export async function claimKeys(
     sql`
     with locked as materialized (
       select j.key from jobs j
-      where j.queue = ${queue} and j.key = any(${[...new Set(keys)]}::uuid[]) and ${unleased} and j.run_at <= ${dueBy(input.now)}
+      where j.queue = ${queue} and j.key = any(${[...new Set(keys)]}::uuid[]) and ${unleased}
+        and (j.run_at <= ${dueBy(input.now)} or j.published_until is not null)
       order by j.key for update of j
     ), claimed as (
       update jobs j set ${leased(input.leaseSeconds)}

@@ -131,16 +131,24 @@ function watchBacklogs({ log }: RelayContext, options: RelayOptions) {
   }
 }
 
-/** Once through everything that is due; for whoever looks from time to time. Throws when a broker takes nothing. */
+/** Once through everything that is due; for whoever looks from time to time. Throws at the end when a queue could not be published. */
 export async function publishDueJobs(ctx: RelayContext, options: RelayOptions): Promise<{ sent: number }> {
   let sent = 0
+  const failures: unknown[] = []
   const backlogs = watchBacklogs(ctx, options)
   for (const route of options.routes)
-    for (let look: Look | undefined; look === undefined || (look.restMs === 0 && look.sent > 0); ) {
-      look = await publish(ctx, route, options, backlogs(route))
-      sent += look.sent
-      if (look.failed > 0 && look.sent === 0) throw new Error(`no message about ${route.queue} was accepted`)
+    try {
+      for (let look: Look | undefined; look === undefined || (look.restMs === 0 && look.sent > 0); ) {
+        look = await publish(ctx, route, options, backlogs(route))
+        sent += look.sent
+        if (look.failed > 0 && look.sent === 0)
+          throw new Error(`no message about ${route.queue} was accepted`)
+      }
+    } catch (error) {
+      // The others have brokers' queues of their own.
+      failures.push(error)
     }
+  if (failures.length > 0) throw new Error(failures.map(messageOf).join('; '), { cause: failures[0] })
   return { sent }
 }
 

@@ -34,6 +34,30 @@ export const queueDriverThreats: ThreatTable = {
           test: { file: onRedis, name: 'everything is done although the broker lost all it had' },
         },
         {
+          name: 'a job that a relay of another clock found due is claimed',
+          file: published,
+          text: ' or j.published_until is not null)',
+          without: ')',
+          test: { file: 'shared/queue/published-store.test.ts', name: 'F37: a job that the relay found due' },
+        },
+        {
+          name: 'a job without a message on its way is not taken for a due one',
+          file: published,
+          text: ` and \${unleased} and j.published_until is not null\n`,
+          without: ` and \${unleased}\n`,
+          test: {
+            file: 'shared/queue/published-store.test.ts',
+            name: 'F37: a job that waits for its time is not run',
+          },
+        },
+        {
+          name: 'a queue that takes nothing does not keep the task of the relay from the others',
+          file: relay,
+          text: 'failures.push(error)',
+          without: 'throw error',
+          test: { file: 'shared/queue/relay.test.ts', name: 'F36: a broker that takes nothing' },
+        },
+        {
           name: 'a job that wants another time is published anew when it is due',
           file: 'shared/queue/store.ts',
           text: 'published_until = null, run_at = case',
