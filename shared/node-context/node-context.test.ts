@@ -145,3 +145,27 @@ test('every sealed column is among those that are sealed anew', async () => {
   )
   await db.close()
 })
+
+test('behind a pooler no session keeps anything: no named statement, no setting, no LISTEN', async (t) => {
+  const database = await createTestDatabase('resources')
+  t.after(() => database.drop())
+  const start = (more: Record<string, string>) =>
+    createNodeContext(configFor(database.connectionString, { DATABASE_POOL_SIZE: '1', ...more }), {
+      name: 'test',
+    })
+  const ofSession = sql`
+    select (select count(*) from pg_prepared_statements)::integer as prepared, current_setting('enable_seqscan') as planned,
+      (select count(*) from pg_stat_activity where datname = current_database() and query ilike 'listen %')::integer as listening`
+  const toText = (row: { prepared: number; planned: string; listening: number }) =>
+    [row.prepared > 0, row.planned, row.listening > 0] as const
+  const direct = await start({})
+  await direct.ready()
+  // A LISTEN is asked for while the rest goes on.
+  await waitFor(async () => (await direct.db.one((row) => toText(row as never), ofSession))[2])
+  assert.deepEqual(await direct.db.one((row) => toText(row as never), ofSession), [true, 'off', true])
+  await direct.close()
+  const pooled = await start({ DATABASE_POOLER: 'true' })
+  await pooled.ready()
+  assert.deepEqual(await pooled.db.one((row) => toText(row as never), ofSession), [false, 'on', false])
+  await pooled.close()
+})

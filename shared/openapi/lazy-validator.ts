@@ -22,7 +22,7 @@ export function createLazyValidator(options: { spec: SpecName }): LazyOpenApiVal
   let loading: Promise<void> | undefined
   const load = async () => {
     const { createSchemaCompiler } = await import('./schema-compiler.ts')
-    loaded = createSchemaCompiler()
+    loaded = createSchemaCompiler({ checksSchemas: false })
   }
   const validator: OpenApiValidator & { hasSchema(operation: Operation): boolean } = createValidator({
     ...options,

@@ -142,6 +142,21 @@ describe('a payment’s trace', () => {
 })
 
 describe('spans', () => {
+  test('are sent by a flush, for who stands still afterwards', async (t) => {
+    const collector = await startTestCollector()
+    const telemetry = await tracesTo(collector)
+    t.after(async () => {
+      await telemetry.close()
+      await collector.close()
+    })
+    await telemetry.tracing.span('work', {}, async () => undefined)
+    await telemetry.flush()
+    assert.deepEqual(
+      collector.spans.map(({ name }) => name),
+      ['work'],
+    )
+  })
+
   test('of refusals are no errors, and hold no words', async (t) => {
     const collector = await startTestCollector()
     t.after(() => collector.close())
