@@ -217,6 +217,51 @@ describe('what is public', { skip }, () => {
       assert.ok(internet.includes(network), network)
   })
 
+  test('with Knative the connector is published as it is without, and nothing else is by a Gateway or an Ingress', () => {
+    const knative = over(least, at('mode', 'knative'))
+    const before = shown(render(knative)).filter((each) => !each.startsWith('knative'))
+    assert.deepEqual(before, [])
+    const gateway = {
+      gateway: {
+        enabled: true,
+        parentRefs: [{ name: 'public' }],
+        routes: { connector: { enabled: true }, 'auto-peering': { hostnames: ['peering.ase-a.example'] } },
+      },
+    }
+    const autoPeering = { config: { backend: { autoPeering: { enabled: true }, instanceName: 'A' } } }
+    const peered = render(over(knative, gateway, autoPeering))
+    const notOfKnative = (manifests: readonly Manifest[]) =>
+      shown(manifests).filter((each) => !each.startsWith('knative'))
+    assert.deepEqual(notOfKnative(peered), ['ase-a-upesi-backend-service connector'])
+    assert.deepEqual(
+      ofKind(peered, 'DomainMapping')
+        .map(({ metadata, spec }) => [metadata.name, spec.ref.name])
+        .sort(),
+      [
+        ['auth.ase-a.example', 'ase-a-upesi-auth'],
+        ['op.ase-a.example', 'ase-a-upesi-open-payments'],
+        ['peering.ase-a.example', 'ase-a-upesi-auto-peering'],
+      ],
+    )
+    assert.deepEqual(notOfKnative(render(over(knative, ingress('backend', [{ service: { port: 3002 } }])))), [
+      'ase-a-upesi-backend-service connector',
+    ])
+  })
+
+  test('pods reach the ports of their databases, and those of a ledger outside the chart where there is one', () => {
+    const ports = (values: Values) =>
+      find(render(over(least, values)), 'NetworkPolicy', 'ase-a-upesi-egress')
+        .spec.egress.filter(({ to }: { to?: unknown }) => to === undefined)
+        .flatMap((rule: { ports: { port: number }[] }) => rule.ports.map(({ port }) => port))
+    assert.deepEqual(ports({}), [5432, 6379])
+    const outside = over(
+      at('config.backend.useTigerbeetle', true),
+      at('config.backend.tigerbeetle.replicaAddresses', '10.9.0.1:3001,10.9.0.2:3001'),
+    )
+    assert.deepEqual(ports(outside), [5432, 6379, 3001])
+    assert.deepEqual(ports({ tigerbeetle: { enabled: true, clusterId: '117' } }), [5432, 6379])
+  })
+
   test('with Knative an Ingress is refused, and a cluster without Knative is not passed over', () => {
     assert.match(
       refusal(over(least, { mode: 'knative' }, ingress('auth', [{ path: '/' }]))),
@@ -246,6 +291,8 @@ describe('what is public', { skip }, () => {
       [at('queue.driver', 'redis'), /queue.driver is redis: set config.backend.redisUrl/],
       [at('queue.driver', 'sqs'), /queue.driver is sqs: set/],
       [at('gateway.enabled', true), /set gateway.parentRefs/],
+      [at('ingress.backend.enabled', true), /set ingress.backend.hosts/],
+      [at('image.repository', null), /image.repository is missing/],
       [at('config.backend.autoPeering.enabled', true), /INSTANCE_NAME is missing, and auto-peering/],
       [at('deployments.backend.image.name', 'rafiki-backend'), /the image rafiki-backend is Rafiki's/],
     ] as const)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { least } from './base-values.ts'
-import { at, type Manifest, over, render, type Values, withoutHelm } from './render.ts'
+import { at, type Manifest, over, refusal, render, type Values, withoutHelm } from './render.ts'
 import { placedWorkloads, rendered } from './rendered-variants.ts'
 import { type Container, dataOf, find, isKnative, ofKind, workloadsOf } from './workloads.ts'
 
@@ -62,6 +62,55 @@ describe('what runs', { skip }, () => {
     assert.equal(replicas, 1)
     const noticed = connector({ config: { backend: { shutdownNoticeMs: 20_000 } } })
     assert.equal(noticed.template.spec.terminationGracePeriodSeconds, 105)
+  })
+
+  test('who turns scaling off keeps the processes; what scales the backend makes no second connector', () => {
+    const off = render(over(least, at('deployments.backend.autoscaling.enabled', false)))
+    for (const { metadata, spec } of ofKind(off, 'Deployment'))
+      assert.ok(spec.replicas === undefined || spec.replicas > 0, metadata.name)
+    assert.equal(find(off, 'Deployment', 'ase-a-upesi-admin').spec.replicas, 2)
+    const on = at('deployments.backend.autoscaling.enabled', true)
+    const scaled = (values: Values) =>
+      ofKind(render(over(least, on, values)), 'HorizontalPodAutoscaler').map(({ metadata }) =>
+        metadata.name.replace('ase-a-upesi-', ''),
+      )
+    assert.deepEqual(scaled({}).sort(), ['admin', 'auth', 'open-payments', 'payments', 'webhooks'])
+    const redis = over(
+      at('config.backend.redisUrl.value', 'redis://redis.example'),
+      at('queue.driver', 'redis'),
+    )
+    assert.ok(scaled(redis).includes('connector') && !scaled(redis).includes('relay'))
+    assert.match(
+      refusal(over(least, at('deployments.connector.autoscaling.enabled', true))),
+      /several connectors need a Redis/,
+    )
+  })
+
+  test('tasks and migrations mount what the processes mount, and run where they run', () => {
+    const own = {
+      nodeSelector: { pool: 'ilp' },
+      tolerations: [{ key: 'ilp', operator: 'Exists' }],
+      volumes: [{ name: 'ca', secret: { secretName: 'database-ca' } }],
+      // The public chart's values mount the key by hand.
+      volumeMounts: [
+        { name: 'ca', mountPath: '/ca', readOnly: true },
+        { name: 'keys', mountPath: '/mnt/keys', readOnly: true },
+      ],
+    }
+    const values = over(least, at('schedule.enabled', true), at('deployments.backend', own))
+    const ofBackend = (labels: Record<string, string>) =>
+      !/^(auth|test)/.test(labels['app.kubernetes.io/component'] ?? '')
+    for (const key of [{}, at('config.backend.key.existingSecret', 'node-key')])
+      for (const { manifest, spec, labels } of workloadsOf(render(over(values, key)))) {
+        if (!ofBackend(labels)) continue
+        const { name } = manifest.metadata
+        assert.deepEqual((spec as { nodeSelector?: unknown }).nodeSelector, own.nodeSelector, name)
+        assert.deepEqual((spec as { tolerations?: unknown }).tolerations, own.tolerations, name)
+        const volumes = spec.volumes?.map((volume) => volume.name) ?? []
+        const mounts = spec.containers[0]?.volumeMounts?.map((mount) => mount.name) ?? []
+        assert.ok(volumes.includes('ca') && mounts.includes('ca'), name)
+        for (const mount of mounts) assert.ok(volumes.includes(mount), `${name}: ${mount}`)
+      }
   })
 
   test('the schedule is the project’s, and CronJobs do all of it where roles may have no process', () => {
@@ -131,6 +180,30 @@ describe('what runs', { skip }, () => {
         ['webhooks', 'aws-sqs-queue', 'https://sqs.example/1/webhooks'],
       ],
     )
+    const login = (url: string, more: Values = {}) =>
+      dataOf(
+        find(
+          render(
+            over(least, at('config.backend.redisUrl.value', url), at('queue.driver', 'redis'), more, {
+              keda: { enabled: true },
+            }),
+          ),
+          'Secret',
+          'ase-a-upesi-keda',
+        ),
+      )
+    assert.deepEqual(login('redis://upesi:a%2Fb%3Ac%40d@redis.example'), {
+      REDIS_USERNAME: 'upesi',
+      REDIS_PASSWORD: 'a/b:c@d',
+    })
+    assert.deepEqual(login('redis://:plain@redis.example'), { REDIS_PASSWORD: 'plain' })
+    const apart = over(least, { keda: { enabled: true } }, at('config.backend.databasePassword.value', 'x'))
+    assert.match(refusal(apart), /set keda.postgres.connectionSecretKeyRef/)
+    const named = at('keda.postgres.connectionSecretKeyRef', { name: 'keda-login', key: 'url' })
+    assert.deepEqual(
+      find(render(over(apart, named)), 'TriggerAuthentication', 'ase-a-upesi-queue').spec.secretTargetRef,
+      [{ parameter: 'connection', name: 'keda-login', key: 'url' }],
+    )
     // The relay is what fills the queue.
     for (const variant of ['Redis queue with KEDA, down to none', 'SQS queue with KEDA'])
       assert.ok(find(rendered(variant), 'Deployment', 'ase-a-upesi-relay').spec.replicas > 0, variant)
@@ -141,7 +214,10 @@ describe('what runs', { skip }, () => {
       find(render(over(least, values)), 'Deployment', 'ase-a-upesi-open-payments').spec.template.metadata
         .annotations
     const before = checksums({})
-    assert.deepEqual(checksums({ ingress: { auth: { enabled: true } } }), before)
+    assert.deepEqual(
+      checksums({ ingress: { auth: { enabled: true, hosts: [{ host: 'auth.ase-a.example' }] } } }),
+      before,
+    )
     assert.notEqual(
       checksums({ config: { backend: { logLevel: 'debug' } } })['checksum/config'],
       before['checksum/config'],

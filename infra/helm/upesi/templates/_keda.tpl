@@ -9,6 +9,22 @@
 {{- end -}}
 {{- end -}}
 
+{{/* JSON {username, password} for that Redis: what the values say, or what stands in the URL, decoded. */}}
+{{- define "upesi.keda.redisLogin" -}}
+{{- $url := get .Values._upesi.secrets.backend.values "REDIS_URL" | default "" -}}
+{{- $login := dict "username" "" "password" "" -}}
+{{- if hasPrefix "redis" $url -}}
+{{- $parts := (urlParse $url).userinfo | default "" | splitList ":" -}}
+{{- range $index, $name := list "username" "password" -}}
+{{- if gt (len $parts) $index -}}
+{{- $_ := set $login $name ((urlParse (printf "http://host/%s" (index $parts $index))).path | trimPrefix "/") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.keda.redis.username -}}{{- $_ := set $login "username" . -}}{{- end -}}
+{{- $login | toJson -}}
+{{- end -}}
+
 {{/* May this role have no process, so that somebody else must see to its scheduled tasks? */}}
 {{- define "upesi.toZero" -}}
 {{- $values := .root.Values -}}

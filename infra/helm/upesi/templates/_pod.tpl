@@ -47,7 +47,6 @@ env:
 {{- $root := .root -}}
 {{- $item := .item -}}
 {{- $deployment := $item.deployment -}}
-{{- $key := $root.Values._upesi.key -}}
 {{- $metrics := int (include "upesi.text" $root.Values.metrics.port) -}}
 name: {{ $item.role }}
 image: {{ include "upesi.image" (dict "root" $root "role" $item.role "image" $deployment.image) | quote }}
@@ -94,18 +93,36 @@ resources:
 securityContext:
   {{- include "upesi.containerSecurity" (dict "root" $root "own" $deployment.securityContext) | nindent 2 }}
 volumeMounts:
-  - name: tmp
-    mountPath: /tmp
-  {{- if and $key.mounted (eq $item.side "backend") }}
-  - name: keys
-    mountPath: {{ dir $key.file }}
-    readOnly: true
-  {{- end }}
-  {{- range $deployment.volumeMounts }}
-  {{- if not (and (eq .name "keys") $key.mounted) }}
-  - {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- end }}
+  {{- include "upesi.volumeMounts" (dict "root" $root "side" $item.side "deployment" $deployment) | nindent 2 }}
+{{- end -}}
+
+{{/* Mounts of a role's containers, tasks included. The public chart mounts `keys` by hand; here that volume comes with the key. */}}
+{{- define "upesi.volumeMounts" -}}
+{{- $key := .root.Values._upesi.key -}}
+{{- $keyed := and $key.mounted (eq .side "backend") -}}
+{{- $named := list -}}
+{{- range .deployment.volumes -}}{{- $named = append $named .name -}}{{- end -}}
+- name: tmp
+  mountPath: /tmp
+{{- if $keyed }}
+- name: keys
+  mountPath: {{ dir $key.file }}
+  readOnly: true
+{{- end }}
+{{- range .deployment.volumeMounts }}
+{{- if or (ne .name "keys") (and (not $keyed) (has "keys" $named)) }}
+- {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Where pods may run. */}}
+{{- define "upesi.placement" -}}
+{{- range $field := list "nodeSelector" "affinity" "tolerations" "priorityClassName" -}}
+{{- with get $.deployment $field }}
+{{ $field }}: {{ toJson . }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "upesi.volumes" -}}
@@ -121,8 +138,11 @@ volumeMounts:
       - key: pvk.pem
         path: {{ base $key.file }}
 {{- end }}
+{{- $keyed := and $key.mounted (eq .side "backend") }}
 {{- range .deployment.volumes }}
+{{- if not (and (eq .name "keys") $keyed) }}
 - {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -50,9 +50,12 @@
 {{- if and $values.keda.enabled ($root.Capabilities.APIVersions.Has "v1/Secret") (not ($root.Capabilities.APIVersions.Has "keda.sh/v1alpha1")) -}}
 {{- $problems = append $problems "keda.enabled is true, and the cluster has no keda.sh/v1alpha1: install KEDA, or set keda.enabled=false" -}}
 {{- end -}}
+{{- if not (or $values.image.repository ($values.imageOverride | default dict).repository) -}}
+{{- $problems = append $problems "image.repository is missing: set it to the registry and folder that hold the images" -}}
+{{- end -}}
 {{- range $item := $state.items -}}
-{{- if and (eq $item.role "connector") $item.deployment.single (gt (int $item.deployment.replicaCount) 1) -}}
-{{- $problems = append $problems "several connectors need a Redis that they share: set config.backend.redisUrl, or deployments.connector.replicaCount=1" -}}
+{{- if and (eq $item.role "connector") $item.deployment.single (or (gt (int $item.deployment.replicaCount) 1) (dig "autoscaling" "enabled" false $item.deployment)) -}}
+{{- $problems = append $problems "several connectors need a Redis that they share: set config.backend.redisUrl, or deployments.connector.replicaCount=1 without autoscaling" -}}
 {{- end -}}
 {{- if and $item.deployment.image (regexMatch "^rafiki-" (default "" $item.deployment.image.name)) -}}
 {{- $problems = append $problems (printf "deployments: the image %s is Rafiki's; take image.name out" $item.deployment.image.name) -}}
@@ -77,6 +80,13 @@
 {{- end -}}
 {{- if and $values.keda.enabled (eq $driver "redis") (not (include "upesi.keda.redisAddress" $root)) -}}
 {{- $problems = append $problems "keda with the redis driver: set keda.redis.address (host:port), because REDIS_URL is not among the values" -}}
+{{- end -}}
+{{- if and $values.keda.enabled (not (has $driver (list "redis" "sqs"))) (not $values.keda.postgres.connectionSecretKeyRef) -}}
+{{- $apart := hasKey $state.secrets.backend.values "DATABASE_PASSWORD" -}}
+{{- range $state.secrets.backend.refs -}}{{- if eq .name "DATABASE_PASSWORD" -}}{{- $apart = true -}}{{- end -}}{{- end -}}
+{{- if $apart -}}
+{{- $problems = append $problems "keda looks into Postgres with DATABASE_URL, and the password is in DATABASE_PASSWORD: set keda.postgres.connectionSecretKeyRef to a URL that has it" -}}
+{{- end -}}
 {{- end -}}
 {{- if and $values.gateway.enabled (not $values.gateway.parentRefs) -}}
 {{- $problems = append $problems "gateway.enabled is true: set gateway.parentRefs to the Gateway that takes the routes" -}}
@@ -115,8 +125,8 @@
 {{- $problems := list -}}
 {{- $ingress := get $root.Values.ingress $side | default dict -}}
 {{- if $ingress.enabled -}}
-{{- if eq $root.Values.mode "knative" -}}
-{{- $problems = append $problems (printf "ingress.%s: with mode=knative it is Knative that publishes; see knative.domainMappings" $side) -}}
+{{- if not $ingress.hosts -}}
+{{- $problems = append $problems (printf "ingress.%s is enabled: set ingress.%s.hosts" $side $side) -}}
 {{- end -}}
 {{- range $name, $value := $ingress.annotations -}}
 {{- if regexMatch "rewrite-target|app-root|rewrite" $name -}}
@@ -125,9 +135,11 @@
 {{- end -}}
 {{- $fullname := include "upesi.fullname" $root -}}
 {{- range $ingress.hosts -}}
-{{- range .paths -}}
+{{- range default (list (dict "path" "/")) .paths -}}
 {{- $to := include "upesi.ingress.port" (dict "root" $root "side" $side "service" (.service | default dict)) | fromJson -}}
-{{- if and (hasPrefix $fullname $to.service) (not (include "upesi.public" $to)) -}}
+{{- if and (eq $root.Values.mode "knative") (ne $to.port "connector") -}}
+{{- $problems = append $problems (printf "ingress.%s: with mode=knative it is Knative that publishes %s; see knative.domainMappings" $side $to.port) -}}
+{{- else if and (hasPrefix $fullname $to.service) (not (include "upesi.public" $to)) -}}
 {{- $problems = append $problems (printf "ingress.%s: %s:%s is private" $side $to.service $to.port) -}}
 {{- end -}}
 {{- end -}}

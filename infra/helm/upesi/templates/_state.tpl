@@ -82,11 +82,14 @@ beside the values as `_upesi`; nothing else is ever written there. Fails with al
 {{- $single := eq (get $state.secrets.backend.values "REDIS_URL" | default "") "none" -}}
 {{- if not (hasKey $deployment "replicaCount") -}}{{- $_ := set $deployment "replicaCount" (ternary 1 2 $single) -}}{{- end -}}
 {{- $_ := set $deployment "single" $single -}}
+{{- /* What scales the backend does not make several of what there may be one of. */ -}}
+{{- if and $single (not (dig "autoscaling" "enabled" false $own)) -}}{{- $_ := set $deployment "autoscaling" (dict "enabled" false) -}}{{- end -}}
 {{- /* Notice, packets, RPC (35 s each) and what is written at the end (5 s), and something to spare. */ -}}
 {{- if not (hasKey $deployment "terminationGracePeriodSeconds") -}}
 {{- $_ := set $deployment "terminationGracePeriodSeconds" (add 85 (div (int (get $config "CONNECTOR_SHUTDOWN_NOTICE_MS" | default 2000)) 1000)) -}}
 {{- end -}}
 {{- end -}}
+{{- if eq $role "relay" -}}{{- $_ := set $deployment "autoscaling" ($own.autoscaling | default (dict "enabled" false)) -}}{{- end -}}
 {{- $ports := list -}}
 {{- range $name, $variable := $about.ports -}}{{- $ports = append $ports (dict "name" $name "variable" $variable "port" (int (get $config $variable))) -}}{{- end -}}
 {{- $item := dict "name" $role "role" $role "side" $about.side "worker" (default false $about.worker) "knative" (and (eq $values.mode "knative") (not $about.worker) (ne $role "connector")) "ports" $ports "deployment" $deployment "env" list -}}
