@@ -278,7 +278,10 @@ describe('bundles that run', () => {
           env: { PATH: process.env.PATH },
         },
       )
-      assert.match(stdout, role.name === 'auth' ? /introspection/ : /handler/, role.name)
+      const [expected] = Object.entries({ auth: /introspection/, relay: /task/ })
+        .filter(([name]) => name === role.name)
+        .map(([, exports]) => exports)
+      assert.match(stdout, expected ?? /handler/, role.name)
     }
   })
 })
