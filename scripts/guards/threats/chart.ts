@@ -18,8 +18,8 @@ export const chartThreats: ThreatTable = {
         {
           name: 'an Ingress reaches public listeners only',
           file: problems,
-          text: '{{- if and (hasPrefix $fullname $to.service) (not (include "upesi.public" $to)) -}}',
-          without: '{{- if false -}}',
+          text: '{{- else if and (hasPrefix $fullname $to.service) (not (include "upesi.public" $to)) -}}',
+          without: '{{- else if false -}}',
           test: { file: publicTests, name: 'an Ingress to a private listener is refused' },
         },
         {
@@ -160,9 +160,16 @@ export const chartThreats: ThreatTable = {
         {
           name: 'several connectors share what they must',
           file: problems,
-          text: '{{- if and (eq $item.role "connector") $item.deployment.single (gt (int $item.deployment.replicaCount) 1) -}}',
+          text: '{{- if and (eq $item.role "connector") $item.deployment.single (or (gt (int $item.deployment.replicaCount) 1) (dig "autoscaling" "enabled" false $item.deployment)) -}}',
           without: '{{- if false -}}',
           test: { file: publicTests, name: 'contradictions are refused' },
+        },
+        {
+          name: 'what scales the backend makes no second one',
+          file: `${templates}/_state.tpl`,
+          text: '{{- if and $single (not (dig "autoscaling" "enabled" false $own)) -}}',
+          without: '{{- if false -}}',
+          test: { file: runningTests, name: 'who turns scaling off keeps the processes' },
         },
         {
           name: "a replica's file is made once",
