@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import project from '../../package.json' with { type: 'json' }
 import { ConfigProblems, parseConfig } from './config.ts'
 import { environmentOf } from './environment.ts'
 import type { Json } from './harness.ts'
@@ -35,7 +36,11 @@ for (const [name, change, problem] of [
   ['Lambda workers without a broker', { queue: 'postgres' }, /^workers: with queue postgres/],
   ['connectors that share nothing', { connector: { count: 2 } }, /^cache: several connectors/],
   ['replicas without a program', { ledger: 'tigerbeetle' }, /^tigerbeetle\.binary/],
-  ['an image that is named twice', { images: { main: { uri: 'x' } } }, /^images\.main: either/],
+  [
+    'an image that is named twice',
+    { images: { main: { ecrRepository: 'upesi', uri: 'x' } } },
+    /^images\.main: either/,
+  ],
   [
     'settings of a function that is none',
     { functions: { each: { mail: {} } } },
@@ -89,6 +94,16 @@ for (const [name, change, problem] of [
       problems.join('\n') || 'nothing was wrong',
     )
   })
+
+test('an image is of a repository in the tag of this version, or anywhere by its whole name', () => {
+  const imagesOf = (images: Json) => parseConfig({ ...example('small'), images }).images
+  assert.deepEqual(imagesOf({}).main, { ecrRepository: 'upesi', tag: project.version })
+  assert.deepEqual(imagesOf({ main: { tag: '7' } }).main, { ecrRepository: 'upesi', tag: '7' })
+  const uri = 'registry.example/upesi@sha256:0'
+  assert.deepEqual(imagesOf({ main: { uri } }).main, { uri })
+  assert.equal(imagesOf({ main: { uri } }).connector.ecrRepository, 'upesi-connector')
+  assert.match(problemsOf({ images: { main: { uri, ecrRepository: 'x' } } }).join(), /either ecrRepository/)
+})
 
 test('functions may be without a limit, or stopped', () => {
   const functions = {

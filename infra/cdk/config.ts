@@ -1,6 +1,7 @@
 // One installation: everything that its operator decides. Read from a JSON file on top of a profile; what is wrong with it is said
 // all at once.
 import { readFileSync } from 'node:fs'
+import project from '../../package.json' with { type: 'json' }
 import { everyVariable, lambdaFunctions, type Role, roles, secretVariables, variablesOf } from './roles.ts'
 
 export interface Domain {
@@ -96,6 +97,8 @@ export interface UpesiConfig {
   environmentOf: Partial<Record<Role, Record<string, string>>>
   /** Variables that come from Secrets Manager: ARN, or ARN#key of a JSON secret. Those that a node must have are made if missing. */
   secrets: Record<string, string>
+  /** Changed when the value of a secret has changed: everything that runs starts anew and reads it. */
+  secretsRevision: string
 }
 
 const shared = {
@@ -106,8 +109,8 @@ const shared = {
   domains: [],
   functions: { defaults: { memoryMb: 1024, timeoutSeconds: 29, reservedConcurrency: 20 }, each: {} },
   images: {
-    main: { ecrRepository: 'upesi', tag: 'latest' },
-    connector: { ecrRepository: 'upesi-connector', tag: 'latest' },
+    main: { ecrRepository: 'upesi', tag: project.version },
+    connector: { ecrRepository: 'upesi-connector', tag: project.version },
   },
   tigerbeetle: {
     replicas: 6,
@@ -122,6 +125,7 @@ const shared = {
   environment: {},
   environmentOf: {},
   secrets: {},
+  secretsRevision: '1',
 } satisfies Partial<UpesiConfig>
 
 /** What is not said in the file. `small`: the ledger in Postgres, one NAT, one connector. `full`: TigerBeetle, three zones. */
@@ -193,7 +197,8 @@ function merge(base: Json, over: Json, path: string, problems: string[]): Json {
     const here = path === '' ? key : `${path}.${key}`
     const before = base[key]
     if (!(key in base) && !OPEN.test(path)) problems.push(`${here}: unknown`)
-    else if (isObject(before) && isObject(value)) merged[key] = merge(before, value, here, problems)
+    else if (isObject(before) && isObject(value))
+      merged[key] = merge(path === 'images' && 'uri' in value ? {} : before, value, here, problems)
     else if (
       key !== 'reservedConcurrency' &&
       before !== undefined &&

@@ -103,6 +103,59 @@ for (const name of ['small', 'full'])
       }
     })
 
+    test('the relay sends to each queue, and may ask each queue and its dead letters how many there are', () => {
+      const relays = made
+        .of('AWS::IAM::Policy')
+        .filter(({ id }) => /^(connectortaskTaskRole|relaytaskrole)/.test(id))
+      assert.equal(relays.length, 2)
+      for (const relay of relays) {
+        const asked = (relay.properties.PolicyDocument as { Statement: Json[] }).Statement.filter(
+          (statement) => listOf(statement.Action).includes('sqs:GetQueueAttributes'),
+        ).flatMap(({ Resource }) => listOf(Resource))
+        assert.equal(new Set(asked.map((one) => JSON.stringify(one))).size, 4, relay.id)
+      }
+    })
+
+    test('alarms about answers count those of load balancers and those from behind them', () => {
+      const metrics = JSON.stringify(
+        made.of('AWS::CloudWatch::Alarm').map(({ properties }) => properties.Metrics),
+      )
+      for (const metric of ['HTTPCode_ELB_5XX_Count', 'HTTPCode_Target_5XX_Count'])
+        assert.equal(metrics.split(metric).length - 1, 2, `${metric}: private listeners and peers`)
+    })
+
+    test('a container has longer to end than its process takes', () => {
+      // Notice, packets, calls, and what is written at the end (connector/app.ts).
+      const drainSeconds = 2 + 35 + 35 + 5
+      for (const { properties } of made.of('AWS::ECS::TaskDefinition'))
+        for (const container of properties.ContainerDefinitions as Json[])
+          assert.ok(Number(container.StopTimeout) > drainSeconds, String(container.Name))
+    })
+
+    test('a changed revision of secrets starts everything anew', () => {
+      const environments = [
+        ...made
+          .of('AWS::Lambda::Function')
+          .filter(({ stack }) => /-(Functions|Migrations)$/.test(stack))
+          .map(
+            ({ properties }) => (properties.Environment as Json | undefined)?.Variables as Json | undefined,
+          )
+          .filter((variables) => variables?.AWS_SECRETS !== undefined)
+          .map((variables) => variables?.SECRETS_REVISION),
+        ...made
+          .of('AWS::ECS::TaskDefinition')
+          .flatMap(({ properties }) => properties.ContainerDefinitions as Json[])
+          .map(
+            ({ Environment }) =>
+              (Environment as { Name: string; Value: unknown }[]).find(
+                (one) => one.Name === 'SECRETS_REVISION',
+              )?.Value,
+          ),
+      ]
+      assert.ok(environments.length >= 15)
+      for (const revision of environments) assert.equal(revision, made.config.secretsRevision)
+    })
+
     test('every alarm tells the topic, every dead-letter queue has an alarm, and so has every function', () => {
       const alarms = made.of('AWS::CloudWatch::Alarm')
       const [topic] = made.of('AWS::SNS::Topic')
@@ -453,6 +506,8 @@ test('a replica whose volume is empty recovers, unless it is the first deploymen
         device: '/dev/sdf',
       }).render(),
     )
+  assert.match(scriptOf(false), /xfs noatime,nofail 0 0" >> \/etc\/fstab/, 'mounted again after a restart')
+  assert.match(scriptOf(false), /AssertPathIsMountPoint=\/var\/lib\/tigerbeetle\n/)
   assert.match(scriptOf(true), /tigerbeetle format --cluster=0 --replica=2 --replica-count=6 /)
   assert.doesNotMatch(scriptOf(true), /tigerbeetle recover/)
   assert.match(scriptOf(false), /tigerbeetle recover --cluster=0 --replica=2 --replica-count=6 --addresses=/)

@@ -187,6 +187,11 @@ for (const [name, more] of [
         .sort(),
       ['auth', 'openpayments'],
     )
+    assert.equal(
+      made.of('AWS::CloudWatch::Alarm').filter(({ properties }) => properties.MetricName === 'Url5xxCount')
+        .length,
+      2,
+    )
     assert.deepEqual(
       made.of('AWS::SQS::Queue').filter(({ id }) => !/dead/.test(id)),
       [],
@@ -200,3 +205,21 @@ for (const [name, more] of [
       'nobody can peer, so nothing listens for peers',
     )
   })
+
+test('networks of clients are not reached, and batches at once are no more than sandboxes', () => {
+  const base = example('small')
+  const made = synthesise({
+    ...base,
+    network: { clientCidrs: ['10.30.0.0/16'] },
+    functions: { each: { webhooks: { reservedConcurrency: 4 } } },
+  })
+  const allowed = made
+    .of('AWS::EC2::NetworkAclEntry')
+    .filter(({ properties }) => properties.Egress === true && properties.RuleAction === 'allow')
+    .map(({ properties }) => properties.CidrBlock)
+  assert.ok(!allowed.includes('10.30.0.0/16'))
+  const limits = made
+    .of('AWS::Lambda::EventSourceMapping')
+    .map(({ properties }) => (properties.ScalingConfig as Json).MaximumConcurrency)
+  assert.deepEqual(limits.sort(), [10, 4])
+})

@@ -109,6 +109,7 @@ export function createFunction(scope: Construct, ctx: ComputeContext, spec: Func
     environment: {
       ...spec.environment.plain,
       NODE_OPTIONS: '--enable-source-maps',
+      SECRETS_REVISION: config.secretsRevision,
       AWS_SECRETS: JSON.stringify(
         Object.fromEntries(secrets.map(([name, value]) => [name, whereItLies(value)])),
       ),

@@ -34,8 +34,8 @@ import type { NetworkStack } from './network.ts'
 import type { QueuesStack } from './queues.ts'
 import { HTTPS } from './traffic.ts'
 
-/** A packet lives for half a minute at most, and a connector that ends finishes those it has. */
-const STOP_TIMEOUT = Duration.seconds(60)
+/** What Fargate gives at most: a connector that ends says so, finishes its packets, then its calls, 35 s each, and writes them down. */
+const STOP_TIMEOUT = Duration.seconds(120)
 const METRICS_PORT = 9464
 const WORKER = { cpu: 256, memoryMb: 512 } as const
 
@@ -81,7 +81,7 @@ export class ContainersStack extends Stack {
     this.services = this.#services
   }
 
-  #image({ ecrRepository, tag = 'latest', uri }: ContainerImageSource, name: string): ContainerImage {
+  #image({ ecrRepository, tag, uri }: ContainerImageSource, name: string): ContainerImage {
     if (uri !== undefined) return ContainerImage.fromRegistry(uri)
     return ContainerImage.fromEcrRepository(
       Repository.fromRepositoryName(this, `Image-${name}`, ecrRepository ?? ''),
@@ -128,6 +128,7 @@ export class ContainersStack extends Stack {
       environment: {
         ...plain,
         NODE_OPTIONS: '--enable-source-maps',
+        SECRETS_REVISION: this.#config.secretsRevision,
         METRICS_PORT: String(METRICS_PORT + (role === 'relay' ? 1 : 0)),
       },
       secrets: Object.fromEntries(
@@ -225,7 +226,7 @@ export class ContainersStack extends Stack {
       essential: false,
       readyPort: METRICS_PORT + 1,
     })
-    for (const { queue } of Object.values(queues.queues)) queue.grantSendMessages(task.taskRole)
+    queues.allowPublishing(task.taskRole)
   }
 
   #worker(role: 'webhooks' | 'payments'): void {

@@ -42,6 +42,7 @@ export class FunctionsStack extends Stack {
   readonly publicFront: PublicFront
   readonly privateFront: PrivateFront
   readonly schedules: Schedules
+  readonly #config: UpesiConfig
 
   constructor(
     scope: Construct,
@@ -50,6 +51,7 @@ export class FunctionsStack extends Stack {
   ) {
     super(scope, id, props)
     const { config, network, queues } = props
+    this.#config = config
     this.privateFront = createPrivateFront(this, { config, network })
     const around = { ...props.around, privateHost: this.privateFront.host }
     const made = functionsOf(config).map((definition) => {
@@ -66,8 +68,7 @@ export class FunctionsStack extends Stack {
       const { trigger } = definition
       if (trigger.kind === 'private') this.privateFront.add(trigger.listener, fn)
       if (trigger.kind === 'queue' && queues) this.#consume(queues, trigger.queue, fn)
-      if (definition.role === 'relay' && queues)
-        for (const { queue } of Object.values(queues.queues)) queue.grantSendMessages(fn)
+      if (definition.role === 'relay') queues?.allowPublishing(fn)
     }
     this.functions = new Map(made.map(({ definition, fn }) => [definition.id, fn]))
     const publicFunctions = made.flatMap(({ definition: { trigger }, fn }) =>
@@ -77,12 +78,21 @@ export class FunctionsStack extends Stack {
     this.schedules = createSchedules(this, config, this.functions)
   }
 
+  /** Not more than there may be sandboxes; SQS knows nothing below two. */
+  #batchesAtOnce(id: string): number {
+    const { defaults, each } = this.#config.functions
+    const { reservedConcurrency: reserved } = { ...defaults, ...each[id] }
+    return typeof reserved === 'number' && reserved > 0
+      ? Math.max(2, Math.min(MAX_CONCURRENCY, reserved))
+      : MAX_CONCURRENCY
+  }
+
   #consume(queues: QueuesStack, id: 'webhooks' | 'payments', fn: Lambda): void {
     const { queue, deadLetters } = queues.queues[id]
     fn.addEventSource(
       new SqsEventSource(queue, {
         batchSize: BATCH_SIZE,
-        maxConcurrency: MAX_CONCURRENCY,
+        maxConcurrency: this.#batchesAtOnce(id),
         reportBatchItemFailures: true,
       }),
     )

@@ -136,11 +136,8 @@ export class NetworkStack extends Stack {
       vpc: this.vpc,
       subnetSelection: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
     })
-    const allowed = [
-      VPC_CIDR,
-      ...config.network.privateDestinations.map(({ cidr }) => cidr),
-      ...config.network.clientCidrs,
-    ]
+    // Clients are not among them: they call, the load balancer that answers is in other subnets, and nothing here calls them.
+    const allowed = [VPC_CIDR, ...config.network.privateDestinations.map(({ cidr }) => cidr)]
     const rules: [cidr: string, action: Action][] = [
       ...[...new Set(allowed)].map((cidr): [string, Action] => [cidr, Action.ALLOW]),
       ...NOT_PUBLIC.map((cidr): [string, Action] => [cidr, Action.DENY]),

@@ -4,11 +4,13 @@ import {
   Dashboard,
   GraphWidget,
   type IMetric,
+  MathExpression,
   Metric,
   TextWidget,
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch'
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
+import type { ApplicationLoadBalancer } from 'aws-cdk-lib/aws-elasticloadbalancingv2'
 import { ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { Key } from 'aws-cdk-lib/aws-kms'
 import { FilterPattern, type LogGroup, MetricFilter } from 'aws-cdk-lib/aws-logs'
@@ -53,6 +55,20 @@ export const MONEY_LINES = {
 const MINUTE = Duration.minutes(1)
 const FIVE_MINUTES = Duration.minutes(5)
 const NAMESPACE = 'Upesi'
+
+/** What a load balancer could not pass on, and what stood behind it answered. */
+const serverErrorsOf = ({ metrics }: ApplicationLoadBalancer): IMetric => {
+  const sum = { period: FIVE_MINUTES, statistic: 'Sum' }
+  return new MathExpression({
+    expression: 'FILL(own, 0) + FILL(behind, 0)',
+    usingMetrics: {
+      own: metrics.custom('HTTPCode_ELB_5XX_Count', sum),
+      behind: metrics.custom('HTTPCode_Target_5XX_Count', sum),
+    },
+    label: '5xx',
+    period: FIVE_MINUTES,
+  })
+}
 
 /** One topic, every alarm tells it; and one page that shows what they look at. */
 export class ObservabilityStack extends Stack {
@@ -212,10 +228,22 @@ export class ObservabilityStack extends Stack {
         [stage.metricLatency({ period: FIVE_MINUTES, statistic: 'p99' })],
       )
     }
-    const failed = functions.privateFront.loadBalancer.metrics.custom('HTTPCode_ELB_5XX_Count', {
-      period: FIVE_MINUTES,
-      statistic: 'Sum',
-    })
+    // HTTP APIs count them for their functions; a function's own address does it itself.
+    for (const { listener, fn } of functions.publicFront.urls) {
+      const failed = fn.metric('Url5xxCount', { period: FIVE_MINUTES, statistic: 'Sum' })
+      this.#alarm(`${listener}-5xx`, {
+        metric: failed,
+        above: 5,
+        periods: 2,
+        about: `${listener} answers 5xx.`,
+      })
+      this.#graph(`URL ${listener}`, [
+        fn.metric('UrlRequestCount', { period: FIVE_MINUTES, statistic: 'Sum' }),
+        fn.metric('Url4xxCount', { period: FIVE_MINUTES, statistic: 'Sum' }),
+        failed,
+      ])
+    }
+    const failed = serverErrorsOf(functions.privateFront.loadBalancer)
     this.#alarm('private-5xx', {
       metric: failed,
       above: 5,
@@ -224,16 +252,13 @@ export class ObservabilityStack extends Stack {
     })
     const { peers } = containers
     if (!peers) return
-    const refused = peers.loadBalancer.metrics.custom('HTTPCode_ELB_5XX_Count', {
-      period: FIVE_MINUTES,
-      statistic: 'Sum',
-    })
+    const refused = serverErrorsOf(peers.loadBalancer)
     const unhealthy = peers.targets.metrics.unhealthyHostCount({ period: MINUTE, statistic: 'Maximum' })
     this.#alarm('peers-5xx', {
       metric: refused,
       above: 5,
       periods: 2,
-      about: 'Peers get 5xx of the load balancer.',
+      about: 'Peers get 5xx, of the connector or for want of one.',
     })
     this.#alarm('connector-unhealthy', {
       metric: unhealthy,

@@ -22,6 +22,8 @@ import { certificateOf, zoneOf } from './domains.ts'
 
 export interface PublicFront {
   apis: { listener: PublicListener; api: HttpApi; stage: HttpStage }[]
+  /** Functions that have addresses of their own instead. */
+  urls: PublicFunction[]
 }
 interface PublicFunction {
   listener: PublicListener
@@ -123,7 +125,7 @@ export function createPublicFront(
 ): PublicFront {
   if (config.front === 'functionUrl') {
     for (const one of functions) createFunctionUrl(scope, one)
-    return { apis: [] }
+    return { apis: [], urls: [...functions] }
   }
-  return { apis: functions.map((one) => createHttpApi(scope, config, one)) }
+  return { apis: functions.map((one) => createHttpApi(scope, config, one)), urls: [] }
 }

@@ -1,3 +1,4 @@
+import type { IGrantable } from 'aws-cdk-lib/aws-iam'
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs'
 import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib/core'
 import type { Construct } from 'constructs'
@@ -20,6 +21,14 @@ export class QueuesStack extends Stack {
     this.queues = Object.fromEntries(
       brokerQueues.map((definition) => [definition.id, this.#queue(props.config, definition)]),
     ) as Record<BrokerQueueDefinition['id'], BrokerQueue>
+  }
+
+  /** The relay sends, and looks how many wait and how many are dead: where there are too many it sends no more. */
+  allowPublishing(grantee: IGrantable): void {
+    for (const { queue, deadLetters } of Object.values(this.queues)) {
+      queue.grantSendMessages(grantee)
+      deadLetters.grant(grantee, 'sqs:GetQueueAttributes')
+    }
   }
 
   #queue({ name }: UpesiConfig, definition: BrokerQueueDefinition): BrokerQueue {
