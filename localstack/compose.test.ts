@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
@@ -44,6 +46,26 @@ test('nothing listens but on loopback, and no two that run together at one port'
     }
   for (const [port, profiles] of taken) assert.equal(new Set(profiles).size, profiles.length, port)
   assert.deepEqual(taken.get('127.0.0.1:4566:4566'), ['localstack', 'floci'])
+})
+
+test('the emulator is ready when its queues are there, and not as soon as it answers', () => {
+  const [how, command = ''] = compose.services.aws?.healthcheck.test ?? []
+  assert.equal(how, 'CMD-SHELL')
+  const folder = mkdtempSync(join(tmpdir(), 'upesi-compose-'))
+  try {
+    const isReady = (completed: boolean, state: string) => {
+      const answer = { completed, scripts: [{ name: '10-queues.sh', stage: 'READY', state }] }
+      writeFileSync(join(folder, 'curl'), `#!/bin/sh\necho '${JSON.stringify(answer)}'\n`, { mode: 0o755 })
+      return (
+        spawnSync('/bin/sh', ['-c', command], { env: { PATH: `${folder}:${process.env.PATH}` } }).status === 0
+      )
+    }
+    assert.equal(isReady(false, 'RUNNING'), false)
+    assert.equal(isReady(true, 'ERROR'), false)
+    assert.equal(isReady(true, 'SUCCESSFUL'), true)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
 
 test('files that are mounted exist, and volumes are declared', () => {
