@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, mock, test } from 'node:test'
 import type { Context } from 'aws-lambda'
 import { signRequest } from '../../shared/http-signatures/index.ts'
 import { signHmac } from '../../shared/platform/index.ts'
-import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
+import { createTestDatabase, startDatabaseProxy, type TestDatabase } from '../../shared/testing/index.ts'
 import { toAlbEvent, toHttpApiEvent } from '../../shared/testing/lambda-simulator/http-events.ts'
 import { outgoing, withFinish } from './consent-harness.ts'
 import {
@@ -15,6 +15,7 @@ import {
   testEnvironment,
 } from './harness.ts'
 import { createAuthHandlers } from './lambda-handlers.ts'
+import { openAuth } from './wiring.ts'
 
 // The five listeners as functions of Lambda: clients and browsers through an HTTP API, everybody else through a load balancer.
 let database: TestDatabase
@@ -236,4 +237,30 @@ describe('listeners of the private network', () => {
       name: 'EventRefused',
     })
   })
+})
+
+test('a sandbox that was frozen for long uses none of the connections that were forgotten meanwhile', async () => {
+  const proxy = await startDatabaseProxy(database.connectionString)
+  const variables = testEnvironment(
+    proxy.connectionString,
+    Number(new URL(auth.publicUrl).port),
+    auth.tenantId,
+  )
+  const opened = await openAuth({ ...variables, DATABASE_POOL_SIZE: '1' }, 'sandbox')
+  try {
+    await opened.ctx.ready()
+    await opened.invocation.end()
+    proxy.forget()
+    const laterMs = Date.now() + 60_000
+    const later = mock.method(Date, 'now', () => laterMs)
+    try {
+      await opened.invocation.begin()
+      await opened.ctx.ready()
+    } finally {
+      later.mock.restore()
+    }
+  } finally {
+    await opened.close()
+    await proxy.close()
+  }
 })

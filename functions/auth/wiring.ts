@@ -10,6 +10,7 @@ import {
   createDb,
   createGuardedHttp,
   createLogger,
+  createStandstill,
   ensureSecretKeys,
   type HttpClient,
   type Logger,
@@ -154,11 +155,8 @@ export const openAuth: OpenDeployable<OpenAuth> = async (environment, _host) => 
   warnOfEnvironment(log, environment)
   if (!config.manualMigrations) await migrate({ connectionString: config.databaseUrl, ...MIGRATIONS })
   const telemetry = await createTelemetry(config, { name: 'auth', log })
-  const http = observeHttpClient(
-    telemetry,
-    createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp }),
-    'guarded',
-  )
+  const guarded = createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp })
+  const http = observeHttpClient(telemetry, guarded, 'guarded')
   const ctx = createAuthContext(config, { clock: systemClock, http, log, telemetry })
   const apps = new Map<AuthListener, Promise<FastifyInstance>>()
   const close = async () => {
@@ -193,10 +191,17 @@ export const openAuth: OpenDeployable<OpenAuth> = async (environment, _host) => 
     apps.set(listener, known)
     return known
   }
+  const standstill = createStandstill(async () => {
+    guarded.renew()
+    await ctx.db.dropDead()
+  })
   const invocation = {
     // It keeps nothing in memory that another process changes.
-    begin: async () => undefined,
-    end: () => telemetry.flush(),
+    begin: standstill.begin,
+    async end() {
+      await telemetry.flush()
+      standstill.end()
+    },
   }
   return { config, ctx, app, tasks: authTasks(ctx, config.tokenDeletionDays), invocation, close }
 }

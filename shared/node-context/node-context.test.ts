@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { after, before, mock, test } from 'node:test'
 import { createAsset, getAssetLiquidity } from '../assets/index.ts'
 import {
   ConfigError,
@@ -13,7 +13,7 @@ import {
   uuidv7,
 } from '../platform/index.ts'
 import { getTenant } from '../tenants/index.ts'
-import { createTestDatabase, type TestDatabase, waitFor } from '../testing/index.ts'
+import { createTestDatabase, startDatabaseProxy, type TestDatabase, waitFor } from '../testing/index.ts'
 import { nodeConfig, nodeConfigChecks } from './config.ts'
 import type { NodeContext } from './model.ts'
 import { createNodeContext, sealedResourceColumns } from './node-context.ts'
@@ -168,4 +168,28 @@ test('behind a pooler no session keeps anything: no named statement, no setting,
   await pooled.ready()
   assert.deepEqual(await pooled.db.one((row) => toText(row as never), ofSession), [false, 'on', false])
   await pooled.close()
+})
+
+test('a sandbox that was frozen for long uses none of the connections that were forgotten meanwhile', async () => {
+  const database = await createTestDatabase('resources')
+  const proxy = await startDatabaseProxy(database.connectionString)
+  const node = await createNodeContext(configFor(proxy.connectionString), { name: 'frozen', host: 'sandbox' })
+  const ready = () => Promise.all([node.ready(), node.ready(), node.ready()])
+  try {
+    await ready()
+    await node.invocation.end()
+    proxy.forget()
+    const laterMs = Date.now() + 60_000
+    const later = mock.method(Date, 'now', () => laterMs)
+    try {
+      await node.invocation.begin()
+      await ready()
+    } finally {
+      later.mock.restore()
+    }
+  } finally {
+    await node.close()
+    await proxy.close()
+    await database.drop()
+  }
 })

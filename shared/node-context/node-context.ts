@@ -15,6 +15,7 @@ import {
   createGuardedHttp,
   createListener,
   createLogger,
+  createStandstill,
   createTrustedHttp,
   type Environment,
   ensureSecretKeys,
@@ -140,12 +141,12 @@ async function openNode(
   const deafListener = isDeaf ? createDeafListener({ log, isTimed: !isSandbox }) : undefined
   const listenUrl = config.databaseListenUrl ?? config.databaseUrl
   const listener = opened(deafListener ?? createListener({ connectionString: listenUrl, log, name }))
-  const trustedHttp = observeHttpClient(telemetry, opened(createTrustedHttp(outbound)), 'trusted')
-  const guardedHttp = observeHttpClient(
-    telemetry,
-    opened(createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp, ...outbound })),
-    'guarded',
+  const trusted = opened(createTrustedHttp(outbound))
+  const guarded = opened(
+    createGuardedHttp({ allow: config.egressAllow, allowHttp: config.egressAllowHttp, ...outbound }),
   )
+  const trustedHttp = observeHttpClient(telemetry, trusted, 'trusted')
+  const guardedHttp = observeHttpClient(telemetry, guarded, 'guarded')
   const rpc = { url: config.connectorRpcUrl, secret: connectorRpcSecret(config), http: trustedHttp, clock }
   const opening = opened(await openNodeLedger(config, { openLedger, rpc, log, isSandbox, db }))
   const ledger = observeLedger(telemetry, opening, config.useTigerbeetle ? 'tigerbeetle' : 'postgres')
@@ -182,9 +183,20 @@ async function openNode(
   const ready = async () => {
     await db.execute(sql`select 1`)
   }
+  const standstill = createStandstill(async () => {
+    trusted.renew()
+    guarded.renew()
+    await db.dropDead()
+  })
   const invocation = {
-    begin: async () => await deafListener?.catchUp(),
-    end: () => telemetry.flush(),
+    async begin() {
+      await standstill.begin()
+      await deafListener?.catchUp()
+    },
+    async end() {
+      await telemetry.flush()
+      standstill.end()
+    },
   }
   return { ...base, sweepHolds, instanceKeys, connector, grants, methods, invocation, ready }
 }

@@ -31,6 +31,8 @@ export interface Db {
 
 export interface DbPool extends Db {
   readonly connectionString: string
+  /** Gives up those idle connections that do not answer, where nobody heard of their end. Never throws. */
+  dropDead(): Promise<void>
   close(): Promise<void>
 }
 
@@ -53,6 +55,9 @@ const IDLE_MS_MAX = 300_000
  * for, whatever the tables hold at the moment.
  */
 const PLANNING = '-c enable_seqscan=off -c random_page_cost=1.1 -c jit=off'
+
+/** An idle connection that has not answered by then is given up. */
+const SILENCE_MS = 1_000
 
 const INT8 = 20
 const NUMERIC = 1700
@@ -240,10 +245,29 @@ export function createDb(options: DbOptions): DbPool {
     }
   }
 
+  const dropOneIfDead = async (): Promise<void> => {
+    const client = await pool.connect()
+    let timer: NodeJS.Timeout | undefined
+    const silence = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(reject, SILENCE_MS, new Error('no answer'))
+    })
+    try {
+      await Promise.race([client.query('select 1'), silence])
+      client.release()
+    } catch (error) {
+      client.release(error as Error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   const run = runOn(pool)
   return {
     ...queriesOn(run, tx, batchedStatements(run)),
     connectionString: options.connectionString,
+    async dropDead() {
+      await Promise.allSettled(Array.from({ length: pool.idleCount }, dropOneIfDead))
+    },
     close: () => pool.end(),
   }
 }

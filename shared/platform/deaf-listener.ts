@@ -22,7 +22,7 @@ export function createDeafListener(options: {
   now?: () => number
 }): DeafListener {
   // The wall's clock: a monotonic one may stand still with a sandbox, and would say that no time has passed.
-  const { log, now = Date.now } = options
+  const { log, now = () => Date.now() } = options
   const handlers: NoticeHandler[] = []
   let saidAtMs = now()
   let saying: Promise<void> | undefined

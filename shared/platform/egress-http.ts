@@ -5,9 +5,9 @@ import { assert, Fault } from './errors.ts'
 import {
   createLazyAgent,
   exchange,
-  type HttpClient,
   type HttpRequest,
   type HttpResponse,
+  type OpenHttpClient,
 } from './http-client.ts'
 import { createHostResolver, type HostAddress } from './resolve-host.ts'
 
@@ -93,7 +93,7 @@ const locationOf = (response: HttpResponse, base: URL): string | undefined => {
  * redirects unless asked for on an unsigned GET, 64 KiB and `timeoutMsMax` at most. Bodies are taken as sent, never inflated. Refused
  * targets are {@link Fault} `egress_denied`.
  */
-export function createGuardedHttp(options: GuardedHttpOptions): HttpClient {
+export function createGuardedHttp(options: GuardedHttpOptions): OpenHttpClient {
   const policy = createEgressPolicy(options)
   const { timeoutMsMax = TIMEOUT_MS_MAX_DEFAULT } = options
   const resolve = options.resolve ?? createHostResolver({ isOwn: policy.isHostExempt })
@@ -138,5 +138,10 @@ export function createGuardedHttp(options: GuardedHttpOptions): HttpClient {
   }
 
   // Strangers' servers do not get to delay a shutdown.
-  return { request, effectiveUrl: policy.effectiveUrl, close: () => agent.end((opened) => opened.destroy()) }
+  return {
+    request,
+    effectiveUrl: policy.effectiveUrl,
+    renew: agent.renew,
+    close: () => agent.end((opened) => opened.destroy()),
+  }
 }

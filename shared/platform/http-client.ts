@@ -32,6 +32,12 @@ export interface HttpClient {
   close(): Promise<void>
 }
 
+/** A client with connections of its own. */
+export interface OpenHttpClient extends HttpClient {
+  /** Sends nothing any more over the connections that there are; what is under way on them ends. */
+  renew(): void
+}
+
 const RESPONSE_SIZE_MAX = 1024 * 1024
 
 /** undici's errors as ours. A refusal of the guarded client comes as the error, or as its cause. */
@@ -133,6 +139,8 @@ export function exchange(dispatcher: Agent, input: HttpRequest): Promise<HttpRes
 
 export interface LazyAgent {
   get(): Promise<Agent>
+  /** Another one from now on; that of before ends when it has nothing to do. */
+  renew(): void
   /** Ends what was opened, and opens nothing any more. */
   end(close: (agent: Agent) => Promise<void>): Promise<void>
 }
@@ -149,6 +157,12 @@ export function createLazyAgent(create: (library: typeof import('undici')) => Ag
       opening ??= open()
       return await opening
     },
+    renew() {
+      const former = opening
+      opening = undefined
+      // Whatever its connections say at their end, nobody waits for it.
+      former?.then((agent) => agent.close()).catch(() => undefined)
+    },
     async end(close) {
       isEnded = true
       if (opening) await close(await opening)
@@ -157,13 +171,14 @@ export function createLazyAgent(create: (library: typeof import('undici')) => Ag
 }
 
 /** For URLs from the environment and the operator: webhooks, rates, auth, own peers. No address rule, no redirects. */
-export function createTrustedHttp(options: { connectionsPerHost?: number } = {}): HttpClient {
+export function createTrustedHttp(options: { connectionsPerHost?: number } = {}): OpenHttpClient {
   const agent = createLazyAgent(
     ({ Agent }) => new Agent({ connections: options.connectionsPerHost ?? 64, keepAliveTimeout: 30_000 }),
   )
   return {
     request: async (input) => exchange(await agent.get(), input),
     effectiveUrl: (url) => url,
+    renew: agent.renew,
     close: () => agent.end((opened) => opened.close()),
   }
 }

@@ -38,7 +38,13 @@ export { AssertionFailed, assert, type ErrorInput, Fault, messageOf, Refusal, un
 export { type GatewayRequest, withGatewayRequest } from './gateway-request.ts'
 export { type HmacSignature, parseHmacSignature, signHmac, verifyHmacDigest } from './hmac-signature.ts'
 export { createHttpApp, type HttpAppOptions, listenOn } from './http-app.ts'
-export { createTrustedHttp, type HttpClient, type HttpRequest, type HttpResponse } from './http-client.ts'
+export {
+  createTrustedHttp,
+  type HttpClient,
+  type HttpRequest,
+  type HttpResponse,
+  type OpenHttpClient,
+} from './http-client.ts'
 export { bytesToUuid, deriveId, isUuid, uuidv7 } from './ids.ts'
 export { isObject } from './is-object.ts'
 export { countListeners, createListener, type Listener } from './listener.ts'
@@ -73,6 +79,7 @@ export {
   sealedParts,
 } from './secret-box.ts'
 export { joinSql, type Row, rawSql, rowsSql, type Sql, sql, sqlText } from './sql.ts'
+export { createStandstill, type Standstill } from './standstill.ts'
 export {
   adminApiVariables,
   databasePasswordVariable,

@@ -10,6 +10,8 @@ export interface DatabaseProxy {
   lost: number
   /** Nobody is there from now on, and open connections end. */
   cut(): void
+  /** Open connections are forgotten without a word: whoever sends something over one hears that it is none. */
+  forget(): void
   close(): Promise<void>
 }
 
@@ -24,8 +26,10 @@ export async function startDatabaseProxy(connectionString: string): Promise<Data
     mode: 'pass',
     lost: 0,
     cut: () => undefined,
+    forget: () => undefined,
     close: async () => undefined,
   }
+  const forgotten = new WeakSet<Socket>()
   const server: Server = createServer((client) => {
     if (proxy.mode === 'refuse') {
       client.destroy()
@@ -39,7 +43,8 @@ export async function startDatabaseProxy(connectionString: string): Promise<Data
     client.on('close', () => upstream.end())
     upstream.on('close', () => client.destroy())
     client.on('data', (bytes) => {
-      if (proxy.mode !== 'hold') upstream.write(bytes)
+      if (forgotten.has(client)) client.resetAndDestroy()
+      else if (proxy.mode !== 'hold') upstream.write(bytes)
     })
     upstream.on('data', (bytes) => {
       if (proxy.mode === 'pass') client.write(bytes)
@@ -57,6 +62,9 @@ export async function startDatabaseProxy(connectionString: string): Promise<Data
   proxy.cut = () => {
     proxy.mode = 'refuse'
     for (const socket of sockets) socket.destroy()
+  }
+  proxy.forget = () => {
+    for (const socket of sockets) forgotten.add(socket)
   }
   proxy.close = async () => {
     for (const socket of sockets) socket.destroy()

@@ -11,6 +11,41 @@ export const lambdaThreats: ThreatTable = {
     'Requests come as events of a gateway, whose word counts, and sandboxes stand still between two of them.',
   threats: [
     {
+      name: 'what stood still while the sandbox did',
+      guards: [
+        {
+          name: 'connections to the database that nobody remembers are given up before they are used',
+          file: 'shared/node-context/node-context.ts',
+          text: '    await db.dropDead()\n',
+          without: '',
+          test: {
+            file: 'shared/node-context/node-context.test.ts',
+            name: 'a sandbox that was frozen for long uses none of the connections',
+          },
+        },
+        {
+          name: 'and those of the authorization server',
+          file: 'functions/auth/wiring.ts',
+          text: '    await ctx.db.dropDead()\n',
+          without: '',
+          test: {
+            file: 'functions/auth/lambda.test.ts',
+            name: 'a sandbox that was frozen for long uses none of the connections',
+          },
+        },
+        {
+          name: 'for how long it has not heard of changes says the clock on the wall',
+          file: 'shared/platform/deaf-listener.ts',
+          text: 'now = () => Date.now()',
+          without: 'now = () => performance.now()',
+          test: {
+            file: 'shared/platform/deaf-listener.test.ts',
+            name: 'of a sandbox that stood still only the clock on the wall knows',
+          },
+        },
+      ],
+    },
+    {
       name: 'a signature for another server, or for another request',
       guards: [
         {
