@@ -19,6 +19,8 @@ import { adminTasks } from './tasks.ts'
 /** Tenants change rarely; this many changes reach the authorization server side by side. */
 const MIRROR_CONCURRENCY = 8
 const MIRROR_IDLE_MS = 5_000
+/** Of a run by the clock; what is left has its turn in the next. */
+const MIRROR_TASK_MS = 30_000
 
 /** Brings tenants to the authorization server, whoever hands out the jobs. */
 const mirrorWork = (node: NodeContext, config: AdminConfig): WorkOptions => {
@@ -55,8 +57,8 @@ export const openAdmin: OpenDeployable<OpenAdmin> = async (env, host) => {
   try {
     const { buildAdminApp } = await loading
     const mirror = mirrorWork(node, config)
-    const workOnMirror = () =>
-      drainJobs(node, mirror).catch((error: unknown) =>
+    const workOnMirror = (withinMs: number) =>
+      drainJobs(node, mirror, withinMs).catch((error: unknown) =>
         node.log.warn({ reason: messageOf(error) }, 'cannot work on tenants; their jobs remain'),
       )
     const app = await buildAdminApp(
@@ -82,7 +84,8 @@ export const openAdmin: OpenDeployable<OpenAdmin> = async (env, host) => {
       await app.close()
       await node.close()
     }
-    return { config, node, app, mirror, tasks: adminTasks(node, () => drainJobs(node, mirror)), close }
+    const tasks = adminTasks(node, () => drainJobs(node, mirror, MIRROR_TASK_MS))
+    return { config, node, app, mirror, tasks, close }
   } catch (error) {
     await node.close()
     throw error

@@ -38,6 +38,8 @@ export async function connectRedis(options: RedisOptions): Promise<Redis> {
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND_MS + blockMs,
     socketTimeout: SILENCE_MS + blockMs,
+    // The server that this connection goes to is a replica since a fail-over: by its name we find the one that is not.
+    reconnectOnError: ({ message }) => message.startsWith('READONLY'),
     retryStrategy: (attempt) => Math.min(100 * 2 ** Math.min(attempt, 6), RECONNECT_MS_MAX),
     ...(usesTls && {
       tls: {

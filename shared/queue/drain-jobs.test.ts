@@ -18,7 +18,7 @@ beforeEach(async () => {
   await db.execute(sql`delete from jobs`)
 })
 
-const drain = (handler: JobHandler, withinMs?: number) =>
+const drain = (handler: JobHandler, withinMs = 30_000) =>
   drainJobs(
     { db, clock: systemClock, log: silentLogger },
     { queue: 'tenant-mirror', handler, concurrency: 4, leaseSeconds: 10 },

@@ -8,14 +8,10 @@ import { claimJobs, finishJobs } from './store.ts'
 
 /**
  * Works off what is due of a queue and can be had, for where nobody consumes it: in a sandbox, and for a scheduler. Ends when nothing is
- * left, or when `withinMs` have passed; what it has begun it finishes. Returns how many jobs it ran; what becomes of each stands in its
+ * left, or when `withinMs` have passed, because whoever waits has not more time; what it has begun it finishes. Returns how many jobs it ran; what becomes of each stands in its
  * row, as always.
  */
-export async function drainJobs(
-  ctx: WorkContext,
-  options: WorkOptions,
-  withinMs = Number.POSITIVE_INFINITY,
-): Promise<number> {
+export async function drainJobs(ctx: WorkContext, options: WorkOptions, withinMs: number): Promise<number> {
   const { queue, leaseSeconds, concurrency } = options
   const { telemetry = silentTelemetry } = ctx
   const handler = observeRuns({ telemetry, log: ctx.log }, queue, options.handler, options.paymentOf)

@@ -204,6 +204,15 @@ describe('a tenant is in both places, or in neither', () => {
     assert.ok(auth.isThere(id))
   })
 
+  it('is worked on by who waits for it where nobody else does, for as long as it waits', async () => {
+    await consumer.close()
+    const asked: number[] = []
+    const workOnMirror = async (withinMs: number) => asked.push(withinMs)
+    const creation = createMirroredTenant({ ...ctx(), workOnMirror }, { apiSecret: 's' }, soon)
+    await assert.rejects(creation, unavailable)
+    assert.deepEqual(asked, [soon.openingMsMax])
+  })
+
   it('is refused for an id that was deleted there, and leaves nothing', async () => {
     const id = uuidv7()
     auth.rows.set(id, {

@@ -96,9 +96,12 @@ async function poll<T>(forMs: number, check: () => Promise<T | undefined>): Prom
   }
 }
 
-/** Where nobody works on the queue `tenant-mirror`, who waits for it does: `workOnMirror` takes what is due of it, and never throws. */
+/**
+ * Where nobody works on the queue `tenant-mirror`, who waits for it does: `workOnMirror` takes what is due of it, for no longer than
+ * somebody waits, and never throws.
+ */
 export interface AwaitingMirror {
-  workOnMirror?: () => Promise<unknown>
+  workOnMirror?: (withinMs: number) => Promise<unknown>
 }
 
 async function pollWorking<T>(
@@ -106,7 +109,7 @@ async function pollWorking<T>(
   forMs: number,
   check: () => Promise<T | undefined>,
 ): Promise<T | undefined> {
-  const [found] = await Promise.all([poll(forMs, check), ctx.workOnMirror?.()])
+  const [found] = await Promise.all([poll(forMs, check), ctx.workOnMirror?.(forMs)])
   // The work may have taken longer than the waiting.
   return found ?? (ctx.workOnMirror ? await check() : undefined)
 }

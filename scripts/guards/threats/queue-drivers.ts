@@ -74,9 +74,29 @@ export const queueDriverThreats: ThreatTable = {
         {
           name: 'entries of a consumer that died are taken over',
           file: redis,
-          text: '    if (room > 0)\n      inHand.take(',
-          without: '    if (room > 1e9)\n      inHand.take(',
+          text: 'if (room <= 0) break',
+          without: 'if (room <= 1e9) break',
           test: { file: onRedis, name: 'F31: a message whose consumer died' },
+        },
+        {
+          name: 'also those behind many that are in hand',
+          file: redis,
+          text: '      cursor = found.cursor\n',
+          without: '      cursor = FIRST_ENTRY\n',
+          test: {
+            file: 'shared/queue/drivers/redis.test.ts',
+            name: 'F37: entries of a consumer that died are found behind',
+          },
+        },
+        {
+          name: 'a Redis that has become a replica is left',
+          file: 'shared/platform/redis.ts',
+          text: "message.startsWith('READONLY')",
+          without: 'message === undefined',
+          test: {
+            file: 'shared/platform/redis-failover.test.ts',
+            name: 'a server that has become a replica',
+          },
         },
         {
           name: 'a message whose job could not be claimed fails',
@@ -100,14 +120,14 @@ export const queueDriverThreats: ThreatTable = {
         {
           name: 'a job that is worked on is not claimed again',
           file: published,
-          text: `any(\${[...new Set(keys)]}::uuid[]) and \${unleased} and`,
-          without: `any(\${[...new Set(keys)]}::uuid[]) and`,
+          text: `any(\${[...new Set(keys)]}::uuid[]) and \${unleased}`,
+          without: `any(\${[...new Set(keys)]}::uuid[])`,
           test: { file: onRedis, name: 'repeats and another order change nothing' },
         },
         {
           name: 'nor one that is not due',
           file: published,
-          text: `and j.run_at <= \${dueBy(input.now)}`,
+          text: `and (j.run_at <= \${dueBy(input.now)} or j.published_until is not null)`,
           without: '',
           test: { file: onRedis, name: 'a message that comes before its job is due' },
         },

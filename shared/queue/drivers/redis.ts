@@ -29,6 +29,9 @@ const GROUP = 'upesi'
 const BLOCK_MS = 1_000
 const READ_MAX = 200
 const RECLAIM_MAX = 100
+/** One after the other; the next ones come after a pause. */
+const LOOKS_MAX = 20
+const FIRST_ENTRY = '0-0'
 const RECLAIM_MS = { min: 100, max: 1_000 }
 /** Consumers of processes that ended long ago are taken off the group's list. */
 const REAP_MS = 600_000
@@ -229,18 +232,24 @@ function consumeStream(
     }
   }
 
+  /** Where the next look begins: each sees so many pending entries only, and those in front may all be in good hands. */
+  let cursor = FIRST_ENTRY
   /** What nobody has shown a sign of life of is ours now; what that has happened to too often is dead. */
   const reclaim = async (): Promise<void> => {
-    const room = delivery.room()
-    if (room > 0)
-      inHand.take(
-        await reclaimIdle(parts, {
-          consumer,
-          visibilityMs,
-          limit: Math.min(room, RECLAIM_MAX),
-          isInHand: inHand.has,
-        }),
-      )
+    for (let looks = 0; looks < LOOKS_MAX && !closing; looks++) {
+      const room = delivery.room()
+      if (room <= 0) break
+      const found = await reclaimIdle(parts, {
+        consumer,
+        visibilityMs,
+        cursor,
+        limit: Math.min(room, RECLAIM_MAX),
+        isInHand: inHand.has,
+      })
+      cursor = found.cursor
+      inHand.take(found.messages)
+      if (cursor === FIRST_ENTRY) break
+    }
     await pause(Math.min(Math.max(visibilityMs / 4, RECLAIM_MS.min), RECLAIM_MS.max))
   }
   let reapedAt = performance.now()
@@ -306,19 +315,26 @@ async function settleInStream(
 
 async function reclaimIdle(
   { redis, stream, bury, remove }: StreamParts,
-  input: { consumer: string; visibilityMs: number; limit: number; isInHand(id: string): boolean },
-): Promise<IncomingMessage[]> {
+  input: {
+    consumer: string
+    visibilityMs: number
+    cursor: string
+    limit: number
+    isInHand(id: string): boolean
+  },
+): Promise<{ messages: IncomingMessage[]; cursor: string }> {
   const answer = (await redis
     .xautoclaim(
-      ...([stream, GROUP, input.consumer, Math.round(input.visibilityMs), '0'] as const),
+      ...([stream, GROUP, input.consumer, Math.round(input.visibilityMs), input.cursor] as const),
       ...(['COUNT', input.limit] as const),
     )
     .catch((error: unknown) => {
       if (isGroupMissing(error)) return undefined
       throw error
     })) as [string, (Entry | null)[]] | undefined
-  const entries = (answer?.[1] ?? []).filter(isEntry).filter(([id]) => !input.isInHand(id))
-  if (entries.length === 0) return []
+  const [cursor, found] = answer ?? [FIRST_ENTRY, []]
+  const entries = found.filter(isEntry).filter(([id]) => !input.isInHand(id))
+  if (entries.length === 0) return { messages: [], cursor }
   const pending = redis.pipeline()
   for (const [id] of entries) pending.xpending(stream, GROUP, id, id, 1)
   const counts = (await answersOf(pending)).map((rows) => Number((rows as unknown[][])[0]?.[3] ?? 1))
@@ -327,7 +343,7 @@ async function reclaimIdle(
     await bury(message, `delivered ${RECEIVES_MAX} times in vain`)
     await remove([message.id])
   }
-  return messages.filter(({ receiveCount }) => receiveCount <= RECEIVES_MAX)
+  return { messages: messages.filter(({ receiveCount }) => receiveCount <= RECEIVES_MAX), cursor }
 }
 
 type ConsumerInfo = ReadonlyMap<string, unknown>
