@@ -6,13 +6,13 @@ export interface Role {
   name: string
   /** Where its entries are. */
   folder: string
-  /** `server`, `lambda`, `task`: those that it has. */
+  /** `server`, `lambda`, `task`, `queue`: those that it has. */
   entries: readonly string[]
   /** Packages that are not bundled but installed beside, for they have native code. */
   installed: readonly string[]
 }
 
-const ENTRIES = ['server', 'lambda', 'task']
+const ENTRIES = ['server', 'lambda', 'task', 'queue']
 
 const roleIn = (name: string, folder: string, installed: readonly string[] = []): Role => ({
   name,

@@ -1,0 +1,3 @@
+import { runQueueCommand } from './queue-command.ts'
+
+await runQueueCommand(process.env, process.argv.slice(2))
