@@ -61,6 +61,13 @@ export const awsThreats: ThreatTable = {
           test: { file: installations, name: 'calls to private networks are refused by the network' },
         },
         {
+          name: 'networks that call the node are not called by it',
+          file: 'infra/cdk/stacks/network.ts',
+          text: 'const allowed = [VPC_CIDR,',
+          without: 'const allowed = [VPC_CIDR, ...config.network.clientCidrs,',
+          test: { file: 'infra/cdk/variants.test.ts', name: 'networks of clients are not reached' },
+        },
+        {
           name: 'a group lets nothing out by itself',
           file: 'infra/cdk/stacks/network.ts',
           text: 'allowAllOutbound: false,',
@@ -128,6 +135,20 @@ export const awsThreats: ThreatTable = {
           text: 'reportBatchItemFailures: true,',
           without: '',
           test: { file: installations, name: 'what consumes a queue says what failed of a batch' },
+        },
+        {
+          name: 'a connector has as long as its drain takes',
+          file: 'infra/cdk/stacks/containers.ts',
+          text: 'Duration.seconds(120)',
+          without: 'Duration.seconds(60)',
+          test: { file: installations, name: 'a container has longer to end' },
+        },
+        {
+          name: 'a replica does not run beside its volume',
+          file: 'infra/cdk/stacks/tigerbeetle-user-data.ts',
+          text: "    'AssertPathIsMountPoint=/var/lib/tigerbeetle',\n",
+          without: '',
+          test: { file: installations, name: 'a replica whose volume is empty recovers' },
         },
         {
           name: 'a replica that lost its data does not begin anew',
