@@ -128,7 +128,7 @@ test('with polling, opening an unknown address gives the wallet time to create i
 })
 
 test('a request for an unknown wallet address waits for it too, whether or not polling is on', async () => {
-  const plain = await startTestNode(database.connectionString)
+  const plain = await startTestNode(database.connectionString, { WALLET_ADDRESS_LOOKUP_TIMEOUT_MS: '5000' })
   try {
     const client = await plain.createClient('/client')
     const token = plain.grant(client, [{ type: 'incoming-payment', actions: ['create', 'list'] }])

@@ -142,11 +142,13 @@ describe('names that strangers choose', () => {
   })
 
   test('what the operator named, and this machine, are the system’s: no server is asked', async () => {
-    const before = dns.asked.length
     assert.ok((await resolve('localhost')).some(({ address }) => address === '127.0.0.1'))
     // It may know the name or not; here nobody else is asked.
     await resolve('own.example').catch(() => undefined)
-    assert.equal(dns.asked.length, before)
+    assert.deepEqual(
+      dns.asked.filter((name) => name === 'localhost' || name === 'own.example'),
+      [],
+    )
     assert.deepEqual(
       [...namesIn('127.0.0.1 localhost\n# 10.0.0.1 no\n\n10.0.0.2\tBank.Local  bank # its.own\n::1 six\n')],
       ['localhost', 'bank.local', 'bank', 'six'],

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import { type Asset, AssetRefusal, createAsset, deleteAsset, getAsset } from '../assets/index.ts'
 import { createCache, deriveId, sql, uuidv7 } from '../platform/index.ts'
 import { createTenant } from '../tenants/index.ts'
+import { waitFor } from '../testing/index.ts'
 import { createTestNode, type TestNode } from '../testing/node.ts'
 import { findOrAwaitWalletAddress } from './await-wallet-address.ts'
 import { WalletAddressRefusal } from './errors.ts'
@@ -232,6 +233,8 @@ test('an unknown address asks the wallet once, however many wait, and works when
   const url = 'https://node.example/wanted'
   const real = { ...node, cache: createCache({ clock: node.clock, lifeMs: 1_000 }) }
   const waiting = Promise.all(Array.from({ length: 5 }, () => findOrAwaitWalletAddress(real, url)))
+  const asked = sql`select from webhook_events where type = 'wallet_address.not_found' and data->>'walletAddressUrl' = ${url}`
+  await waitFor(async () => (await node.db.execute(asked)) > 0)
   const { id } = await create({ address: url })
   assert.deepEqual(
     (await waiting).map((found) => found?.id),
