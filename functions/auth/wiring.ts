@@ -187,9 +187,13 @@ export const openAuth: OpenDeployable<OpenAuth> = async (environment, _host) => 
     throw error
   }
   const app = (listener: AuthListener) => {
-    const known = apps.get(listener) ?? build(listener)
-    apps.set(listener, known)
-    return known
+    const known = apps.get(listener)
+    if (known) return known
+    const building = build(listener)
+    apps.set(listener, building)
+    // Who asks next builds it anew.
+    building.catch(() => apps.delete(listener))
+    return building
   }
   const standstill = createStandstill(async () => {
     guarded.renew()

@@ -1,5 +1,5 @@
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
-import { type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
+import { type OpenDeployable, orClose, present, type StartDeployable } from '../../shared/platform/index.ts'
 import { type Broker, openBroker } from '../../shared/queue/index.ts'
 import { type OpenTasksOf, startTasks, type Task } from '../../shared/schedule/index.ts'
 import { loadPaymentsConfig, type PaymentsConfig } from './config.ts'
@@ -37,10 +37,7 @@ export const openPayments: OpenDeployable<OpenPayments> = async (env, host) => {
       withdrawalThrottleDelayMs: config.withdrawalThrottleDelayMs,
     }),
   }
-  const broker = await openBroker(node, config, 'payments').catch(async (error: unknown) => {
-    await node.close()
-    throw error
-  })
+  const broker = await orClose(openBroker(node, config, 'payments'), node.close)
   return {
     config,
     node,
@@ -64,7 +61,7 @@ export const openPaymentsTasks: OpenTasksOf = async (env, host) => {
 /** Starts the worker that sends outgoing payments, closes incoming ones and announces what wallet addresses got. It listens on METRICS_PORT only. */
 export const startPayments: StartDeployable = async (env) => {
   const { node, ctx, options, broker, tasks, close: closeAll } = await openPayments(env, 'server')
-  const ports = await node.telemetry.listen(node.ready)
+  const ports = await orClose(node.telemetry.listen(node.ready), closeAll)
   const worker = consumePayments({ ...ctx, ...present({ broker }) }, options)
   const schedule = startTasks(node, tasks)
   return {

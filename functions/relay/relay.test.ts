@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
 import { after, before, test } from 'node:test'
 import { ConfigError, createDb, type DbPool, sql, uuidv7 } from '../../shared/platform/index.ts'
 import { enqueueJob } from '../../shared/queue/index.ts'
@@ -85,4 +86,18 @@ test('without a broker, or with half of its queues, it does not start', async ()
       startRelayProcess(environment(more)),
       (error) => error instanceof ConfigError && problem.test(error.message),
     )
+})
+
+test('a start whose listener cannot listen closes what it opened', async () => {
+  const blocker = createServer()
+  await new Promise<void>((listening) => blocker.listen(0, '::', listening))
+  const address = blocker.address()
+  const port = typeof address === 'object' ? address?.port : undefined
+  const sessions = () =>
+    db.execute(
+      sql`select from pg_stat_activity where datname = current_database() and application_name like 'upesi%relay'`,
+    )
+  await assert.rejects(startRelayProcess(environment({ METRICS_PORT: String(port) })), { code: 'EADDRINUSE' })
+  await waitFor(async () => (await sessions()) === 0)
+  await new Promise((closed) => blocker.close(closed))
 })

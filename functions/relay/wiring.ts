@@ -1,5 +1,5 @@
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
-import { assert, type OpenDeployable, type StartDeployable } from '../../shared/platform/index.ts'
+import { assert, type OpenDeployable, orClose, type StartDeployable } from '../../shared/platform/index.ts'
 import {
   type Broker,
   type BrokerQueue,
@@ -65,7 +65,7 @@ export const openRelayTasks: OpenTasksOf = async (env, host) => {
 /** Starts the relay, which carries due jobs to the broker. It listens on METRICS_PORT only. */
 export const startRelayProcess: StartDeployable = async (env) => {
   const { node, options, close } = await openRelay(env, 'server')
-  const ports = await node.telemetry.listen(node.ready)
+  const ports = await orClose(node.telemetry.listen(node.ready), close)
   const relay = relayJobs(node, options)
   return {
     name: 'relay',

@@ -1,5 +1,5 @@
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
-import { type OpenDeployable, present, type StartDeployable } from '../../shared/platform/index.ts'
+import { type OpenDeployable, orClose, present, type StartDeployable } from '../../shared/platform/index.ts'
 import { type Broker, openBroker } from '../../shared/queue/index.ts'
 import { type OpenTasksOf, startTasks, type Task } from '../../shared/schedule/index.ts'
 import { WEBHOOK_TIMEOUT_MS_MAX, webhookRecipient } from '../../shared/tenants/index.ts'
@@ -40,10 +40,7 @@ export const openWebhooks: OpenDeployable<OpenWebhooks> = async (env, host) => {
     ...node,
     recipients: (tenantId, endpoint) => webhookRecipient(node, tenantId, endpoint),
   }
-  const broker = await openBroker(node, config, 'webhooks').catch(async (error: unknown) => {
-    await node.close()
-    throw error
-  })
+  const broker = await orClose(openBroker(node, config, 'webhooks'), node.close)
   return {
     config,
     node,
@@ -66,7 +63,7 @@ export const openWebhooksTasks: OpenTasksOf = async (env, host) => {
 /** Starts the worker that delivers webhooks. It listens on METRICS_PORT only. */
 export const startWebhooks: StartDeployable = async (env) => {
   const { config, node, ctx, broker, tasks, close: closeAll } = await openWebhooks(env, 'server')
-  const ports = await node.telemetry.listen(node.ready)
+  const ports = await orClose(node.telemetry.listen(node.ready), closeAll)
   const schedule = startTasks(node, tasks)
   const consumer = consumeWebhooks(
     // Payments announce themselves here, and move liquidity.

@@ -42,6 +42,16 @@ export function withEnvironmentFile(env: Environment): Environment {
   }
 }
 
+/** What `opening` gives; when it fails, what was open already is closed first. */
+export async function orClose<T>(opening: Promise<T>, close: () => Promise<void>): Promise<T> {
+  try {
+    return await opening
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
 /** The main of a `server.ts`: start, report, and drain on SIGTERM or SIGINT. The entry passes `process.env`; nothing below reads it. */
 export async function runDeployable(start: StartDeployable, env: Environment): Promise<void> {
   let running: RunningDeployable

@@ -26,6 +26,7 @@ export { createDeafListener, type DeafListener } from './deaf-listener.ts'
 export {
   type Host,
   type OpenDeployable,
+  orClose,
   type RunningDeployable,
   runDeployable,
   type StartDeployable,
