@@ -8,12 +8,21 @@ const has = (program: string) => spawnSync(program, ['--version'], { stdio: 'ign
 const isRoot = process.getuid?.() === 0
 const isLinux = process.platform === 'linux'
 
-/** Why images are not built here, if they are not. With CI=true what Debian has must be there (.ci/run). */
+/** Root in a container may lack it, and without it nothing can be run in an image. */
+const mayMount = () =>
+  spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' }).status === 0
+
+/**
+ * Why images are not built here, if they are not. With CI=true what Debian has must be there; what could not be installed says so in
+ * NO_BUILDAH (.ci/run).
+ */
 export const withoutBuildah: string | false = (() => {
   if (!isLinux) return 'images are built on Linux'
   if (!isRoot) return 'without root there is no storage for images'
+  if (!mayMount()) return 'root may not mount here'
   if (has('buildah')) return false
-  return process.env.CI === 'true' && has('apt-get') ? false : 'no buildah on the PATH'
+  const { CI, NO_BUILDAH: reason } = process.env
+  return CI === 'true' && has('apt-get') && !reason ? false : (reason ?? 'no buildah on the PATH')
 })()
 
 export interface Store {
