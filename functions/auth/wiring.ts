@@ -13,6 +13,7 @@ import {
   createStandstill,
   ensureSecretKeys,
   type HttpClient,
+  type Invocation,
   type Logger,
   listenOn,
   migrate,
@@ -125,7 +126,7 @@ export interface OpenAuth {
   /** By the clock. */
   tasks: readonly Task[]
   /** Of a sandbox: before and after the work of each invocation. */
-  invocation: { begin(): Promise<void>; end(): Promise<void> }
+  invocation: Invocation
   close(): Promise<void>
 }
 

@@ -6,7 +6,7 @@ import {
   sqsVariables,
 } from '../../shared/node-context/index.ts'
 import { type ConfigOf, type Environment, loadConfig } from '../../shared/platform/index.ts'
-import { brokerProblems } from '../../shared/queue/index.ts'
+import { brokerProblems, brokerQueues } from '../../shared/queue/index.ts'
 
 /** The relay's variables: the node's, and those of all queues. */
 export const relayConfig = { ...nodeConfig, ...brokerVariables, ...sqsVariables }
@@ -21,5 +21,5 @@ export const loadRelayConfig = (env: Environment): RelayConfig =>
       ? ['QUEUE_DRIVER must be redis or sqs: without a broker there is nothing to relay']
       : []),
     ...redisChecks(config),
-    ...brokerProblems(config, ['webhooks', 'payments']),
+    ...brokerProblems(config, brokerQueues),
   ])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { uuidv7 } from '../../shared/platform/index.ts'
-import { startTestBroker, type TestBroker, waitFor } from '../../shared/testing/index.ts'
+import { startTestBroker, type TestBroker, testNodeEnvironment, waitFor } from '../../shared/testing/index.ts'
 import { parseQueueOrder, runQueueCommand } from './queue-command.ts'
 
 test('orders are words and numbers, and nothing else', () => {
@@ -42,18 +42,7 @@ for (const kind of ['redis', 'sqs'] as const)
     const run = async (...args: string[]): Promise<Record<string, unknown>[]> => {
       const lines: string[] = []
       const environment = {
-        LOG_LEVEL: 'silent',
-        USE_TIGERBEETLE: 'false',
-        REDIS_URL: 'none',
-        DATABASE_URL: 'postgresql://nobody@localhost:1/nothing',
-        OPEN_PAYMENTS_URL: 'https://bank.example',
-        AUTH_SERVER_GRANT_URL: 'https://auth.bank.example',
-        WEBHOOK_URL: 'http://localhost:1/webhooks',
-        ADMIN_API_SECRET: 'a secret of sufficient length for tests',
-        OPERATOR_TENANT_ID: '5d1f3d1e-7b0a-4f0e-9c39-0a9a3b6f2c11',
-        STREAM_SECRET: Buffer.alloc(32, 1).toString('base64'),
-        ILP_ADDRESS: 'test.bank',
-        KEY_ID: 'key-1',
+        ...testNodeEnvironment('postgresql://nobody@localhost:1/nothing'),
         ...broker?.environment,
       }
       await runQueueCommand(environment, args, (line) => lines.push(line))

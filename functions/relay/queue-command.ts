@@ -5,10 +5,9 @@ import {
   messageOf,
   withEnvironmentFile,
 } from '../../shared/platform/index.ts'
-import { type Broker, type BrokerQueue, openBroker } from '../../shared/queue/index.ts'
+import { type Broker, type BrokerQueue, brokerQueues, openBroker } from '../../shared/queue/index.ts'
 import { loadRelayConfig } from './config.ts'
 
-const QUEUES: readonly BrokerQueue[] = ['webhooks', 'payments']
 const LIMIT = { default: 100, max: 10_000 }
 
 export const QUEUE_USAGE =
@@ -25,12 +24,12 @@ export interface QueueOrder {
 export function parseQueueOrder(args: readonly string[]): QueueOrder | undefined {
   const [verb, ...rest] = args
   if (verb !== 'status' && verb !== 'dead' && verb !== 'redrive') return undefined
-  const named = QUEUES.filter((queue) => queue === rest[0])
+  const named = brokerQueues.filter((queue) => queue === rest[0])
   const [limitText, ...more] = named.length > 0 ? rest.slice(1) : rest
   const limit = limitText === undefined ? LIMIT.default : Number(limitText)
   const isLimit = Number.isInteger(limit) && limit >= 1 && limit <= LIMIT.max
   if (more.length > 0 || !isLimit || (verb === 'status' && limitText !== undefined)) return undefined
-  return { verb, queues: named.length > 0 ? named : QUEUES, limit }
+  return { verb, queues: named.length > 0 ? named : brokerQueues, limit }
 }
 
 /** One line for each queue, or for each dead letter. */

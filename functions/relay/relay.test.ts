@@ -9,6 +9,7 @@ import {
   startTestBroker,
   type TestBroker,
   type TestDatabase,
+  testNodeEnvironment,
   waitFor,
 } from '../../shared/testing/index.ts'
 import { openRelayTasks, startRelayProcess } from './wiring.ts'
@@ -30,18 +31,7 @@ after(async () => {
 })
 
 const environment = (more: Record<string, string> = {}) => ({
-  LOG_LEVEL: 'silent',
-  USE_TIGERBEETLE: 'false',
-  REDIS_URL: 'none',
-  DATABASE_URL: database.connectionString,
-  OPEN_PAYMENTS_URL: 'https://bank.example',
-  AUTH_SERVER_GRANT_URL: 'https://auth.bank.example',
-  WEBHOOK_URL: 'http://localhost:1/webhooks',
-  ADMIN_API_SECRET: 'a secret of sufficient length for tests',
-  OPERATOR_TENANT_ID: '5d1f3d1e-7b0a-4f0e-9c39-0a9a3b6f2c11',
-  STREAM_SECRET: Buffer.alloc(32, 1).toString('base64'),
-  ILP_ADDRESS: 'test.bank',
-  KEY_ID: 'key-1',
+  ...testNodeEnvironment(database.connectionString),
   ...broker.environment,
   ...more,
 })

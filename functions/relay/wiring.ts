@@ -2,7 +2,7 @@ import { createNodeContext, type NodeContext } from '../../shared/node-context/i
 import { assert, type OpenDeployable, orClose, type StartDeployable } from '../../shared/platform/index.ts'
 import {
   type Broker,
-  type BrokerQueue,
+  brokerQueues,
   carriedBy,
   openBroker,
   publishDueJobs,
@@ -14,7 +14,6 @@ import { loadRelayConfig } from './config.ts'
 
 /** Jobs are announced, and times known: this finds what an announcement missed. */
 const IDLE_MS = 1_000
-const QUEUES: readonly BrokerQueue[] = ['webhooks', 'payments']
 
 export interface OpenRelay {
   node: NodeContext
@@ -34,7 +33,7 @@ export const openRelay: OpenDeployable<OpenRelay> = async (env, host) => {
   }
   try {
     const routes: RelayOptions['routes'][number][] = []
-    for (const name of QUEUES) {
+    for (const name of brokerQueues) {
       const broker = await openBroker(node, config, name)
       assert(broker, 'the configuration was checked')
       brokers.push(broker)

@@ -1,35 +1,12 @@
-import {
-  createQueueHandler,
-  createTaskHandler,
-  openOnce,
-  type QueueHandler,
-  type TaskHandler,
-  withAwsSecrets,
-} from '../../shared/aws-lambda/index.ts'
-import { ConfigError, type Environment } from '../../shared/platform/index.ts'
-import { createMessageWorker } from '../../shared/queue/index.ts'
+import { createWorkerHandlers, withAwsSecrets } from '../../shared/aws-lambda/index.ts'
+import { type Environment, present } from '../../shared/platform/index.ts'
 import { openWebhooks } from './wiring.ts'
 import { webhooksBatchTerms, webhooksWork } from './worker.ts'
 
-/** Delivers webhooks that messages of SQS name, and does what comes by the clock: two functions of one bundle. */
-export function createWebhooksHandlers(env: Environment): { handler: QueueHandler; task: TaskHandler } {
-  const opened = openOnce(async () => {
+/** Delivers webhooks that messages of SQS name, and does what comes by the clock. */
+export const createWebhooksHandlers = (env: Environment) =>
+  createWorkerHandlers(async () => {
     const { node, ctx, broker, tasks } = await openWebhooks(await withAwsSecrets(env), 'sandbox')
-    return { node, ctx, broker, tasks, invocation: node.invocation }
+    const work = [{ ...webhooksWork(ctx), ...webhooksBatchTerms }]
+    return { ctx, work, tasks, invocation: node.invocation, ...present({ broker }) }
   })
-  const handler = createQueueHandler(async () => {
-    const { ctx, broker, invocation } = await opened()
-    if (!broker)
-      throw new ConfigError(['QUEUE_DRIVER must be sqs: a function on Lambda is handed messages of SQS'])
-    const worker = createMessageWorker(ctx, [{ ...webhooksWork(ctx), ...webhooksBatchTerms }])
-    return { worker, bury: broker.bury, invocation }
-  })
-  const task = createTaskHandler(
-    async () => {
-      const { node, tasks, invocation } = await opened()
-      return { ctx: node, tasks, invocation }
-    },
-    { opensLater: true },
-  )
-  return { handler, task }
-}

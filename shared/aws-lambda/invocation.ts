@@ -1,13 +1,6 @@
 import type { Context } from 'aws-lambda'
+import type { Invocation } from '../platform/index.ts'
 import { openOnce } from './once.ts'
-
-/** What a sandbox does around the work of each invocation, while it is not frozen. */
-export interface Invocation {
-  /** Before the work: hears what was said while everything stood still. */
-  begin(): Promise<void>
-  /** After it: what would otherwise happen after the answer, and so perhaps never. */
-  end(): Promise<void>
-}
 
 export interface Sandbox {
   invocation: Invocation

@@ -11,6 +11,7 @@ import {
   type Clock,
   type DbPool,
   type HttpClient,
+  type Invocation,
   type Listener,
   type Logger,
   present,
@@ -77,7 +78,7 @@ export interface NodeContext {
   /** What this process is watched with. */
   telemetry: Telemetry
   /** Of a sandbox: before and after the work of each invocation, while it is not frozen. */
-  invocation: { begin(): Promise<void>; end(): Promise<void> }
+  invocation: Invocation
   /** Throws when the database is away. */
   ready: () => Promise<void>
   /** Ends what the context opened, the database last. */

@@ -19,6 +19,14 @@ export interface RunningDeployable {
  */
 export type Host = 'server' | 'sandbox'
 
+/** What a sandbox does around the work of each invocation, while it is not frozen. */
+export interface Invocation {
+  /** Before the work: hears what was said while everything stood still. */
+  begin(): Promise<void>
+  /** After it: what would otherwise happen after the answer, and so perhaps never. */
+  end(): Promise<void>
+}
+
 /** Reads the environment, connects, migrates, and builds what listens or works, which its caller then starts or invokes. */
 export type OpenDeployable<Opened extends { close(): Promise<void> }> = (
   env: Environment,

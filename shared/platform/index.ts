@@ -25,6 +25,7 @@ export {
 export { createDeafListener, type DeafListener } from './deaf-listener.ts'
 export {
   type Host,
+  type Invocation,
   type OpenDeployable,
   orClose,
   type RunningDeployable,

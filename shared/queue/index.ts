@@ -42,7 +42,7 @@ export type {
   NewJob,
   QueueName,
 } from './model.ts'
-export { carriedBy } from './model.ts'
+export { brokerQueues, carriedBy } from './model.ts'
 export type { PaymentOfJob } from './observe-jobs.ts'
 export { type BrokerSettings, brokerProblems, openBroker } from './open-broker.ts'
 export { publishDueJobs, type Relay, type RelayContext, type RelayOptions, relayJobs } from './relay.ts'

@@ -12,6 +12,8 @@ export const carriedBy: Readonly<Record<BrokerQueue, readonly QueueName[]>> = {
   payments: ['outgoing-payments', 'incoming-payments'],
 }
 
+export const brokerQueues = Object.keys(carriedBy) as BrokerQueue[]
+
 /** A piece of work under a lease. Carries ids only: the handler reads the row that it is about. */
 export interface Job {
   queue: QueueName

@@ -17,6 +17,7 @@ export {
   type TestAnswer,
   type TestHttpServer,
 } from './http-server.ts'
+export { testNodeEnvironment } from './node-environment.ts'
 export { recordEffect } from './record-effect.ts'
 export { startTestRedis, type TestRedis } from './redis.ts'
 export { startTestServer, TEST_SERVER_VARIABLE, type TestServer } from './server.ts'

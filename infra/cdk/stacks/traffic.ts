@@ -2,18 +2,10 @@
 // in by itself.
 import { type IPeer, Peer, Port } from 'aws-cdk-lib/aws-ec2'
 import { hasReplicas, portOf, type UpesiConfig } from '../config.ts'
-import { PRIVATE_PORTS } from '../roles.ts'
+import { PRIVATE_PORTS, roles } from '../roles.ts'
 
 export const groupNames = [
-  'open-payments',
-  'auth',
-  'admin',
-  'auto-peering',
-  'webhooks',
-  'payments',
-  'relay',
-  'migrate',
-  'connector',
+  ...roles,
   'tigerbeetle',
   'database',
   'database-proxy',
