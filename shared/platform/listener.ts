@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { Db } from './db.ts'
 import { messageOf } from './errors.ts'
-import type { Logger } from './log.ts'
+import { isWorthALine, type Logger } from './log.ts'
 import { sql } from './sql.ts'
 
 export type NoticeHandler = (payload: string | undefined) => unknown
@@ -82,7 +82,8 @@ export function createListener(options: {
 
   const start = () => {
     connecting = connect().catch((error: unknown) => {
-      options.log.warn({ reason: messageOf(error) }, 'listener cannot connect')
+      if (isWorthALine(attempt + 1))
+        options.log.warn({ failures: attempt + 1, reason: messageOf(error) }, 'listener cannot connect')
       schedule()
     })
   }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { Fault, type Logger, messageOf } from '../../platform/index.ts'
+import { Fault, isWorthALine, type Logger, messageOf } from '../../platform/index.ts'
 import { fenceFault } from './fence.ts'
 
 export interface Connections {
@@ -99,7 +99,8 @@ export function createConnections(options: ConnectionOptions): Connections {
           if (!isPassing(error)) throw fenceFault(error) ?? error
           options.onLost()
           const pauseMs = BACK_OFF_MS[Math.min(count, BACK_OFF_MS.length - 1)] ?? 1000
-          options.log.warn({ reason: messageOf(error), attempt: count + 1 }, 'ledger statement failed')
+          if (isWorthALine(count + 1))
+            options.log.warn({ reason: messageOf(error), attempt: count + 1 }, 'ledger statement failed')
           if (performance.now() + pauseMs >= deadline)
             throw new Fault(onTimeout, { retryable: true, message: messageOf(error), cause: error })
           await sleep(pauseMs)
