@@ -8,10 +8,9 @@ import {
 } from '../platform/index.ts'
 import { silentTelemetry, type Telemetry } from '../telemetry/index.ts'
 import { createGate } from './gate.ts'
-import { keepLeases } from './leases.ts'
-import type { Job, JobHandler, JobResult, LoadWithClaim, QueueName } from './model.ts'
-import { observeQueue, observeRuns, type PaymentOfJob } from './observe-jobs.ts'
-import { runJob } from './run-job.ts'
+import type { Job, JobResult } from './model.ts'
+import { observeQueue } from './observe-jobs.ts'
+import { createJobRunner, type QueueWork } from './run-job.ts'
 import { createTenantShares, type Shares } from './shares.ts'
 import { claimJobs, finishJobs, JOBS_CHANNEL } from './store.ts'
 
@@ -21,16 +20,6 @@ export interface ConsumeContext {
   clock: Clock
   log: Logger
   telemetry?: Telemetry
-}
-
-/** What is done with the jobs of a queue. */
-export interface QueueWork {
-  queue: QueueName
-  handler: JobHandler
-  /** For traces. */
-  paymentOf?: PaymentOfJob
-  /** Saves the handler a query of its own. */
-  load?: LoadWithClaim
 }
 
 /** How many of them at once, and how often to look. */
@@ -70,11 +59,9 @@ const FINISH_ATTEMPTS_AT_CLOSE = 3
 export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consumer {
   const { queue, leaseSeconds } = options
   const { telemetry = silentTelemetry } = ctx
-  const handler = observeRuns({ telemetry, log: ctx.log }, queue, options.handler, options.paymentOf)
   observeQueue(telemetry, ctx.db, queue)
   const shares = createTenantShares(options)
-  const leases = keepLeases(ctx, options)
-  const { running } = leases
+  const runner = createJobRunner(ctx, options)
   const finished: JobResult[] = []
   const claimGate = createGate()
   const finishGate = createGate()
@@ -85,14 +72,11 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
   let closing = false
 
   const start = async (job: Job): Promise<void> => {
-    const startedAt = performance.now()
-    leases.begin(job)
     shares.start(job.tenantId)
-    const { result, otherSide } = await runJob(ctx, handler, job)
-    leases.end(job)
-    shares.end(job.tenantId, { otherSide, ms: performance.now() - startedAt })
+    const ran = await runner.run(job)
+    shares.end(job.tenantId, ran)
     if (moreIsDue || cutShort.has(job.tenantId)) claimGate.wake()
-    if (result) finished.push(result)
+    if (ran.result) finished.push(ran.result)
     finishGate.wake()
   }
 
@@ -158,7 +142,7 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
 
   const finishLoop = async (): Promise<void> => {
     let failures = 0
-    while (!closing || running.size > 0 || finished.length > 0) {
+    while (!closing || runner.running() > 0 || finished.length > 0) {
       if (finished.length === 0) {
         await finishGate.wait()
         // Handlers that end in the same turn of the event loop are recorded together.
@@ -194,7 +178,6 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
       claimGate.wake()
       finishGate.wake()
       await loops
-      leases.close()
     },
   }
 }

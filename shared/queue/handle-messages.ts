@@ -6,17 +6,15 @@ import {
   type Logger,
   messageOf,
 } from '../platform/index.ts'
-import { silentTelemetry, type Telemetry } from '../telemetry/index.ts'
-import type { ConsumeTerms, QueueWork } from './consume-jobs.ts'
+import type { Telemetry } from '../telemetry/index.ts'
+import type { ConsumeTerms } from './consume-jobs.ts'
 import type { IncomingMessage, MessageHandler, Verdict } from './drivers/model.ts'
-import { keepLeases } from './leases.ts'
 import { type JobMessage, parseMessage } from './message.ts'
 import type { Job, JobResult } from './model.ts'
-import { observeRuns } from './observe-jobs.ts'
 import { createPlaces } from './places.ts'
 import { claimKeys, postponePublication } from './published-store.ts'
-import { runJob } from './run-job.ts'
-import { createTenantShares, type OtherSide } from './shares.ts'
+import { createJobRunner, type QueueWork, type Ran } from './run-job.ts'
+import { createTenantShares } from './shares.ts'
 import { finishJobs } from './store.ts'
 
 export interface WorkContext {
@@ -94,9 +92,7 @@ interface Lane {
 
 function createLane(ctx: WorkContext, options: WorkOptions): Lane {
   const { queue, leaseSeconds, concurrency } = options
-  const { telemetry = silentTelemetry } = ctx
-  const handler = observeRuns({ telemetry, log: ctx.log }, queue, options.handler, options.paymentOf)
-  const leases = keepLeases(ctx, options)
+  const runner = createJobRunner(ctx, options)
   const places = createPlaces({ shares: createTenantShares(options), concurrency, waitingMax: WAITING_MAX })
   let closing = false
 
@@ -139,18 +135,13 @@ function createLane(ctx: WorkContext, options: WorkOptions): Lane {
   }
 
   const run = async (message: JobMessage): Promise<JobResult | undefined> => {
-    const startedAt = performance.now()
-    let otherSide: OtherSide | undefined
+    let ran: Ran & { ms: number } = { ms: 0 }
     try {
       const job = await claims.submit(message.key)
-      if (!job) return undefined
-      leases.begin(job)
-      const ran = await runJob(ctx, handler, job)
-      leases.end(job)
-      otherSide = ran.otherSide
+      if (job) ran = await runner.run(job)
       return ran.result
     } finally {
-      places.giveBack(message.tenantId, { otherSide, ms: performance.now() - startedAt })
+      places.giveBack(message.tenantId, ran)
     }
   }
 

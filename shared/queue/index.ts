@@ -10,7 +10,6 @@ export {
   type Consumer,
   type ConsumeTerms,
   consumeJobs,
-  type QueueWork,
 } from './consume-jobs.ts'
 export { type ConsumeQueueContext, consumeQueue } from './consume-queue.ts'
 export { drainJobs } from './drain-jobs.ts'
@@ -46,6 +45,7 @@ export { brokerQueues, carriedBy } from './model.ts'
 export type { PaymentOfJob } from './observe-jobs.ts'
 export { type BrokerSettings, brokerProblems, openBroker } from './open-broker.ts'
 export { publishDueJobs, type Relay, type RelayContext, type RelayOptions, relayJobs } from './relay.ts'
+export type { QueueWork } from './run-job.ts'
 export type { OtherSide, Shares } from './shares.ts'
 export {
   enqueueJob,

@@ -3,11 +3,10 @@ import type { Job, QueueName } from './model.ts'
 import { extendLeases } from './store.ts'
 
 export interface LeaseKeeper {
-  /** Jobs that are worked on, and since when. */
-  running: ReadonlyMap<Job, number>
+  /** Jobs that are worked on. */
+  running(): number
   begin(job: Job): void
   end(job: Job): void
-  close(): void
 }
 
 /**
@@ -18,6 +17,7 @@ export function keepLeases(
   ctx: { db: Db; log: Logger },
   { queue, leaseSeconds }: { queue: QueueName; leaseSeconds: number },
 ): LeaseKeeper {
+  /** Since when. */
   const running = new Map<Job, number>()
   const leaseMs = leaseSeconds * 1000
   let timer: NodeJS.Timeout | undefined
@@ -29,12 +29,8 @@ export function keepLeases(
       ctx.log.warn({ queue, reason: messageOf(error) }, 'cannot extend leases')
     })
   }
-  const stop = () => {
-    clearInterval(timer)
-    timer = undefined
-  }
   return {
-    running,
+    running: () => running.size,
     begin(job) {
       running.set(job, performance.now())
       // Not while there is nothing to do: a function that is handed messages must be able to rest.
@@ -42,8 +38,9 @@ export function keepLeases(
     },
     end(job) {
       running.delete(job)
-      if (running.size === 0) stop()
+      if (running.size > 0) return
+      clearInterval(timer)
+      timer = undefined
     },
-    close: stop,
   }
 }

@@ -56,7 +56,7 @@ async function connect(
     const { redisCaFile: caFile, redisKeyFile: keyFile, redisCertFile: certFile } = settings
     assert(settings.redisUrl !== 'none', 'the configuration was checked')
     // Loaded when it is needed, as the client that it is made of.
-    const { createRedisBroker } = await import('./drivers/redis.ts')
+    const { createRedisBroker } = await import('./drivers/redis/index.ts')
     return await createRedisBroker({
       url: settings.redisUrl,
       stream: streamOf(queue),
@@ -67,7 +67,7 @@ async function connect(
   const { url, dead } = sqsUrlsOf(queue, settings)
   const region = settings.awsRegion ?? regionOf(url ?? '')
   assert(url !== undefined && region !== undefined, 'the configuration was checked')
-  const { createSqsBroker } = await import('./drivers/sqs.ts')
+  const { createSqsBroker } = await import('./drivers/sqs/index.ts')
   return await createSqsBroker({
     queueUrl: url,
     region,

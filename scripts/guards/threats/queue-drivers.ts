@@ -3,8 +3,8 @@ import type { ThreatTable } from '../guard.ts'
 const messages = 'shared/queue/handle-messages.ts'
 const published = 'shared/queue/published-store.ts'
 const relay = 'shared/queue/relay.ts'
-const redis = 'shared/queue/drivers/redis.ts'
-const sqs = 'shared/queue/drivers/sqs.ts'
+const redis = 'shared/queue/drivers/redis/consume.ts'
+const sqs = 'shared/queue/drivers/sqs/consume.ts'
 const inHand = 'shared/queue/drivers/in-hand.ts'
 const onRedis = 'shared/queue/redis.contract.test.ts'
 const onSqs = 'shared/queue/sqs.contract.test.ts'
@@ -84,7 +84,7 @@ export const queueDriverThreats: ThreatTable = {
           text: '      cursor = found.cursor\n',
           without: '      cursor = FIRST_ENTRY\n',
           test: {
-            file: 'shared/queue/drivers/redis.test.ts',
+            file: 'shared/queue/drivers/redis/reclaim.test.ts',
             name: 'F37: entries of a consumer that died are found behind',
           },
         },
@@ -173,7 +173,7 @@ export const queueDriverThreats: ThreatTable = {
         },
         {
           name: 'so does what fails again and again',
-          file: redis,
+          file: 'shared/queue/drivers/redis/reclaim.ts',
           text: 'filter(({ receiveCount }) => receiveCount > RECEIVES_MAX)',
           without: 'filter(({ receiveCount }) => receiveCount > 1e9)',
           test: { file: onRedis, name: 'a message that fails again and again' },

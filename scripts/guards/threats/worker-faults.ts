@@ -132,7 +132,7 @@ export const workerFaults: ThreatTable = {
         {
           name: 'a drain waits for what is in flight',
           file: consume,
-          text: 'while (!closing || running.size > 0 || finished.length > 0) {',
+          text: 'while (!closing || runner.running() > 0 || finished.length > 0) {',
           without: 'while (!closing) {',
           test: { file: workerTests, name: 'F31: closing waits for' },
         },

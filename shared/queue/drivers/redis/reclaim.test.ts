@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { connectRedis, type Redis, silentLogger, uuidv7 } from '../../platform/index.ts'
-import { startTestRedis, type TestRedis, waitFor } from '../../testing/index.ts'
-import type { Verdict } from './model.ts'
-import { createRedisBroker } from './redis.ts'
+import { connectRedis, type Redis, silentLogger, uuidv7 } from '../../../platform/index.ts'
+import { startTestRedis, type TestRedis, waitFor } from '../../../testing/index.ts'
+import type { Verdict } from '../model.ts'
+import { createRedisBroker } from './index.ts'
 
 let server: TestRedis | undefined
 let redis: Redis
