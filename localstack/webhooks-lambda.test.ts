@@ -343,3 +343,33 @@ test('poison goes to the dead letters at once, with a reason; its neighbours in 
   )
   assert.equal(await countOf(world.queue.url), 0)
 })
+
+test('F12: 500 events for an endpoint that hangs hold half of the function; another tenant’s one is delivered meanwhile', async () => {
+  const hold = Promise.withResolvers<undefined>()
+  const batchesAtOnce = 4
+  const [crowd, other] = ['crowd', 'other'].map((name) => deriveId('tenant', name)) as [string, string]
+  const world = await createWorld({ answer: ({ path }) => (path === `/${crowd}` ? hold.promise : undefined) })
+  for (const id of [crowd, other]) {
+    await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${id}, 'sealed')`)
+    await db.execute(
+      sql`insert into tenant_settings (tenant_id, key, value, by_operator)
+        values (${id}, 'WEBHOOK_URL', ${`${world.wallet.url}/${id}`}, true)`,
+    )
+  }
+  const recordOf = (tenantId: string) =>
+    recordEvent(db, { tenantId, type: 'wallet_address.not_found', data: { walletAddressUrl: 'x' } })
+  for (let event = 0; event < 500; event++) await recordOf(crowd)
+  // Its time limit is ten seconds, and nobody waits for it here.
+  world.environment.SQS_WEBHOOKS_MAX_CONCURRENCY = String(batchesAtOnce)
+  world.deploy({ concurrencyMax: batchesAtOnce })
+  await world.relay()
+  const arrived = (id: string) => world.wallet.requests.filter(({ path }) => path === `/${id}`).length
+  try {
+    await until(() => arrived(crowd) === batchesAtOnce / 2)
+    await recordOf(other)
+    await until(() => arrived(other) === 1)
+    assert.equal(arrived(crowd), batchesAtOnce / 2, 'none of the crowd has gone first')
+  } finally {
+    hold.resolve(undefined)
+  }
+})

@@ -1,5 +1,6 @@
 import {
   brokerVariables,
+  functionVariables,
   nodeConfig,
   nodeConfigChecks,
   redisChecks,
@@ -9,7 +10,7 @@ import { type ConfigOf, type Environment, loadConfig } from '../../shared/platfo
 import { brokerProblems, brokerQueues } from '../../shared/queue/index.ts'
 
 /** The relay's variables: the node's, and those of all queues. */
-export const relayConfig = { ...nodeConfig, ...brokerVariables, ...sqsVariables }
+export const relayConfig = { ...nodeConfig, ...brokerVariables, ...sqsVariables, ...functionVariables }
 
 export type RelayConfig = ConfigOf<typeof relayConfig>
 

@@ -11,9 +11,15 @@ import {
 } from '../../shared/queue/index.ts'
 import type { OpenTasksOf, Task } from '../../shared/schedule/index.ts'
 import { loadRelayConfig } from './config.ts'
+import { functionWindow } from './windows.ts'
 
 /** Jobs are announced, and times known: this finds what an announcement missed. */
 const IDLE_MS = 1_000
+
+const maxConcurrencyOf = {
+  webhooks: 'sqsWebhooksMaxConcurrency',
+  payments: 'sqsPaymentsMaxConcurrency',
+} as const
 
 export interface OpenRelay {
   node: NodeContext
@@ -37,7 +43,14 @@ export const openRelay: OpenDeployable<OpenRelay> = async (env, host) => {
       const broker = await openBroker(node, config, name)
       assert(broker, 'the configuration was checked')
       brokers.push(broker)
-      routes.push(...carriedBy[name].map((queue) => ({ queue, broker })))
+      const batches = config[maxConcurrencyOf[name]]
+      for (const queue of carriedBy[name])
+        routes.push({
+          queue,
+          broker,
+          ...(config.queueDriver === 'sqs' &&
+            batches !== undefined && { window: functionWindow(queue, batches) }),
+        })
     }
     const options = { routes, idleMs: IDLE_MS }
     const publish: Task = {

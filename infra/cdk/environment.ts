@@ -1,6 +1,7 @@
 // What each role is told: its variables, plain ones as they are, secrets by where they lie.
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import type { Stack } from 'aws-cdk-lib/core'
+import { batchesAtOnce } from './batches.ts'
 import type { UpesiConfig } from './config.ts'
 import { PRIVATE_PORTS, type Role, variablesOf } from './roles.ts'
 import type { DatabaseAccess, SecretValue } from './stacks/data.ts'
@@ -51,6 +52,10 @@ function offered(
       config.secrets.DATABASE_URL === undefined && { DATABASE_LISTEN_URL: around.resources.url }),
     AUTH_DATABASE_URL: around.auth.url,
     QUEUE_DRIVER: config.queue,
+    ...(config.workers === 'lambda' && {
+      SQS_WEBHOOKS_MAX_CONCURRENCY: String(batchesAtOnce(config, 'webhooks')),
+      SQS_PAYMENTS_MAX_CONCURRENCY: String(batchesAtOnce(config, 'payments')),
+    }),
     USE_TIGERBEETLE: String(config.ledger === 'tigerbeetle'),
     OPEN_PAYMENTS_URL: urls.openPayments,
     WALLET_ADDRESS_URL: urls.walletAddress,

@@ -222,4 +222,12 @@ test('networks of clients are not reached, and batches at once are no more than 
     .of('AWS::Lambda::EventSourceMapping')
     .map(({ properties }) => (properties.ScalingConfig as Json).MaximumConcurrency)
   assert.deepEqual(limits.sort(), [10, 4])
+  const relays = running(made).filter(({ role }) => role === 'relay')
+  assert.equal(relays.length, 2)
+  for (const { plain } of relays)
+    assert.deepEqual([plain.SQS_WEBHOOKS_MAX_CONCURRENCY, plain.SQS_PAYMENTS_MAX_CONCURRENCY], ['4', '10'])
+  const polling = running(synthesise({ ...base, workers: 'containers' })).filter(
+    ({ role }) => role === 'relay',
+  )
+  assert.ok(polling.length > 0 && polling.every(({ plain }) => !('SQS_WEBHOOKS_MAX_CONCURRENCY' in plain)))
 })

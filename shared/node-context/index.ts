@@ -12,4 +12,10 @@ export {
   type NodeContextOptions,
   sealedResourceColumns,
 } from './node-context.ts'
-export { brokerVariables, redisChecks, resourceVariables, sqsVariables } from './resource-variables.ts'
+export {
+  brokerVariables,
+  functionVariables,
+  redisChecks,
+  resourceVariables,
+  sqsVariables,
+} from './resource-variables.ts'

@@ -221,6 +221,16 @@ export const sqsVariables = {
   sqsPaymentsDeadLetterQueueUrl: sqsDeadLetterUrl('PAYMENTS'),
 }
 
+const sqsBatches = (queue: 'WEBHOOKS' | 'PAYMENTS') =>
+  optionalVariable(`SQS_${queue}_MAX_CONCURRENCY`, integer({ min: 1, max: 1_000 }), {
+    about: `with QUEUE_DRIVER=sqs and a function on Lambda as the ${queue.toLowerCase()} worker: its batches at the same time, which is the event source's maximum concurrency; unset: workers poll`,
+  })
+/** For whoever publishes: how many batches the functions of each queue are handed at the same time. */
+export const functionVariables = {
+  sqsWebhooksMaxConcurrency: sqsBatches('WEBHOOKS'),
+  sqsPaymentsMaxConcurrency: sqsBatches('PAYMENTS'),
+}
+
 /** Client key and certificate for Redis come together. */
 export function redisChecks(config: {
   redisKeyFile: string | undefined

@@ -44,7 +44,14 @@ export type {
 export { brokerQueues, carriedBy } from './model.ts'
 export type { PaymentOfJob } from './observe-jobs.ts'
 export { type BrokerSettings, brokerProblems, openBroker } from './open-broker.ts'
-export { publishDueJobs, type Relay, type RelayContext, type RelayOptions, relayJobs } from './relay.ts'
+export {
+  publishDueJobs,
+  type Relay,
+  type RelayContext,
+  type RelayOptions,
+  type RelayWindow,
+  relayJobs,
+} from './relay.ts'
 export type { QueueWork } from './run-job.ts'
 export type { OtherSide, Shares } from './shares.ts'
 export {

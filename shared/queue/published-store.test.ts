@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { createDb, type DbPool, deriveId, sql } from '../platform/index.ts'
 import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
-import { claimKeys, postponePublication, takeForPublication } from './published-store.ts'
+import { claimKeys, type PublishWindow, postponePublication, takeForPublication } from './published-store.ts'
 import { finishJobs, insertJobs } from './store.ts'
 
 let database: TestDatabase
@@ -22,7 +22,7 @@ const insert = (count: number, of: string) =>
   db.execute(
     sql`with job as (${insertJobs('webhooks', sql`select gen_random_uuid(), ${tenant(of)}::uuid from generate_series(1, ${count}::int)`)}) select 1 from job`,
   )
-const take = (window = { own: 2, most: 10, common: 100 }, limit = 100) =>
+const take = (window: PublishWindow = { own: 2, most: 10, common: 100 }, limit = 100) =>
   takeForPublication(db, { queue: 'webhooks', now: new Date(), limit, republishSeconds: 30, window })
 const countOf = (jobs: readonly { tenantId?: string }[], of: string) =>
   jobs.filter(({ tenantId }) => tenantId === tenant(of)).length
@@ -44,16 +44,112 @@ test('F12: of one tenant only so many are on their way, until they are claimed',
   assert.equal(countOf((await take()).jobs, 'crowd'), 4)
 })
 
-test('F12: when what all share is used up, each tenant still has its own', async () => {
-  for (const name of ['a', 'b']) await insert(50, name)
-  const window = { own: 2, most: 10, common: 5 }
-  const { jobs, full } = await take(window)
-  assert.equal(jobs.length, 2 * 2 + 5)
-  assert.equal(full, true)
-  await insert(50, 'c')
-  const later = await take(window)
-  assert.equal(countOf(later.jobs, 'c'), 2)
-  assert.equal(later.jobs.length, 2)
+test('F12: tenants with work share what is common, one part is left over, and each has its own always', async () => {
+  const window = { own: 2, most: 10, common: 12 }
+  const names = Array.from({ length: 8 }, (_, index) => `tenant ${index}`)
+  const each = (jobs: readonly { tenantId?: string }[]) => names.map((name) => countOf(jobs, name))
+  for (const name of names.slice(0, 2)) await insert(50, name)
+  const first = await take(window)
+  assert.deepEqual(each(first.jobs), [4, 4, 0, 0, 0, 0, 0, 0])
+  assert.equal(first.full, true)
+  await insert(50, names[2] ?? '')
+  assert.deepEqual(each((await take(window)).jobs), [0, 0, 3, 0, 0, 0, 0, 0])
+  for (const name of names.slice(3)) await insert(50, name)
+  assert.deepEqual(each((await take(window)).jobs), [0, 0, 0, 2, 2, 2, 2, 2])
+})
+
+test('F12: who has nothing due takes no share', async () => {
+  for (let index = 0; index < 20; index++) await insert(1, `later ${index}`)
+  await db.execute(sql`update jobs set run_at = now() + interval '1 hour'`)
+  await insert(50, 'a')
+  const { jobs, nextMs = 0 } = await take({ own: 2, most: 100, common: 40 })
+  assert.equal(jobs.length, 20)
+  assert.ok(nextMs > 3_500_000 && nextMs <= 3_600_000, `${nextMs} ms`)
+})
+
+test('F12: where it is said that what is worked on counts, it fills the window until its lease has ended', async () => {
+  const window = { own: 2, most: 10, common: 100, countsRunning: true }
+  await insert(50, 'a')
+  const keys = (await take(window)).jobs.map(({ key }) => key)
+  assert.equal(keys.length, 10)
+  assert.ok((await claim(keys)).every((job) => job !== undefined))
+  const held = await take(window)
+  assert.deepEqual(held.jobs, [])
+  assert.deepEqual(held.inHand, [{ tenantId: tenant('a'), count: 10, isCut: true }])
+  assert.equal((await take({ ...window, countsRunning: false })).jobs.length, 10)
+  await db.execute(sql`update jobs set published_until = null`)
+  // Of three the worker has died.
+  await db.execute(
+    sql`update jobs set lease_until = now() - interval '1 second' where key = any(${keys.slice(0, 3)}::uuid[])`,
+  )
+  const again = (await take(window)).jobs.map(({ key }) => key)
+  assert.equal(again.length, 3)
+})
+
+test('F12: jobs of one instant fill the window too, wherever the index has those that are in hand', async () => {
+  await insert(300, 'a')
+  const window = { own: 2, most: 10, common: 100, countsRunning: true }
+  const { jobs } = await take(window)
+  // Their rows are elsewhere now, behind all the others of that instant.
+  const filler = sql`update jobs set request_id = (select string_agg(md5(n::text), '') from generate_series(1, 50) n)
+    where key = any(${jobs.map(({ key }) => key)}::uuid[])`
+  await db.execute(filler)
+  const { jobs: more, inHand } = await take(window)
+  assert.deepEqual(more, [])
+  assert.equal(inHand[0]?.count, 10)
+})
+
+test('what a tenant has earned comes to its share, up to the most', async () => {
+  const window = { own: 2, most: 10, common: 12 }
+  for (const name of ['a', 'b', 'c']) await insert(50, name)
+  const earned = new Map([
+    [tenant('a'), 4],
+    [tenant('b'), 100],
+  ])
+  const { jobs } = await takeForPublication(db, {
+    queue: 'webhooks',
+    now: new Date(),
+    limit: 100,
+    republishSeconds: 30,
+    window,
+    earned,
+  })
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((name) => countOf(jobs, name)),
+    [3 + 4, 10, 3],
+  )
+})
+
+test('while there is too much at the broker, only a few jobs of tenants come to it that it has nothing of', async () => {
+  await insert(50, 'old')
+  await take()
+  // On their way no more, but nobody has taken the messages.
+  await db.execute(
+    sql`update jobs set published_until = now() - interval '1 second' where published_until is not null`,
+  )
+  await insert(50, 'new')
+  const takeNewcomers = () =>
+    takeForPublication(db, {
+      queue: 'webhooks',
+      now: new Date(),
+      limit: 100,
+      republishSeconds: 30,
+      window: { own: 2, most: 10, common: 100 },
+      onlyNewcomers: true,
+    })
+  const { jobs } = await takeNewcomers()
+  assert.deepEqual(
+    ['old', 'new'].map((name) => countOf(jobs, name)),
+    [0, 4],
+  )
+  assert.deepEqual((await takeNewcomers()).jobs, [])
+  await db.execute(
+    sql`update jobs set published_until = now() - interval '1 second' where published_until is not null`,
+  )
+  assert.deepEqual((await takeNewcomers()).jobs, [], 'also when their time is over')
+  // What was not accepted is no message.
+  await postponePublication(db, { queue: 'webhooks', keys: jobs.map(({ key }) => key), seconds: 0 })
+  assert.equal((await takeNewcomers()).jobs.length, 4)
 })
 
 test('with too little room for all, tenants take turns', async () => {

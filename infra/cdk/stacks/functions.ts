@@ -3,6 +3,7 @@ import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources'
 import { Stack, type StackProps } from 'aws-cdk-lib/core'
 import type { Construct } from 'constructs'
 import { LAMBDA_TIMEOUT_SECONDS } from '../../../localstack/queues.ts'
+import { batchesAtOnce } from '../batches.ts'
 import type { UpesiConfig } from '../config.ts'
 import { environmentOf, type Surroundings } from '../environment.ts'
 import { type LambdaFunction, lambdaFunctions } from '../roles.ts'
@@ -13,8 +14,6 @@ import type { QueuesStack } from './queues.ts'
 import { createSchedules, type Schedules } from './schedules.ts'
 
 const BATCH_SIZE = 10
-/** Batches of one queue at the same time, besides the reserved concurrency: without it throttled deliveries count as attempts. */
-const MAX_CONCURRENCY = 10
 const TASK_TIMEOUT_SECONDS = 120
 
 /** Those that this installation has: workers may be containers, and auto-peering is for those who ask for it. */
@@ -78,21 +77,12 @@ export class FunctionsStack extends Stack {
     this.schedules = createSchedules(this, config, this.functions)
   }
 
-  /** Not more than there may be sandboxes; SQS knows nothing below two. */
-  #batchesAtOnce(id: string): number {
-    const { defaults, each } = this.#config.functions
-    const { reservedConcurrency: reserved } = { ...defaults, ...each[id] }
-    return typeof reserved === 'number' && reserved > 0
-      ? Math.max(2, Math.min(MAX_CONCURRENCY, reserved))
-      : MAX_CONCURRENCY
-  }
-
   #consume(queues: QueuesStack, id: 'webhooks' | 'payments', fn: Lambda): void {
     const { queue, deadLetters } = queues.queues[id]
     fn.addEventSource(
       new SqsEventSource(queue, {
         batchSize: BATCH_SIZE,
-        maxConcurrency: this.#batchesAtOnce(id),
+        maxConcurrency: batchesAtOnce(this.#config, id),
         reportBatchItemFailures: true,
       }),
     )

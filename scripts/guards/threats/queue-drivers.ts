@@ -8,6 +8,11 @@ const sqs = 'shared/queue/drivers/sqs/consume.ts'
 const inHand = 'shared/queue/drivers/in-hand.ts'
 const onRedis = 'shared/queue/redis.contract.test.ts'
 const onSqs = 'shared/queue/sqs.contract.test.ts'
+const publishedTests = 'shared/queue/published-store.test.ts'
+const relayTests = 'shared/queue/relay.test.ts'
+const functionTests = 'functions/relay/windows.test.ts'
+const earnings = 'shared/queue/earnings.ts'
+const earningsTests = 'shared/queue/earnings.test.ts'
 const handler = 'shared/aws-lambda/queue-handler.test.ts'
 
 /** What brokers do to messages, and what must not come of it. */
@@ -38,7 +43,7 @@ export const queueDriverThreats: ThreatTable = {
           file: published,
           text: ' or j.published_until is not null)',
           without: ')',
-          test: { file: 'shared/queue/published-store.test.ts', name: 'F37: a job that the relay found due' },
+          test: { file: publishedTests, name: 'F37: a job that the relay found due' },
         },
         {
           name: 'a job without a message on its way is not taken for a due one',
@@ -46,16 +51,16 @@ export const queueDriverThreats: ThreatTable = {
           text: ` and \${unleased} and j.published_until is not null\n`,
           without: ` and \${unleased}\n`,
           test: {
-            file: 'shared/queue/published-store.test.ts',
+            file: publishedTests,
             name: 'F37: a job that waits for its time is not run',
           },
         },
         {
           name: 'a queue that takes nothing does not keep the task of the relay from the others',
           file: relay,
-          text: 'failures.push(error)',
-          without: 'throw error',
-          test: { file: 'shared/queue/relay.test.ts', name: 'F36: a broker that takes nothing' },
+          text: "outcome.status === 'rejected' ? [outcome.reason] : []",
+          without: '[]',
+          test: { file: relayTests, name: 'F36: a broker that takes nothing' },
         },
         {
           name: 'a job that wants another time is published anew when it is due',
@@ -148,8 +153,8 @@ export const queueDriverThreats: ThreatTable = {
         {
           name: 'while nobody takes messages no copies are added',
           file: relay,
-          text: 'if (await backlog.isTooLong())',
-          without: 'if (false)',
+          text: 'const onlyNewcomers = await backlog.isTooLong()',
+          without: 'const onlyNewcomers = false',
           test: { file: onRedis, name: 'while nobody takes messages' },
         },
         {
@@ -193,9 +198,89 @@ export const queueDriverThreats: ThreatTable = {
         {
           name: 'a tenant has so many messages on their way at most',
           file: published,
-          text: `order by j.run_at limit \${window.most}::int`,
-          without: 'order by j.run_at limit 100000',
-          test: { file: 'shared/queue/published-store.test.ts', name: 'F12: of one tenant' },
+          text: 'and oldest.place <= oldest.places',
+          without: '',
+          test: { file: publishedTests, name: 'F12: jobs of one instant' },
+        },
+        {
+          name: 'those in hand are seen, wherever the index has them among others of their instant',
+          file: published,
+          text: 'fetch first (shares.places) rows with ties',
+          without: 'fetch first (shares.places) rows only',
+          test: { file: publishedTests, name: 'F12: jobs of one instant' },
+        },
+        {
+          name: 'tenants with work share what is common, and so what a look reads',
+          file: published,
+          text: '/ (1 + count(*) over ()))::int)',
+          without: '/ 2)::int)',
+          test: {
+            file: 'shared/queue/old-plans.test.ts',
+            name: 'F12: with plans for',
+          },
+        },
+        {
+          name: 'who has nothing due takes no share',
+          file: published,
+          text: `j.tenant_id = t.tenant_id and j.run_at <= \${due} order by`,
+          without: 'j.tenant_id = t.tenant_id order by',
+          test: { file: publishedTests, name: 'F12: who has nothing due' },
+        },
+        {
+          name: 'of a function what is worked on counts as well',
+          file: published,
+          text: `(\${window.countsRunning === true}::boolean or \${unleased})`,
+          without: `\${unleased}`,
+          test: { file: functionTests, name: 'F12: of a function one tenant' },
+        },
+        {
+          name: 'until the lease of whoever worked on it has ended',
+          file: published,
+          text: `or not \${unleased} as is_in_hand`,
+          without: 'or j.lease_until is not null as is_in_hand',
+          test: { file: publishedTests, name: 'F12: where it is said that what is worked on counts' },
+        },
+        {
+          name: 'of a function’s batches a tenant has a share, and one is left over',
+          file: 'functions/relay/windows.ts',
+          text: '{ common: batches, promptMs: PROMPT_MS }',
+          without: '{ common: batches * BATCH_MAX, promptMs: PROMPT_MS }',
+          test: { file: functionTests, name: 'F12: of a function one tenant' },
+        },
+        {
+          name: 'who is slow earns nothing by it, also when many time out at the same moment',
+          file: earnings,
+          text: 'meanMs <= promptMs ? ended : -ended',
+          without: 'ended',
+          test: { file: earningsTests, name: 'what hangs keeps its share' },
+        },
+        {
+          name: 'what was earned is lost while nothing ends',
+          file: earnings,
+          text: 'account.earned = Math.floor(account.earned / 2)',
+          without: 'account.earned = Math.floor(account.earned)',
+          test: { file: earningsTests, name: 'who was prompt and hangs' },
+        },
+        {
+          name: 'a tenant that the broker has nothing of does not wait for a backlog there',
+          file: relay,
+          text: '        onlyNewcomers,\n',
+          without: '        limit: onlyNewcomers ? 0 : BATCH_MAX,\n',
+          test: { file: relayTests, name: 'F12: a relay that finds a long backlog' },
+        },
+        {
+          name: 'and adds a few messages to it at most',
+          file: published,
+          text: `not found.was_sent and oldest.place <= \${NEWCOMER_MAX}::int`,
+          without: 'not found.was_sent',
+          test: { file: relayTests, name: 'F12: a relay that finds a long backlog' },
+        },
+        {
+          name: 'once',
+          file: published,
+          text: 'not found.was_sent and ',
+          without: '',
+          test: { file: relayTests, name: 'F12: a relay that finds a long backlog' },
         },
         {
           name: 'of those that wait each tenant gets one after the other',
