@@ -3,7 +3,7 @@ import { type Profiler, Session } from 'node:inspector/promises'
 /** Which part of the way of a packet a source file belongs to; the first that matches. */
 const stages: readonly (readonly [stage: string, files: RegExp])[] = [
   ['ledger, with its driver', /shared\/ledger\/|node_modules\/pg/],
-  ['HTTP to the next hop', /connector\/http\/peer-transport|node_modules\/undici/],
+  ['HTTP to the next hop', /connector\/http\/(peer-|answer-|chunked-)|node_modules\/undici/],
   ['HTTP from the peer', /connector\/http\/|node:_?http/],
   ['STREAM', /connector\/(stream|receipts)\/|shared\/stream-credentials\//],
   ['packet codec', /connector\/packet\/|node_modules\/(ilp-packet|oer-utils)/],

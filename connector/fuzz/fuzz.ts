@@ -1,11 +1,12 @@
 import { messageOf } from '../../shared/platform/index.ts'
+import { httpTargets } from './http-targets.ts'
 import { mutate } from './mutate.ts'
 import { packetTargets } from './packet-targets.ts'
 import { createRandom, seedOf } from './random.ts'
 import { streamTargets } from './stream-targets.ts'
 import type { FuzzTarget } from './target.ts'
 
-export const fuzzTargets: readonly FuzzTarget[] = [...packetTargets, ...streamTargets]
+export const fuzzTargets: readonly FuzzTarget[] = [...packetTargets, ...streamTargets, ...httpTargets]
 
 /** An input that a parser must not have met like this. */
 export class FuzzFailure extends Error {

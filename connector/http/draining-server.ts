@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Logger, messageOf } from '../../shared/platform/index.ts'
 
@@ -13,13 +14,26 @@ export interface DrainingServer {
 }
 
 /** Longer than clients keep idle connections, so that it is they who end them and no request meets a closing one. */
-const KEEP_ALIVE_MS = 75_000
-const HEADERS_MS = 10_000
-const BODY_MS = 20_000
+export const KEEP_ALIVE_MS = 75_000
+export const HEADERS_MS = 10_000
+export const BODY_MS = 20_000
+
+/** Who reads connections before node:http does, and answers what it can by itself. */
+export interface DirectConnections {
+  /** `leaveToNode` gives the connection away, with what is unread of it. */
+  receive(socket: Socket, leaveToNode: () => void): void
+  /** Requests that are not answered yet. */
+  readonly underWay: number
+  /** From now on every answer ends its connection. */
+  announceEnd(): void
+  closeIdle(): void
+  closeAll(): void
+}
 
 export function createDrainingServer(
   ctx: { log: Logger },
   handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+  direct?: DirectConnections,
 ): DrainingServer {
   let ending = false
   let open = 0
@@ -39,24 +53,40 @@ export function createDrainingServer(
       })
     },
   )
+  if (direct) receiveFirst(server, direct)
+  const announceEnd = () => {
+    ending = true
+    direct?.announceEnd()
+  }
 
   return {
     server,
-    announceEnd() {
-      ending = true
-    },
+    announceEnd,
     async drain(timeoutMs) {
-      ending = true
+      announceEnd()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       const deadlineMs = Date.now() + timeoutMs
-      while (open > 0 && Date.now() < deadlineMs) {
+      while (open + (direct?.underWay ?? 0) > 0 && Date.now() < deadlineMs) {
         server.closeIdleConnections()
+        direct?.closeIdle()
         await sleep(10)
       }
       server.closeAllConnections()
+      direct?.closeAll()
       await closed
     },
   }
+}
+
+/** node:http takes any connection that it is told of (its documentation of the event says so), also one that others have read before. */
+function receiveFirst(server: Server, direct: DirectConnections): void {
+  const own = server.listeners('connection') as ((socket: Socket) => void)[]
+  server.removeAllListeners('connection')
+  server.on('connection', (socket: Socket) =>
+    direct.receive(socket, () => {
+      for (const listener of own) listener.call(server, socket)
+    }),
+  )
 }
 
 /** Listens on all addresses, both families where there are two, and returns the port. */

@@ -4,10 +4,12 @@ import { createReject, InvalidPacket, serializeReject, serializeReply } from '..
 import { AnswerUnknown, type IncomingAccount, type Pipeline } from '../pipeline/index.ts'
 import type { Peer, PeerDirectory } from '../routing/index.ts'
 import { answerHealth, createDrainingServer, type DrainingServer, readBody, text } from './draining-server.ts'
+import { createPacketConnections } from './packet-connections.ts'
+import { bearerToken, isPacketType } from './packet-head.ts'
 
 export interface PacketServerOptions {
   pipeline: Pick<Pipeline, 'receive'>
-  directory: Pick<PeerDirectory, 'findPeerByToken'>
+  directory: Pick<PeerDirectory, 'findPeerByToken' | 'findPeerByTokenHash'>
   /** The node's own address, for packets that cannot be read. */
   ilpAddress: string
   /** PEER_PACKETS_PER_MINUTE. */
@@ -29,41 +31,63 @@ const BODY_SIZE_MAX = 64 * 1024
 /**
  * ILP over HTTP as peers see it (connector.md §1): any method and path; the peer is who its bearer token says; the answer comes
  * back in the same exchange, HTTP 200 for Fulfill and Reject alike. Bytes that are no Prepare are answered with F01, as RFC 27
- * has it, in place of Rafiki's HTTP 500. On node:http without a framework: this is the hot path.
+ * has it, in place of Rafiki's HTTP 500. Ordinary packets are read without node:http; it takes the rest.
  */
-export const createPacketServer = (options: PacketServerOptions): DrainingServer =>
-  createDrainingServer({ log: options.log }, async (request, response) => {
+export function createPacketServer(options: PacketServerOptions): DrainingServer {
+  const { directory, log } = options
+  const answer = answerPackets(options)
+  const direct = createPacketConnections({
+    directory,
+    answer,
+    header: `${REPEATS_HEADER}: known`,
+    bodySizeMax: BODY_SIZE_MAX,
+    log,
+  })
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (request.method === 'GET' || request.method === 'HEAD') {
       if (await answerHealth(options, request.url ?? '', response)) return
     }
-    const token = bearerToken(request)
+    const { authorization, 'content-type': contentType } = request.headers
+    const token = bearerToken(authorization)
     if (token === undefined) return text(response, 401, 'Bearer token required in Authorization header')
-    const peer = await options.directory.findPeerByToken(token)
+    const peer = await directory.findPeerByToken(token)
     if (!peer) return text(response, 401, 'Access Denied - Invalid Token')
-    if (!isPacketType(request.headers['content-type']))
+    if (!isPacketType(contentType))
       return text(response, 400, 'Expected Content-Type of application/octet-stream')
     const body = await readBody(request, BODY_SIZE_MAX)
     if (!body) return text(response, 413, 'Packet Too Large')
-    await answerPacket(options, peer, body, response)
-  })
+    const bytes = await answer(peer, body)
+    response.setHeader(REPEATS_HEADER, 'known')
+    if (bytes) octets(response, bytes)
+    else text(response, 500, 'the outcome of this packet is not known')
+  }
+  return createDrainingServer({ log }, handle, direct)
+}
 
-async function answerPacket(
+/** Undefined when no answer is true. */
+function answerPackets(
   options: PacketServerOptions,
-  peer: Peer,
-  body: Buffer,
-  response: ServerResponse,
-): Promise<void> {
-  try {
-    const reply = await options.pipeline.receive(accountOf(peer, options.packetsPerMinute), body)
-    octets(response, reply.bytes ?? serializeReply(reply))
-  } catch (error) {
-    if (error instanceof AnswerUnknown) {
-      response.setHeader(REPEATS_HEADER, 'known')
-      return text(response, 500, 'the outcome of this packet is not known')
+): (peer: Peer, body: Buffer) => Promise<Buffer | undefined> {
+  // Peers are rebuilt at every change, so what hangs on one is forgotten with it.
+  const accounts = new WeakMap<Peer, IncomingAccount>()
+  const accountFor = (peer: Peer): IncomingAccount => {
+    let account = accounts.get(peer)
+    if (!account) {
+      account = accountOf(peer, options.packetsPerMinute)
+      accounts.set(peer, account)
     }
-    if (!(error instanceof InvalidPacket)) throw error
-    const reject = createReject('F01', { triggeredBy: options.ilpAddress, message: error.message })
-    octets(response, serializeReject(reject))
+    return account
+  }
+
+  return async (peer, body) => {
+    try {
+      const reply = await options.pipeline.receive(accountFor(peer), body)
+      return reply.bytes ?? serializeReply(reply)
+    } catch (error) {
+      if (error instanceof AnswerUnknown) return undefined
+      if (!(error instanceof InvalidPacket)) throw error
+      return serializeReject(createReject('F01', { triggeredBy: options.ilpAddress, message: error.message }))
+    }
   }
 }
 
@@ -78,28 +102,10 @@ const accountOf = (peer: Peer, packetsPerMinute: number): IncomingAccount => ({
   ...(peer.amountLimit && { amountLimit: peer.amountLimit }),
 })
 
-/** Scheme and token, one space between them. */
-function bearerToken({ headers: { authorization } }: IncomingMessage): string | undefined {
-  const parts = authorization?.split(' ')
-  if (parts?.length !== 2 || parts[0]?.toLowerCase() !== 'bearer') return undefined
-  return parts[1]
-}
-
-/** The second is what the JavaScript reference plugin sends; parameters do not matter. */
-const packetTypes: ReadonlySet<string> = new Set(['application/octet-stream', 'application/ilp+octet-stream'])
-
-function isPacketType(contentType: string | undefined): boolean {
-  if (contentType === undefined) return false
-  const end = contentType.indexOf(';')
-  const type = end === -1 ? contentType : contentType.slice(0, end)
-  return packetTypes.has(type.trim().toLowerCase())
-}
-
 function octets(response: ServerResponse, body: Buffer): void {
   response.writeHead(200, {
     'Content-Type': 'application/octet-stream',
     'Content-Length': body.length,
-    [REPEATS_HEADER]: 'known',
   })
   response.end(body)
 }

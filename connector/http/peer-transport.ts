@@ -1,8 +1,9 @@
-import { Agent, type Dispatcher } from 'undici'
-import { Fault, type HttpClient, messageOf } from '../../shared/platform/index.ts'
+import { Fault, type HttpClient } from '../../shared/platform/index.ts'
 import type { PeerTransport } from '../pipeline/index.ts'
 import type { Peer } from '../routing/index.ts'
+import { type Answer, AnswerTooLarge } from './answer-reader.ts'
 import { REPEATS_HEADER } from './packet-server.ts'
+import { ConnectionFault, createPeerConnections } from './peer-connections.ts'
 
 export interface PeerTransportOptions {
   /** Peers of other tenants than the operator, and those made by URL, did not get their endpoints from this node's operator: the guarded client. */
@@ -12,26 +13,23 @@ export interface PeerTransportOptions {
 
 /** Keep-alive connections per peer: without pipelining this is how many packets can be on their way to it. */
 const CONNECTIONS_PER_PEER = 256
-/** An idle connection ends before the peer ends it (its `Keep-Alive` hint counts too), or packets would die on closed ones. */
 const KEEP_ALIVE_MS = 30_000
 const CONNECT_MS = 5_000
 /** A Fulfill or Reject with all its data and some room. */
 const ANSWER_SIZE_MAX = 64 * 1024
 
 /**
- * ILP over HTTP (RFC 35), synchronous: POST the Prepare, the answer is the body. undici's dispatch without its conveniences: this
- * is most of what a forwarded packet costs (contracts/ilp/libraries.md §3).
+ * ILP over HTTP (RFC 35), synchronous: POST the Prepare, the answer is the body. To endpoints that the operator chose it goes over
+ * connections of our own (ADR 12): HTTP is most of what a forwarded packet costs.
  */
 export function createPeerTransport(
   options: PeerTransportOptions,
 ): PeerTransport & { close(): Promise<void> } {
-  const agent = new Agent({
-    connections: CONNECTIONS_PER_PEER,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectTimeout: CONNECT_MS,
-    // The packet's own expiry ends every request.
-    headersTimeout: 0,
-    bodyTimeout: 0,
+  const connections = createPeerConnections({
+    connectionsMax: CONNECTIONS_PER_PEER,
+    keepAliveMs: KEEP_ALIVE_MS,
+    connectMs: CONNECT_MS,
+    answerSizeMax: ANSWER_SIZE_MAX,
   })
   // Endpoints whose last answer said so. As many as there are peers.
   const knowRepeats = new Set<string>()
@@ -45,14 +43,31 @@ export function createPeerTransport(
     }
     return target
   }
+  const noteRepeats = (endpoint: string, { head }: Answer): boolean => {
+    const knows = head.headers.get(REPEATS_HEADER) === 'known'
+    if (knows) knowRepeats.add(endpoint)
+    else if (head.status === 200) knowRepeats.delete(endpoint)
+    return knows
+  }
 
   return {
     async post(peer, body, timeoutMs) {
-      if (options.isTrusted(peer)) return await dispatch(agent, targetOf(peer), body, timeoutMs, knowRepeats)
+      const target = targetOf(peer)
+      if (options.isTrusted(peer)) {
+        let answer: Answer
+        try {
+          answer = await connections.exchange(target.url, requestOf(target, body), timeoutMs)
+        } catch (error) {
+          throw faultOf(error, timeoutMs, knowRepeats.has(target.url.href))
+        }
+        const knows = noteRepeats(target.url.href, answer)
+        if (answer.head.status > 299) throw answered(answer.head.status, knows)
+        return answer.body
+      }
       const response = await options.guarded.request({
         method: 'POST',
         url: peer.endpoint,
-        headers: targetOf(peer).headers,
+        headers: target.headers,
         body,
         timeoutMs,
         responseSizeMax: ANSWER_SIZE_MAX,
@@ -61,27 +76,50 @@ export function createPeerTransport(
       return response.body
     },
     // Packets under way are over when the node drains; idle connections end now.
-    close: () => agent.destroy(),
+    async close() {
+      connections.close()
+    },
   }
 }
 
 interface Target {
-  origin: string
-  path: string
+  url: URL
   headers: Record<string, string>
+  /** Of a request, up to the value of its length. */
+  head: string
 }
+
+/** What may stand in a header. Anything else, a line end above all, would make another request of it. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
 function toTarget(peer: Peer): Target {
   const url = new URL(peer.endpoint)
-  return {
-    origin: url.origin,
-    path: url.pathname + url.search,
-    headers: {
-      authorization: `Bearer ${peer.outgoingToken}`,
-      'content-type': 'application/octet-stream',
-      accept: 'application/octet-stream',
-    },
+  if (!FIELD_VALUE.test(peer.outgoingToken) || !/^https?:$/.test(url.protocol))
+    throw new Fault('connection_failed', {
+      retryable: false,
+      message: 'the endpoint or the token of the peer cannot be used in HTTP',
+    })
+  const headers = {
+    authorization: `Bearer ${peer.outgoingToken}`,
+    'content-type': 'application/octet-stream',
+    accept: 'application/octet-stream',
   }
+  const lines = Object.entries({ host: url.host, connection: 'keep-alive', ...headers }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  )
+  return {
+    url,
+    headers,
+    head: `POST ${url.pathname}${url.search} HTTP/1.1\r\n${lines.join('')}content-length: `,
+  }
+}
+
+function requestOf({ head }: Target, body: Buffer): Buffer {
+  const text = `${head}${body.length}\r\n\r\n`
+  const request = Buffer.allocUnsafe(text.length + body.length)
+  request.write(text, 'latin1')
+  body.copy(request, text.length)
+  return request
 }
 
 const answered = (status: number, isLost = false) =>
@@ -90,64 +128,15 @@ const answered = (status: number, isLost = false) =>
     message: `the peer answered HTTP ${status}`,
   })
 
-const connectionFailed = (error: unknown, isLost = false) =>
-  new Fault(isLost ? 'answer_lost' : 'connection_failed', {
+function faultOf(error: unknown, timeoutMs: number, knowsRepeats: boolean): unknown {
+  if (!(error instanceof ConnectionFault)) return error
+  if (error.kind === 'timeout')
+    return new Fault('request_timeout', { retryable: true, message: `no answer within ${timeoutMs} ms` })
+  if (error.cause instanceof AnswerTooLarge)
+    return new Fault('response_too_large', { retryable: false, message: error.message })
+  return new Fault(error.wasSent && knowsRepeats ? 'answer_lost' : 'connection_failed', {
     retryable: true,
-    message: messageOf(error),
+    message: error.message,
     cause: error,
   })
-
-function dispatch(
-  agent: Agent,
-  target: Target,
-  body: Buffer,
-  timeoutMs: number,
-  knowRepeats: Set<string>,
-): Promise<Buffer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
-  const chunks: Buffer[] = []
-  let size = 0
-  let running: Dispatcher.DispatchController | undefined
-  const endpoint = target.origin + target.path
-  const fail = (fault: Fault) => {
-    clearTimeout(timer)
-    reject(fault)
-    running?.abort(fault)
-  }
-  const timer = setTimeout(() => {
-    fail(new Fault('request_timeout', { retryable: true, message: `no answer within ${timeoutMs} ms` }))
-  }, timeoutMs)
-
-  const handler: Dispatcher.DispatchHandler = {
-    onRequestStart(controller) {
-      running = controller
-    },
-    onResponseStart(_controller, status, headers) {
-      const knows = headers[REPEATS_HEADER] === 'known'
-      if (knows) knowRepeats.add(endpoint)
-      else if (status === 200) knowRepeats.delete(endpoint)
-      if (status < 200 || status > 299) fail(answered(status, knows))
-    },
-    onResponseData(_controller, chunk) {
-      size += chunk.length
-      if (size > ANSWER_SIZE_MAX)
-        fail(new Fault('response_too_large', { retryable: false, message: 'the peer answered too much' }))
-      else chunks.push(chunk)
-    },
-    onResponseEnd() {
-      clearTimeout(timer)
-      const [first] = chunks
-      resolve(chunks.length === 1 && first ? first : Buffer.concat(chunks))
-    },
-    onResponseError(_controller, error) {
-      // Before a request has begun on a connection nothing can have arrived.
-      fail(connectionFailed(error, running !== undefined && knowRepeats.has(endpoint)))
-    },
-  }
-  try {
-    agent.dispatch({ ...target, method: 'POST', body }, handler)
-  } catch (error) {
-    fail(connectionFailed(error))
-  }
-  return promise
 }

@@ -18,6 +18,8 @@ export interface PeerDirectory {
   findRoute(query: RouteQuery): Peer | undefined
   /** By the bearer token of a request. */
   findPeerByToken(token: string): Promise<Peer | undefined>
+  /** By the hex SHA-256 of its token, among those that are loaded. */
+  findPeerByTokenHash(tokenHash: string): Peer | undefined
   readonly size: number
   close(): Promise<void>
 }
@@ -69,6 +71,7 @@ export async function createPeerDirectory(options: PeerDirectoryOptions): Promis
 
   return {
     findRoute: (query) => table.findRoute(query),
+    findPeerByTokenHash: (tokenHash) => table.findPeerByTokenHash(tokenHash),
     async findPeerByToken(token) {
       const tokenHash = hash('sha256', token, 'hex')
       const peer = table.findPeerByTokenHash(tokenHash)

@@ -8,6 +8,11 @@ const sharedLimits = 'connector/limits/shared-limits.test.ts'
 const incoming = 'shared/incoming-payments/incoming-payments.test.ts'
 const replicas = 'connector/replicas.test.ts'
 const autoPeering = 'functions/auto-peering/auto-peering.test.ts'
+const packetHead = 'connector/http/packet-head.ts'
+const packetHeadTest = 'connector/http/packet-head.property.test.ts'
+const packetConnections = 'connector/http/packet-connections.ts'
+const packetConnectionsTest = 'connector/http/packet-connections.test.ts'
+const peerConnectionsTest = 'connector/http/peer-connections.test.ts'
 const peerProtocols = 'connector/peer-protocols.test.ts'
 
 /** Packets from peers, on one connector and on several. */
@@ -202,6 +207,71 @@ export const connectorThreats: ThreatTable = {
       ],
     },
     {
+      name: 'Requests and answers with two readings (request smuggling), and peers that stand still',
+      guards: [
+        {
+          name: 'a header that comes twice is left to node:http',
+          file: packetHead,
+          text: 'if (headers.has(key) || LEFT_TO_NODE.has(key)) return undefined',
+          without: 'if (LEFT_TO_NODE.has(key)) return undefined',
+          test: { file: packetHeadTest, name: 'what smuggles requests elsewhere is not taken' },
+        },
+        {
+          name: 'so is a request that says by chunks how long it is',
+          file: packetHead,
+          text: "  'transfer-encoding',\n",
+          without: '',
+          test: { file: packetHeadTest, name: 'what smuggles requests elsewhere is not taken' },
+        },
+        {
+          name: 'a token counts for as long as it is known, also on a connection that began with it',
+          file: packetConnections,
+          text: 'const peer = head && options.directory.findPeerByTokenHash(head.tokenHash)',
+          without:
+            'const peer = head && ((socket as { peer?: Peer }).peer ??= options.directory.findPeerByTokenHash(head.tokenHash))',
+          test: { file: packetConnectionsTest, name: 'a token that is revoked between two packets' },
+        },
+        {
+          name: 'a connection on which nothing happens ends',
+          file: packetConnections,
+          text: 'if (lastTick < tick) socket.destroy()',
+          without: 'if (lastTick < 0) socket.destroy()',
+          test: { file: packetConnectionsTest, name: 'a body that does not come' },
+        },
+        {
+          name: 'no more is read ahead than so much',
+          file: packetConnections,
+          text: 'if (unreadSize > AHEAD_SIZE_MAX) socket.pause()',
+          without: 'if (unreadSize < 0) socket.pause()',
+          test: { file: packetConnectionsTest, name: 'a client that sends without end' },
+        },
+        {
+          name: 'an answer with two lengths is none',
+          file: 'connector/http/answer-head.ts',
+          text: "if (length !== undefined && encoding !== undefined) malformed('two lengths')",
+          without: "if (length === 'x') malformed('two lengths')",
+          test: { file: peerConnectionsTest, name: 'answers that nobody asked for' },
+        },
+        {
+          name: "bytes after an answer are not the next packet's answer",
+          file: 'connector/http/answer-reader.ts',
+          text: "if (at < bytes.length) throw new MalformedAnswer('bytes after the end of the answer')",
+          without: '',
+          test: { file: peerConnectionsTest, name: 'answers that nobody asked for' },
+        },
+        {
+          name: 'a token with a line end makes no other request of it',
+          file: 'connector/http/peer-transport.ts',
+          text: '!FIELD_VALUE.test(peer.outgoingToken) ||',
+          without: '',
+          test: {
+            file: 'connector/http/peer-transport.test.ts',
+            name: 'a token that would be more than a token',
+          },
+        },
+      ],
+    },
+    {
       name: 'A connector that is ended (F31)',
       guards: [
         {
@@ -214,9 +284,16 @@ export const connectorThreats: ThreatTable = {
         {
           name: 'what is under way is waited for',
           file: 'connector/http/draining-server.ts',
-          text: 'while (open > 0 && Date.now() < deadlineMs)',
+          text: 'while (open + (direct?.underWay ?? 0) > 0 && Date.now() < deadlineMs)',
           without: 'while (open < 0 && Date.now() < deadlineMs)',
           test: { file: replicas, name: 'F31: SIGTERM' },
+        },
+        {
+          name: 'packets on connections that node:http does not know count too',
+          file: 'connector/http/draining-server.ts',
+          text: 'open + (direct?.underWay ?? 0) > 0',
+          without: 'open > 0',
+          test: { file: packetConnectionsTest, name: 'a server that ends answers what is under way' },
         },
       ],
     },

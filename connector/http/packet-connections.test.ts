@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
+import { connect, type Socket } from 'node:net'
+import { afterEach, beforeEach, test } from 'node:test'
+import { silentLogger } from '../../shared/platform/index.ts'
+import { waitFor } from '../../shared/testing/index.ts'
+import { createReject, type IlpReply, serializePrepare, serializeReply } from '../packet/index.ts'
+import { AnswerUnknown } from '../pipeline/index.ts'
+import type { Peer } from '../routing/index.ts'
+import { testPrepare } from '../testing/test-hop.ts'
+import { type DrainingServer, listen } from './draining-server.ts'
+import { createPacketServer } from './packet-server.ts'
+
+const token = 'token-of-a'
+const peer = {
+  id: 'peer-a',
+  tenantId: 't',
+  incomingTokenHashes: [hash('sha256', token, 'hex')],
+} as unknown as Peer
+const fulfill: IlpReply = { fulfillment: Buffer.alloc(32, 1), data: Buffer.from('thanks') }
+const fulfillBytes = serializeReply(fulfill).toString('latin1')
+
+let server: DrainingServer
+let port: number
+let peers: Peer[] = [peer]
+/** How many requests node:http has read. */
+let leftToNode = 0
+let received: Buffer[] = []
+let answer: (bytes: Buffer) => Promise<IlpReply>
+
+beforeEach(async () => {
+  peers = [peer]
+  received = []
+  leftToNode = 0
+  answer = async () => fulfill
+  const byHash = (tokenHash: string) => peers.find((each) => each.incomingTokenHashes.includes(tokenHash))
+  server = createPacketServer({
+    pipeline: {
+      receive(_account, bytes) {
+        received.push(Buffer.from(bytes))
+        return answer(bytes)
+      },
+    },
+    directory: {
+      findPeerByToken: async (given) => byHash(hash('sha256', given, 'hex')),
+      findPeerByTokenHash: byHash,
+    },
+    ilpAddress: 'test.node',
+    packetsPerMinute: 1000,
+    ready: async () => {},
+    log: silentLogger,
+  })
+  server.server.on('request', () => leftToNode++)
+  port = await listen(server.server, 0)
+})
+afterEach(() => server.drain(100))
+
+const packet = (data = Buffer.from('x')) => serializePrepare(testPrepare('test.b.x', { data }))
+const headers = (length: number, ...more: string[]) =>
+  [
+    'POST / HTTP/1.1',
+    'Host: x',
+    `Authorization: Bearer ${token}`,
+    'Content-Type: application/octet-stream',
+    `Content-Length: ${length}`,
+    ...more,
+    '',
+    '',
+  ].join('\r\n')
+const request = (body = packet(), ...more: string[]) =>
+  Buffer.concat([Buffer.from(headers(body.length, ...more)), body])
+
+interface Client {
+  socket: Socket
+  text: string
+  isClosed: boolean
+  answers(): number
+}
+
+function open(options: { allowHalfOpen?: boolean } = {}): Client {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true, ...options })
+  const client: Client = {
+    socket,
+    text: '',
+    isClosed: false,
+    answers: () => client.text.split('HTTP/1.1 ').length - 1,
+  }
+  socket.on('data', (bytes) => {
+    client.text += bytes.toString('latin1')
+  })
+  socket.on('error', () => undefined)
+  socket.on('close', () => {
+    client.isClosed = true
+  })
+  return client
+}
+
+test('an ordinary packet is answered without node:http, with a length, a date and the way to go on', async () => {
+  const client = open()
+  client.socket.write(request())
+  await waitFor(() => client.answers() === 1 && client.text.endsWith(fulfillBytes))
+  const [head = ''] = client.text.split('\r\n\r\n')
+  assert.match(head, /^HTTP\/1\.1 200 OK\r\n/)
+  assert.match(head, /\r\nContent-Type: application\/octet-stream\r\n/)
+  assert.match(head, new RegExp(`\r\nContent-Length: ${fulfillBytes.length}\r\n`))
+  assert.match(head, /\r\nilp-repeats: known\r\n/)
+  assert.match(head, /\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n/)
+  assert.match(head, /\r\nConnection: keep-alive\r\nKeep-Alive: timeout=75$/)
+  assert.equal(leftToNode, 0)
+  client.socket.destroy()
+})
+
+test('a request in two pieces, cut anywhere, is the same request', async () => {
+  const body = packet()
+  const whole = request(body)
+  for (let cut = 1; cut < whole.length; cut += 7) {
+    received = []
+    const client = open()
+    client.socket.write(whole.subarray(0, cut))
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    client.socket.write(whole.subarray(cut))
+    await waitFor(() => client.text.endsWith(fulfillBytes))
+    assert.deepEqual(received, [body])
+    client.socket.destroy()
+  }
+})
+
+test('requests that were sent ahead are answered one after the other, in their order', async () => {
+  const bodies = Array.from({ length: 20 }, (_, index) => packet(Buffer.from(`packet ${index}`)))
+  let open_ = 0
+  answer = async (bytes) => {
+    assert.equal(++open_, 1, 'one at a time on a connection')
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    open_--
+    return createReject('F99', { triggeredBy: '', data: Buffer.from(bytes.subarray(-3)) })
+  }
+  const client = open()
+  client.socket.write(Buffer.concat(bodies.map((body) => request(body))))
+  await waitFor(() => client.answers() === 20)
+  assert.deepEqual(received, bodies)
+  assert.equal(leftToNode, 0)
+  client.socket.destroy()
+})
+
+test('a client that sends without end is not read ahead of its answers', async () => {
+  const { promise, resolve } = Promise.withResolvers<IlpReply>()
+  answer = () => promise
+  const client = open()
+  client.socket.write(request())
+  await waitFor(() => received.length === 1)
+  const ahead = Buffer.concat(Array.from({ length: 100 }, () => request(packet(Buffer.alloc(30_000)))))
+  for (let count = 0; count < 6; count++) client.socket.write(ahead)
+  await new Promise((done) => setTimeout(done, 100))
+  assert.ok(client.socket.writableLength > ahead.length, 'the rest is still here')
+  answer = async () => fulfill
+  resolve(fulfill)
+  await waitFor(() => client.answers() === 601)
+  assert.equal(leftToNode, 0)
+  client.socket.destroy()
+})
+
+test('what is not plainly a packet of a known peer is left to node:http, and nothing of it is lost', async () => {
+  const body = packet()
+  const chunked = Buffer.concat([
+    Buffer.from(
+      `POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n`,
+    ),
+    body,
+    Buffer.from('\r\n0\r\n\r\n'),
+  ])
+  const unusual: [name: string, bytes: Buffer, answer: RegExp][] = [
+    ['chunks', chunked, /200 OK/],
+    ['health', Buffer.from('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n'), /200 OK[\s\S]*\r\n\r\nOK$/],
+    ['an expectation', request(body, 'Expect: 100-continue'), /100 Continue[\s\S]*200 OK/],
+    ['an end', request(body, 'Connection: close'), /200 OK[\s\S]*Connection: close/],
+    ['HTTP 1.0', Buffer.from(request(body).toString('latin1').replace('1.1', '1.0'), 'latin1'), /200 OK/],
+    ['a stranger', Buffer.from(request(body).toString('latin1').replace(token, 'nobody'), 'latin1'), /401 /],
+    [
+      'another type',
+      Buffer.from(request(body).toString('latin1').replace('octet-stream', 'json'), 'latin1'),
+      /400 /,
+    ],
+    ['too much', Buffer.from(headers(70_000)), /413 /],
+    ['two lengths', request(body, `Content-Length: ${body.length}`), /400 Bad Request/],
+    ['length and chunks', request(body, 'Transfer-Encoding: chunked'), /400 Bad Request/],
+    ['a folded line', request(body, 'X: a', ' b'), /400 Bad Request/],
+    ['no HTTP', Buffer.from('hello\r\n\r\n'), /400 Bad Request/],
+  ]
+  for (const [name, bytes, expected] of unusual)
+    for (const first of [true, false]) {
+      received = []
+      leftToNode = 0
+      const client = open()
+      // After an ordinary packet, in the same write and in one of its own.
+      if (!first) client.socket.write(Buffer.concat([request(), bytes]))
+      else client.socket.write(bytes)
+      const answers = () =>
+        client.text.slice(first ? 0 : client.text.indexOf(fulfillBytes) + fulfillBytes.length)
+      await waitFor(() => expected.test(answers()) || assert.fail(`${name}: ${client.text}`))
+      if (!/400 Bad/.test(client.text)) assert.equal(leftToNode, 1, name)
+      if (/200 OK$/.test(expected.source) && name !== 'health') assert.deepEqual(received.at(-1), body, name)
+      client.socket.destroy()
+    }
+})
+
+test('node:http keeps a connection that was left to it, also for ordinary packets', async () => {
+  const client = open()
+  client.socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
+  await waitFor(() => client.answers() === 1)
+  client.socket.write(request())
+  await waitFor(() => client.answers() === 2 && client.text.endsWith(fulfillBytes))
+  assert.equal(leftToNode, 2)
+  client.socket.destroy()
+})
+
+test('a token that is revoked between two packets of a connection is refused', async () => {
+  const client = open()
+  client.socket.write(request())
+  await waitFor(() => client.answers() === 1)
+  peers = []
+  client.socket.write(request())
+  await waitFor(() => /HTTP\/1\.1 401 /.test(client.text))
+  assert.equal(received.length, 1)
+  client.socket.destroy()
+})
+
+test('a packet without a true answer is HTTP 500 that says so; a fault of the node is one that does not', async () => {
+  for (const [error, words, repeats] of [
+    [new AnswerUnknown('nobody knows'), 'the outcome of this packet is not known', true],
+    [new Error('a bug'), 'Internal Server Error', false],
+  ] as const) {
+    answer = () => Promise.reject(error)
+    const client = open()
+    client.socket.write(request())
+    await waitFor(() => client.text.endsWith(words))
+    assert.match(client.text, /^HTTP\/1\.1 500 Internal Server Error\r\n/)
+    assert.equal(client.text.includes('ilp-repeats: known'), repeats)
+    client.socket.destroy()
+  }
+  assert.equal(leftToNode, 0)
+})
+
+test('who has said all still gets the answer', async () => {
+  const client = open({ allowHalfOpen: true })
+  client.socket.end(Buffer.concat([request(), request()]))
+  await waitFor(() => client.isClosed)
+  assert.equal(client.answers(), 2)
+})
+
+test('a body that does not come ends the connection, and so does silence', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const slow = createPacketServer({
+    pipeline: { receive: async () => fulfill },
+    directory: { findPeerByToken: async () => peer, findPeerByTokenHash: () => peer },
+    ilpAddress: 'test.node',
+    packetsPerMinute: 1000,
+    ready: async () => {},
+    log: silentLogger,
+  })
+  const before = port
+  port = await listen(slow.server, 0)
+  const [silent, idle, halting] = [open(), open(), open()]
+  port = before
+  idle.socket.write(request())
+  halting.socket.write(request().subarray(0, -1))
+  await waitFor(() => idle.answers() === 1)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  const closed = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    return [silent, idle, halting].map(({ isClosed }) => isClosed)
+  }
+  t.mock.timers.tick(10_000)
+  assert.deepEqual(await closed(), [false, false, false])
+  t.mock.timers.tick(1_000)
+  assert.deepEqual(await closed(), [true, false, false])
+  t.mock.timers.tick(10_000)
+  assert.deepEqual(await closed(), [true, false, true])
+  t.mock.timers.tick(60_000)
+  assert.deepEqual(await closed(), [true, true, true])
+  await slow.drain(0)
+})
+
+test('a server that ends answers what is under way, closes its connection, and ends idle ones', async () => {
+  const { promise, resolve } = Promise.withResolvers<IlpReply>()
+  answer = () => promise
+  const [busy, idle] = [open(), open()]
+  busy.socket.write(request())
+  await waitFor(() => received.length === 1)
+  let isDrained = false
+  const drained = server.drain(10_000).then(() => {
+    isDrained = true
+  })
+  await waitFor(() => idle.isClosed)
+  assert.equal(isDrained, false)
+  resolve(fulfill)
+  await drained
+  await waitFor(() => busy.isClosed)
+  assert.ok(busy.text.endsWith(fulfillBytes))
+  assert.match(busy.text, /\r\nConnection: close\r\n/)
+})
