@@ -48,6 +48,25 @@ test('look-ups of one kind at one time are one statement, and each gets its own 
   assert.deepEqual(statements, [keys])
 })
 
+test('where statements take their time and several are under way, those of a kind wait for each other', async () => {
+  const slow: BatchedStatement<string, true> = {
+    query: (keys) =>
+      sql`select asked.place, pg_sleep(0.02) from unnest(${keys}::text[]) with ordinality asked (key, place) limit 1`,
+    map: () => true,
+  }
+  const kinds = Array.from({ length: 3 }, () => ({ ...slow }))
+  for (let round = 0; round < 8; round++) await Promise.all(kinds.map((kind) => db.batched(kind, 'a')))
+  const statements: (readonly string[])[] = []
+  const lookup = thingByNumber(statements)
+  const others = kinds.slice(1).map((kind) => db.batched(kind, 'a'))
+  const first = db.batched(lookup, '9001')
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  await Promise.all([first, db.batched(lookup, '9002'), ...others])
+  assert.deepEqual(statements, [['9001', '9002']])
+  await db.batched(lookup, '9003')
+  assert.deepEqual(statements.at(-1), ['9003'])
+})
+
 test('a key that no statement can hold fails alone', async () => {
   const lookup = thingByNumber([])
   const outcomes = await Promise.allSettled(

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { type Batcher, createBatcher } from './batcher.ts'
+import { createCompany } from './company.ts'
 import { assert } from './errors.ts'
 import { currentLogContext } from './log-context.ts'
 import type { Row, Sql } from './sql.ts'
@@ -79,8 +80,9 @@ export const oneByOne =
     return row === undefined ? undefined : statement.map(row)
   }
 
-/** One batch of each kind of statement is under way at a time: see {@link createBatcher}. */
+/** One batch of each kind of statement is under way at a time: see {@link createBatcher}. All kinds wait for company alike. */
 export function batchedStatements(run: Run): Batched {
+  const company = createCompany()
   const batchers = new Map<unknown, Batcher<Submitted<unknown>, Row | undefined>>()
   const batcherOf = <Item, T>(
     statement: BatchedStatement<Item, T>,
@@ -89,14 +91,20 @@ export function batchedStatements(run: Run): Batched {
     if (known) return known
     const batcher = createBatcher<Submitted<Item>, Row | undefined>({
       sizeMax: SIZE_MAX,
-      ask: (submitted) => findRows(run, statement, submitted),
+      ask: (submitted) => company.measure(findRows(run, statement, submitted)),
+      pauseMs: company.pauseMs,
       isOfOne: isConflict,
     })
     batchers.set(statement, batcher)
     return batcher
   }
   return async (statement, item) => {
-    const row = await batcherOf(statement).submit(submit(item))
-    return row === undefined ? undefined : statement.map(row)
+    company.enter()
+    try {
+      const row = await batcherOf(statement).submit(submit(item))
+      return row === undefined ? undefined : statement.map(row)
+    } finally {
+      company.leave()
+    }
   }
 }

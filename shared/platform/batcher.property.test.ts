@@ -25,13 +25,15 @@ test('whoever asks when: each gets the answer to its own question, or the error 
       fc.array(caller, { minLength: 1, maxLength: 40 }),
       fc.array(fate, { minLength: 1, maxLength: 10 }),
       fc.integer({ min: 1, max: 7 }),
-      async (callers, fates, sizeMax) => {
+      fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 5 }),
+      async (callers, fates, sizeMax, pauses) => {
         let batches = 0
         let running = 0
         const awayFor = new Set<number>()
         const askedAlone = new Set<number>()
         const batcher = createBatcher<number, { of: number; isPoisoned: boolean }>({
           sizeMax,
+          pauseMs: () => pauses[batches % pauses.length] ?? 0,
           patienceMs: 60_000,
           ask: async (items) => {
             assert.ok(items.length <= sizeMax, 'no batch is larger than allowed')

@@ -7,7 +7,13 @@ import { Fault } from './errors.ts'
 
 /** Batches that end when told. */
 function held(
-  options: { sizeMax?: number; patienceMs?: number; batchesMax?: number; waitingMax?: number } = {},
+  options: {
+    sizeMax?: number
+    pauseMs?: () => number
+    patienceMs?: number
+    batchesMax?: number
+    waitingMax?: number
+  } = {},
 ) {
   const batches: { items: readonly string[]; end(error?: Error): void }[] = []
   const batcher = createBatcher<string, string>({
@@ -52,6 +58,39 @@ test('what comes while a batch is in flight goes with the next, at most sizeMax 
     batches[index]?.end()
   }
   assert.deepEqual(await all, ['a!', 'b!', 'c!', 'd!', 'e!'])
+})
+
+test('a batch that pauses takes along whoever comes meanwhile, and leaves when they are enough', async () => {
+  let pauseMs = 30
+  const { batcher, batches, sizes, sent } = held({ sizeMax: 100, pauseMs: () => pauseMs })
+  const first = batcher.submit('a')
+  await sleep(5)
+  assert.deepEqual(sizes(), [], 'it waits for company')
+  const second = batcher.submit('b')
+  await sent([2])
+  batches[0]?.end()
+  assert.deepEqual(await Promise.all([first, second]), ['a!', 'b!'])
+
+  pauseMs = 60_000
+  const many = [batcher.submit('c')]
+  await sleep(5)
+  many.push(...Array.from({ length: 14 }, () => batcher.submit('d')))
+  await sleep(5)
+  assert.deepEqual(sizes(), [2], 'fifteen still wait')
+  many.push(batcher.submit('e'), batcher.submit('f'))
+  await sent([2, 17])
+  const behind = Array.from({ length: 16 }, () => batcher.submit('g'))
+  batches[1]?.end()
+  await Promise.all(many)
+  await sent([2, 17, 16])
+  batches[2]?.end()
+  await Promise.all(behind)
+
+  pauseMs = 0
+  const alone = batcher.submit('h')
+  await sent([2, 17, 16, 1])
+  batches[3]?.end()
+  assert.equal(await alone, 'h!')
 })
 
 test('a batch past its patience holds up nobody, but only so many run at once', async () => {

@@ -16,6 +16,8 @@ export interface BatcherOptions<Item, Result> {
   isOfOne?: (error: unknown) => boolean
   /** Items in a batch. */
   sizeMax: number
+  /** For how long a batch waits for company when it could leave. Default: it leaves at the end of the turn of the event loop. */
+  pauseMs?: () => number
   /** While a batch is younger than this, the next one gathers. An older one holds up nobody. */
   patienceMs?: number
   /** Batches that run at the same time at most, all but one of them past their patience. */
@@ -30,9 +32,13 @@ interface Call<Item, Result> {
   reject(error: unknown): void
 }
 
+/** A batch of so many waits for no more: what an item still saves by coming along is little. */
+const COMPANY_ENOUGH = 16
+
 /**
  * Asks at the end of this turn of the event loop when nothing is in flight, and gathers while a batch is: under load batches grow by
- * themselves, and when idle nobody waits for company. Nothing is remembered: an answer goes to those who asked before the batch left.
+ * themselves, and when idle nobody waits for company, unless `pauseMs` says so. Nothing is remembered: an answer goes to those who asked
+ * before the batch left.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { sizeMax, patienceMs = 50, batchesMax = 8, waitingMax = 10_000 } = options
@@ -40,15 +46,26 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   let running = 0
   let young = 0
   let isScheduled = false
+  let pause: NodeJS.Timeout | undefined
 
   const schedule = () => {
     if (isScheduled || waiting.length === 0 || young > 0 || running >= batchesMax) return
     isScheduled = true
+    const pauseMs = waiting.length < COMPANY_ENOUGH ? (options.pauseMs?.() ?? 0) : 0
+    if (pauseMs > 0) pause = setTimeout(sendNext, pauseMs)
+    else setImmediate(sendNext)
+  }
+
+  const endPause = () => {
+    if (pause === undefined || waiting.length < COMPANY_ENOUGH) return
+    clearTimeout(pause)
+    pause = undefined
     setImmediate(sendNext)
   }
 
   const sendNext = () => {
     isScheduled = false
+    pause = undefined
     if (waiting.length <= sizeMax) {
       void send(waiting)
       waiting = []
@@ -85,6 +102,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         }
         waiting.push({ item, resolve, reject })
         schedule()
+        endPause()
       }),
   }
 }
