@@ -10,6 +10,7 @@ import type { SQSRecord } from 'aws-lambda'
 import { startRelayProcess } from '../functions/relay/wiring.ts'
 import { createWebhooksHandlers } from '../functions/webhooks/lambda-handlers.ts'
 import { operatorTenantId, testEnvironment } from '../functions/webhooks/test-environment.ts'
+import { openWebhooks } from '../functions/webhooks/wiring.ts'
 import { createDb, type DbPool, deriveId, silentLogger, sql } from '../shared/platform/index.ts'
 import { openBroker } from '../shared/queue/index.ts'
 import {
@@ -23,6 +24,7 @@ import {
 import { startEventSourceMapping } from '../shared/testing/lambda-simulator/index.ts'
 import { startTestSqs, type TestQueue, type TestSqs } from '../shared/testing/sqs.ts'
 import { recordEvent } from '../shared/webhooks/index.ts'
+import { LAMBDA_TIMEOUT_SECONDS } from './queues.ts'
 
 // A webhook's way on AWS: the row and its job, the relay, SQS, the event source mapping, the function's own handler, the wallet. The
 // emulator at AWS_ENDPOINT_URL, or one in this process.
@@ -372,4 +374,16 @@ test('F12: 500 events for an endpoint that hangs hold half of the function; anot
   } finally {
     hold.resolve(undefined)
   }
+})
+
+test('an attempt is over and recorded before a function is ended, whatever time a tenant has set; a worker that polls waits for it', async () => {
+  const world = await createWorld()
+  const limitOf = async (host: 'sandbox' | 'server') => {
+    const { ctx, close } = await openWebhooks({ ...world.environment, WEBHOOK_TIMEOUT: '600000' }, host)
+    const { timeoutMs } = await ctx.recipients(operatorTenantId, 'wallet')
+    await close()
+    return timeoutMs
+  }
+  assert.ok((await limitOf('sandbox')) <= (LAMBDA_TIMEOUT_SECONDS - 10) * 1_000)
+  assert.equal(await limitOf('server'), 600_000)
 })

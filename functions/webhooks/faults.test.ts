@@ -286,3 +286,19 @@ test('while secrets change, a receiver that knows either can verify, and the old
     }
   }
 })
+
+test('an attempt with two signatures is over when its time is, and not twice as late', async () => {
+  const server = await serve(async () => {
+    const isFirst = server.requests.length === 1
+    await new Promise((resolve) => setTimeout(resolve, isFirst ? 1_500 : 2_500))
+    return { status: isFirst ? 401 : 200 }
+  })
+  work(async () =>
+    recipient(server.url, { secret: 'the new secret', previousSecret: 'the old secret', timeoutMs: 3_000 }),
+  )
+  await record(tenantId)
+  await waitFor(
+    async () => (await db.execute(sql`select 1 from webhook_attempts where error is not null`)) === 1,
+  )
+  assert.equal(server.requests.length, 2)
+})

@@ -1,5 +1,11 @@
 import { createNodeContext, type NodeContext } from '../../shared/node-context/index.ts'
-import { type OpenDeployable, orClose, present, type StartDeployable } from '../../shared/platform/index.ts'
+import {
+  type Host,
+  type OpenDeployable,
+  orClose,
+  present,
+  type StartDeployable,
+} from '../../shared/platform/index.ts'
 import { type Broker, openBroker } from '../../shared/queue/index.ts'
 import { type OpenTasksOf, startTasks, type Task } from '../../shared/schedule/index.ts'
 import { WEBHOOK_TIMEOUT_MS_MAX, webhookRecipient } from '../../shared/tenants/index.ts'
@@ -9,6 +15,12 @@ import { consumeWebhooks, DELIVERIES_PER_WORKER_MAX, type WebhookWorkerContext }
 
 /** Events are announced, so this only looks for what an announcement missed; WEBHOOK_WORKER_IDLE may make it rarer. */
 const IDLE_MS_MIN = 5_000
+
+/**
+ * A function of Lambda is ended after 60 s (localstack/queues.ts), and what it has not recorded never was: the attempt would be made again
+ * at once and without end. So it is over before, also where a tenant allows for more.
+ */
+const ATTEMPT_MS_MAX: Record<Host, number> = { server: WEBHOOK_TIMEOUT_MS_MAX, sandbox: 45_000 }
 
 /** The worker's context. Nothing works on jobs yet. */
 export interface OpenWebhooks {
@@ -38,7 +50,10 @@ export const openWebhooks: OpenDeployable<OpenWebhooks> = async (env, host) => {
   })
   const ctx: WebhookWorkerContext = {
     ...node,
-    recipients: (tenantId, endpoint) => webhookRecipient(node, tenantId, endpoint),
+    async recipients(tenantId, endpoint) {
+      const recipient = await webhookRecipient(node, tenantId, endpoint)
+      return { ...recipient, timeoutMs: Math.min(recipient.timeoutMs, ATTEMPT_MS_MAX[host]) }
+    },
   }
   const broker = await orClose(openBroker(node, config, 'webhooks'), node.close)
   return {

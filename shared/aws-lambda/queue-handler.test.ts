@@ -136,6 +136,26 @@ test('first in, first out: each group keeps its order, and after one that failed
   await db.execute(sql`delete from jobs`)
 })
 
+test('first in, first out: also after one that could not be buried', async () => {
+  const handler = createQueueHandler(async () => ({
+    worker: createMessageWorker({ db, clock: systemClock, log: silentLogger }, [
+      { queue: 'webhooks', concurrency: 10, leaseSeconds: 30, handler: async () => ({ status: 'done' }) },
+    ]),
+    bury: () => Promise.reject(new Error('no dead-letter queue')),
+    invocation: noInvocation,
+  }))
+  const event = eventOf(
+    [
+      { id: 'before', body: body(uuidv7()), group: 'a' },
+      { id: 'bad', body: '{', group: 'a' },
+      { id: 'after', body: body(uuidv7()), group: 'a' },
+      { id: 'other', body: body(uuidv7()), group: 'b' },
+    ],
+    'webhooks.fifo',
+  )
+  assert.deepEqual(failedOf(await invokeFunction(handler, event)), ['bad', 'after'])
+})
+
 test('an event of another kind is refused', async () => {
   const { handler } = handlerFor(async () => undefined)
   for (const event of [{}, { Records: [] }, { Records: [{ eventSource: 'aws:s3' }] }])

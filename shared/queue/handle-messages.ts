@@ -145,10 +145,22 @@ function createLane(ctx: WorkContext, options: WorkOptions): Lane {
     }
   }
 
+  /** Of those that wait for a place. Another message about such a job says nothing new, and takes no room. */
+  const waiting = new Set<string>()
+  const takePlace = async ({ key, tenantId }: JobMessage): Promise<boolean> => {
+    waiting.add(key)
+    try {
+      return await places.take(tenantId)
+    } finally {
+      waiting.delete(key)
+    }
+  }
+
   return {
     async work(message) {
+      if (waiting.has(message.key)) return DONE
       try {
-        if (!(await places.take(message.tenantId))) {
+        if (!(await takePlace(message))) {
           await leftAlone.submit(message.key)
           return DONE
         }
@@ -175,15 +187,22 @@ export async function handleMessages(
   bury: (message: IncomingMessage, reason: string) => Promise<void>,
 ): Promise<{ failures: string[] }> {
   const verdicts = await Promise.all(worker.handle(messages))
+  /** What cannot be buried is delivered until the queue's own rule buries it. */
+  const hasEnded = async (message: IncomingMessage, verdict: Verdict): Promise<boolean> => {
+    if (verdict.status !== 'dead') return verdict.status === 'done'
+    return await bury(message, verdict.reason).then(
+      () => true,
+      () => false,
+    )
+  }
   const failures: string[] = []
+  const failedGroups = new Set<string>()
   for (const [index, message] of messages.entries()) {
-    const verdict = verdicts[index]
-    if (verdict?.status === 'failed') failures.push(message.id)
-    // What cannot be buried is delivered until the queue's own rule buries it.
-    if (verdict?.status === 'dead')
-      await bury(message, verdict.reason).catch(() => {
-        failures.push(message.id)
-      })
+    const { id, orderedGroup: group } = message
+    const isAfterFailure = group !== undefined && failedGroups.has(group)
+    if (!isAfterFailure && (await hasEnded(message, verdicts[index] ?? FAILED))) continue
+    failures.push(id)
+    if (group !== undefined) failedGroups.add(group)
   }
   return { failures }
 }

@@ -226,3 +226,12 @@ test('F37: a job that waits for its time is not run by a message of before, also
   await postponePublication(db, { queue: 'webhooks', keys, seconds: 5 })
   assert.deepEqual(await claim(keys), [undefined])
 })
+
+test('F36: a relay that others keep from the rows does not look again at once', async () => {
+  await insert(5, 'a')
+  await db.tx(async (tx) => {
+    await tx.execute(sql`select from jobs for update`)
+    const { jobs, more, full } = await take(undefined, 5)
+    assert.deepEqual([jobs, more, full], [[], false, true])
+  })
+})

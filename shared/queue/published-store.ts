@@ -133,8 +133,9 @@ export async function takeForPublication(
   const { candidates, is_full: full, on_their_way: others, in_hand: inHand, next_ms: nextMs } = rows[0] as Row
   return {
     jobs,
-    more: candidates === limit,
-    full,
+    // What others hold is theirs in a moment, or free.
+    more: candidates === limit && jobs.length > 0,
+    full: full || candidates > jobs.length,
     onTheirWay: others + jobs.length,
     inHand: ((inHand ?? []) as [string, number, boolean][]).map(([tenantId, count, isCut]) => ({
       tenantId: tenantOf(tenantId).tenantId,

@@ -163,13 +163,15 @@ async function post(
   const text = JSON.stringify(body)
   const signatures = signEvent(recipient, ctx.clock.nowMs(), body)
   const http = recipient.isGuarded ? ctx.guardedHttp : ctx.trustedHttp
+  // Of the attempt, however many requests it takes.
+  const until = performance.now() + recipient.timeoutMs
   for (const [index, signature] of signatures.entries()) {
     const response = await http.request({
       method: 'POST',
       url: recipient.url,
       headers: { 'content-type': 'application/json', ...signature },
       body: text,
-      timeoutMs: recipient.timeoutMs,
+      timeoutMs: Math.max(Math.ceil(until - performance.now()), 1),
     })
     const answer = printable(response.body)
     const isLast = index === signatures.length - 1

@@ -162,7 +162,38 @@ export const queueDriverThreats: ThreatTable = {
           file: messages,
           text: "former.then(({ status }) => (status === 'failed' ? FAILED : handleOne(message)))",
           without: 'former.then(() => handleOne(message))',
-          test: { file: handler, name: 'first in, first out' },
+          test: { file: handler, name: 'first in, first out: each group' },
+        },
+        {
+          name: 'nor counts as done after one that could not be buried',
+          file: messages,
+          text: 'if (!isAfterFailure && (await',
+          without: 'if ((await',
+          test: { file: handler, name: 'first in, first out: also after one' },
+        },
+        {
+          name: 'a relay that others keep from the rows does not ask without end',
+          file: published,
+          text: 'candidates === limit && jobs.length > 0',
+          without: 'candidates === limit',
+          test: { file: publishedTests, name: 'F36: a relay that others keep from the rows' },
+        },
+        {
+          name: 'an attempt is over before the function is ended, so that it is recorded and not made again at once',
+          file: 'functions/webhooks/wiring.ts',
+          text: 'Math.min(recipient.timeoutMs, ATTEMPT_MS_MAX[host])',
+          without: 'recipient.timeoutMs',
+          test: {
+            file: 'localstack/webhooks-lambda.test.ts',
+            name: 'an attempt is over and recorded before a function is ended',
+          },
+        },
+        {
+          name: 'also where it takes two requests',
+          file: 'shared/webhooks/deliver-webhook.ts',
+          text: 'timeoutMs: Math.max(Math.ceil(until - performance.now()), 1)',
+          without: 'timeoutMs: recipient.timeoutMs',
+          test: { file: 'functions/webhooks/faults.test.ts', name: 'an attempt with two signatures' },
         },
       ],
     },
@@ -182,6 +213,26 @@ export const queueDriverThreats: ThreatTable = {
           text: 'filter(({ receiveCount }) => receiveCount > RECEIVES_MAX)',
           without: 'filter(({ receiveCount }) => receiveCount > 1e9)',
           test: { file: onRedis, name: 'a message that fails again and again' },
+        },
+        {
+          name: 'what cannot be buried keeps nothing from those that ended with it',
+          file: redis,
+          text: "await buried.catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'cannot bury a message'))",
+          without: 'await buried',
+          test: {
+            file: 'shared/queue/drivers/redis/consume.test.ts',
+            name: 'what cannot be buried comes again',
+          },
+        },
+        {
+          name: 'nor from those that are taken over with it',
+          file: 'shared/queue/drivers/redis/reclaim.ts',
+          text: "(error: unknown) => log.warn({ reason: messageOf(error) }, 'cannot bury a message'),",
+          without: '',
+          test: {
+            file: 'shared/queue/drivers/redis/consume.test.ts',
+            name: 'F37: what was delivered too often and cannot be buried',
+          },
         },
         {
           name: 'an event of another service is refused',
@@ -281,6 +332,16 @@ export const queueDriverThreats: ThreatTable = {
           text: 'not found.was_sent and ',
           without: '',
           test: { file: relayTests, name: 'F12: a relay that finds a long backlog' },
+        },
+        {
+          name: 'repeats of what waits for a place take no room',
+          file: messages,
+          text: '      if (waiting.has(message.key)) return DONE\n',
+          without: '',
+          test: {
+            file: 'shared/queue/handle-messages.test.ts',
+            name: 'F12: while a message waits for a place',
+          },
         },
         {
           name: 'of those that wait each tenant gets one after the other',

@@ -25,7 +25,7 @@ export async function createRedisBroker(options: RedisBrokerOptions): Promise<Br
   const { stream, log, ...connection } = options
   const redis = await connectRedis({ ...connection, log })
   await untilReady(redis)
-  const parts = streamOf(redis, stream)
+  const parts = streamOf(redis, stream, log)
   const { dead, bury } = parts
 
   return {
@@ -34,7 +34,7 @@ export async function createRedisBroker(options: RedisBrokerOptions): Promise<Br
       for (const { body } of messages) pipeline.xadd(stream, '*', 'body', body)
       return await outcomesOf(pipeline, messages)
     },
-    consume: (handler, delivery) => consumeStream({ ...parts, connection, log }, handler, delivery),
+    consume: (handler, delivery) => consumeStream({ ...parts, connection }, handler, delivery),
     bury,
     async depth() {
       const [length, pending, buried] = await answersOf(

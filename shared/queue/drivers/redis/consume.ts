@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { connectRedis, type Logger, type RedisOptions } from '../../../platform/index.ts'
+import { connectRedis, messageOf, type RedisOptions } from '../../../platform/index.ts'
 import { createInHand, type Settled } from '../in-hand.ts'
 import { type Broker, type IncomingMessage, type MessageConsumer, retrySeconds } from '../model.ts'
 import { repeatThroughOutages } from '../outage.ts'
@@ -20,7 +20,6 @@ const REAP_MS = 600_000
 
 export interface StreamParts extends Stream {
   connection: Omit<RedisOptions, 'log' | 'blockMs'>
-  log: Logger
 }
 
 export function consumeStream(
@@ -125,7 +124,7 @@ export function consumeStream(
 }
 
 async function settleInStream(
-  { redis, stream, bury, remove }: StreamParts,
+  { redis, stream, bury, remove, log }: StreamParts,
   { consumer, visibilityMs }: { consumer: string; visibilityMs: number },
   settled: readonly Settled<IncomingMessage>[],
 ): Promise<void> {
@@ -134,8 +133,9 @@ async function settleInStream(
   for (const { message, verdict } of settled) {
     if (verdict.status === 'done') over.push(message.id)
     else if (verdict.status === 'dead') {
-      await bury(message, verdict.reason)
-      over.push(message.id)
+      // What cannot be buried comes again when its time is over.
+      const buried = bury(message, verdict.reason).then(() => over.push(message.id))
+      await buried.catch((error: unknown) => log.warn({ reason: messageOf(error) }, 'cannot bury a message'))
     } else {
       // As if it had shown no sign of life for a while: it is reclaimed when the rest of the time is over.
       const waitMs = retrySeconds(message.receiveCount, visibilityMs / 1000) * 1000

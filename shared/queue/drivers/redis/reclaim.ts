@@ -1,3 +1,4 @@
+import { messageOf } from '../../../platform/index.ts'
 import { type IncomingMessage, RECEIVES_MAX } from '../model.ts'
 import { answersOf, type Entry, GROUP, isEntry, isGroupMissing, type Stream, toMessage } from './stream.ts'
 
@@ -5,7 +6,7 @@ export const FIRST_ENTRY = '0-0'
 
 /** What nobody has shown a sign of life of is ours now; what that has happened to too often is dead. */
 export async function reclaimIdle(
-  { redis, stream, bury, remove }: Stream,
+  { redis, stream, bury, remove, log }: Stream,
   input: {
     consumer: string
     visibilityMs: number
@@ -30,9 +31,11 @@ export async function reclaimIdle(
   for (const [id] of entries) pending.xpending(stream, GROUP, id, id, 1)
   const counts = (await answersOf(pending)).map((rows) => Number((rows as unknown[][])[0]?.[3] ?? 1))
   const messages = entries.map((entry, index) => toMessage(entry, counts[index] ?? 1))
-  for (const message of messages.filter(({ receiveCount }) => receiveCount > RECEIVES_MAX)) {
-    await bury(message, `delivered ${RECEIVES_MAX} times in vain`)
-    await remove([message.id])
-  }
+  for (const message of messages.filter(({ receiveCount }) => receiveCount > RECEIVES_MAX))
+    await bury(message, `delivered ${RECEIVES_MAX} times in vain`).then(
+      () => remove([message.id]),
+      // It is looked at again; the others go on meanwhile.
+      (error: unknown) => log.warn({ reason: messageOf(error) }, 'cannot bury a message'),
+    )
   return { messages: messages.filter(({ receiveCount }) => receiveCount <= RECEIVES_MAX), cursor }
 }

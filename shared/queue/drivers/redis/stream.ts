@@ -1,4 +1,4 @@
-import { messageOf, type Redis } from '../../../platform/index.ts'
+import { type Logger, messageOf, type Redis } from '../../../platform/index.ts'
 import type { Broker, IncomingMessage } from '../model.ts'
 
 export const GROUP = 'upesi'
@@ -39,18 +39,20 @@ export interface Stream {
   redis: Redis
   stream: string
   dead: string
+  log: Logger
   ensureGroup(): Promise<void>
   bury: Broker['bury']
   /** Entries that have ended are deleted, so that what is in the stream is what is left to do. */
   remove(ids: readonly string[]): Promise<void>
 }
 
-export function streamOf(redis: Redis, stream: string): Stream {
+export function streamOf(redis: Redis, stream: string, log: Logger): Stream {
   const dead = `${stream}:dead`
   return {
     redis,
     stream,
     dead,
+    log,
     async ensureGroup() {
       // From the beginning: messages may have been sent before anybody listened.
       await redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch((error: unknown) => {

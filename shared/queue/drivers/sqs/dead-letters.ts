@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Message } from '@aws-sdk/client-sqs'
 import { messageOf } from '../../../platform/index.ts'
 import type { DeadLetter, IncomingMessage } from '../model.ts'
 import { GROUP_ID, isOrdered, type Parts, receive } from './requests.ts'
@@ -61,30 +62,40 @@ export async function listDeadLetters(parts: Parts, limit: number): Promise<Dead
 
 /**
  * By hand, a few at a time: SQS's own task (StartMessageMoveTask) moves all there is, runs after the call has returned, and not every
- * emulator has it. A message that was sent and not deleted is there twice, which is harmless.
+ * emulator has it. A message that was sent and not deleted is there twice, which is harmless. One that is back among the dead letters
+ * before this has ended is left there.
  */
 export async function redrive(parts: Parts, limit: number): Promise<number> {
-  const { sdk, client, options } = parts
-  const url = options.deadLetterQueueUrl
-  let moved = 0
-  while (url !== undefined && moved < limit) {
-    const messages = await receive(parts, {
+  const url = parts.options.deadLetterQueueUrl
+  const moved = new Set<string>()
+  while (url !== undefined && moved.size < limit) {
+    const letters = await receive(parts, {
       url,
-      limit: limit - moved,
+      limit: limit - moved.size,
       waitSeconds: 0,
       visibilitySeconds: LOOK_SECONDS * 15,
     })
-    if (messages.length === 0) break
-    for (const { Body: body = '', ReceiptHandle, Attributes } of messages) {
-      const group = Attributes?.[GROUP_ID]
-      const [failed] = await sendBatch(parts, [
-        { key: group ?? randomUUID(), ...(group !== undefined && { tenantId: group }), body },
-      ])
-      if (failed) throw failed[1]
-      await client.send(new sdk.DeleteMessageCommand({ QueueUrl: url, ReceiptHandle }))
-      moved++
-    }
+    const before = moved.size
+    for (const letter of letters)
+      if (!moved.has(letter.Body ?? '')) {
+        await putBack(parts, url, letter)
+        moved.add(letter.Body ?? '')
+      }
+    if (moved.size === before) break
   }
-  options.log.info({ moved }, 'dead letters were put back')
-  return moved
+  parts.options.log.info({ moved: moved.size }, 'dead letters were put back')
+  return moved.size
+}
+
+async function putBack(
+  parts: Parts,
+  url: string,
+  { Body: body = '', ReceiptHandle, Attributes }: Message,
+): Promise<void> {
+  const group = Attributes?.[GROUP_ID]
+  const [failed] = await sendBatch(parts, [
+    { key: group ?? randomUUID(), ...(group !== undefined && { tenantId: group }), body },
+  ])
+  if (failed) throw failed[1]
+  await parts.client.send(new parts.sdk.DeleteMessageCommand({ QueueUrl: url, ReceiptHandle }))
 }
