@@ -2,9 +2,10 @@ import type { Counters } from '../counters.ts'
 import { isFulfill } from '../packet/index.ts'
 import type { IdentifiedPacket, IncomingPacket, Reply, Service } from './model.ts'
 import { packetIdOf } from './movement.ts'
+import { createRecent } from './recent.ts'
 
-/** Fulfils that are remembered, so that a repeated request gets its answer again: a few seconds' worth at full speed. */
-const REMEMBERED_MAX = 10_000
+/** Fulfils that are remembered, so that a repeated request gets its answer again: a second's worth at full speed, or two. */
+const REMEMBERED_MIN = 5_000
 
 interface Known {
   amount: bigint
@@ -22,14 +23,7 @@ export function joinDuplicates(
   next: Service<IdentifiedPacket>,
 ): Service<IncomingPacket> {
   const inFlight = new Map<string, Known>()
-  const fulfilled = new Map<string, Known>()
-
-  const remember = (id: string, known: Known) => {
-    fulfilled.set(id, known)
-    if (fulfilled.size <= REMEMBERED_MAX) return
-    const oldest = fulfilled.keys().next()
-    if (!oldest.done) fulfilled.delete(oldest.value)
-  }
+  const fulfilled = createRecent<Known>(REMEMBERED_MIN)
 
   return async (packet) => {
     const { prepare, account } = packet
@@ -50,7 +44,7 @@ export function joinDuplicates(
     inFlight.set(packetId, { amount, destination, answer })
     try {
       const reply = await answer
-      if (isFulfill(reply)) remember(packetId, { amount, destination, answer: reply })
+      if (isFulfill(reply)) fulfilled.set(packetId, { amount, destination, answer: reply })
       return reply
     } finally {
       inFlight.delete(packetId)
