@@ -9,8 +9,7 @@ export const validateFulfilment =
   async (packet) => {
     const reply = await next(packet)
     if (!isFulfill(reply)) return reply
-    const digest = hash('sha256', reply.fulfillment, 'buffer')
-    return digest.equals(packet.prepare.executionCondition)
+    return hash('sha256', reply.fulfillment, 'hex') === packet.conditionHex
       ? reply
       : ctx.rejects('F05', rejectMessages.wrongFulfilment)
   }
