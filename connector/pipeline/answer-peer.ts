@@ -1,6 +1,6 @@
 import type { Clock } from '../../shared/platform/index.ts'
 import { ILDCP_DESTINATION, type IlpReject, ildcpFulfill, isIldcpCondition } from '../packet/index.ts'
-import type { IdentifiedPacket, Service } from './model.ts'
+import type { IdentifiedPacket, Reply, Service } from './model.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
 
 /**
@@ -9,15 +9,15 @@ import { type Rejects, rejectMessages } from './rejects.ts'
  */
 export const answerPeer =
   (ctx: { clock: Clock; rejects: Rejects }, next: Service<IdentifiedPacket>): Service<IdentifiedPacket> =>
-  async (packet) => {
-    const { prepare, account } = packet
-    if (!prepare.destination.startsWith('peer.')) return await next(packet)
-    if (prepare.destination !== ILDCP_DESTINATION || account.peerAddress === undefined)
-      return ctx.rejects('F02', rejectMessages.unknownDestination)
-    return (
-      refuseQuestion(ctx, packet) ?? ildcpFulfill({ ...account.asset, clientAddress: account.peerAddress })
-    )
-  }
+  (packet) =>
+    packet.prepare.destination.startsWith('peer.') ? Promise.resolve(answerHere(ctx, packet)) : next(packet)
+
+function answerHere(ctx: { clock: Clock; rejects: Rejects }, packet: IdentifiedPacket): Reply {
+  const { prepare, account } = packet
+  if (prepare.destination !== ILDCP_DESTINATION || account.peerAddress === undefined)
+    return ctx.rejects('F02', rejectMessages.unknownDestination)
+  return refuseQuestion(ctx, packet) ?? ildcpFulfill({ ...account.asset, clientAddress: account.peerAddress })
+}
 
 function refuseQuestion(
   ctx: { clock: Clock; rejects: Rejects },

@@ -2,7 +2,7 @@ import { AMOUNT_MAX, convertFloor, identityRate, type Rate, scaleRate } from '..
 import { amountTooLargeReject, type IlpReject } from '../packet/index.ts'
 import { type Rates, RatesRefusal } from '../rates/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
-import type { IncomingAccount, OutgoingPacket, ScheduledPacket, Service } from './model.ts'
+import type { IncomingAccount, OutgoingPacket, Reply, ScheduledPacket, Service } from './model.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
 
 export interface ConversionContext {
@@ -11,12 +11,15 @@ export interface ConversionContext {
   ilpAddress: string
 }
 
-/** Converts an amount of `account` into `asset`, rounded down. Refusals are answers: a Reject instead of an amount. */
+/**
+ * Converts an amount of `account` into `asset`, rounded down. Refusals are answers: a Reject instead of an amount. Promises one only
+ * when a price has to be waited for.
+ */
 export type Conversion = (
   account: IncomingAccount,
   asset: LedgerAsset,
   amount: bigint,
-) => Promise<bigint | IlpReject>
+) => Promise<bigint | IlpReject> | bigint | IlpReject
 
 export function createConversion(ctx: ConversionContext): Conversion {
   // Scaling a price costs a greatest common divisor of long numbers; a price object lives as long as its rates do.
@@ -37,7 +40,7 @@ export function createConversion(ctx: ConversionContext): Conversion {
     return rate
   }
 
-  const rateBetween = async (account: IncomingAccount, destination: LedgerAsset): Promise<Rate> => {
+  const rateBetween = (account: IncomingAccount, destination: LedgerAsset): Promise<Rate> | Rate => {
     if (account.asset.id === destination.id) return identityRate
     const query = {
       tenantId: account.tenantId,
@@ -46,21 +49,19 @@ export function createConversion(ctx: ConversionContext): Conversion {
       // A probe becomes a promise; a packet keeps to one that was made before.
       tolerance: account.kind === 'probe' ? ('fresh' as const) : ('recent' as const),
     }
-    const price = ctx.rates.priceNow(query) ?? (await ctx.rates.price(query))
-    return scaledRate(price, account.asset, destination)
+    const price = ctx.rates.priceNow(query)
+    if (price) return scaledRate(price, account.asset, destination)
+    return ctx.rates.price(query).then((asked) => scaledRate(asked, account.asset, destination))
   }
 
-  return async (account, asset, amount) => {
-    if (amount === 0n) return 0n
-    let rate: Rate
-    try {
-      rate = await rateBetween(account, asset)
-    } catch (error) {
-      if (!(error instanceof RatesRefusal)) throw error
-      return error.code === 'no_price'
-        ? ctx.rejects('F07', rejectMessages.noPrice)
-        : ctx.rejects('T00', rejectMessages.internal)
-    }
+  const refusal = (error: unknown): IlpReject => {
+    if (!(error instanceof RatesRefusal)) throw error
+    return error.code === 'no_price'
+      ? ctx.rejects('F07', rejectMessages.noPrice)
+      : ctx.rejects('T00', rejectMessages.internal)
+  }
+
+  const convertAt = (rate: Rate, amount: bigint): bigint | IlpReject => {
     const converted = convertFloor(amount, rate)
     if (converted === 0n) return ctx.rejects('R01', rejectMessages.convertsToNothing)
     if (converted <= AMOUNT_MAX) return converted
@@ -70,13 +71,28 @@ export function createConversion(ctx: ConversionContext): Conversion {
       maximumAmount: (AMOUNT_MAX * rate.denominator) / rate.numerator,
     })
   }
+
+  return (account, asset, amount) => {
+    if (amount === 0n) return 0n
+    try {
+      const rate = rateBetween(account, asset)
+      return rate instanceof Promise
+        ? rate.then((found) => convertAt(found, amount), refusal)
+        : convertAt(rate, amount)
+    } catch (error) {
+      return refusal(error)
+    }
+  }
 }
 
 /** The amount in the next hop's asset. */
 export const convertAmount =
   (convert: Conversion, next: Service<OutgoingPacket>): Service<ScheduledPacket> =>
-  async (packet) => {
-    const converted = await convert(packet.account, packet.peer.asset, packet.prepare.amount)
-    if (typeof converted !== 'bigint') return converted
-    return await next({ ...packet, destinationAmount: converted })
+  (packet) => {
+    const goOn = (converted: bigint | IlpReject): Promise<Reply> =>
+      typeof converted === 'bigint'
+        ? next({ ...packet, destinationAmount: converted })
+        : Promise.resolve(converted)
+    const converted = convert(packet.account, packet.peer.asset, packet.prepare.amount)
+    return converted instanceof Promise ? converted.then(goOn) : goOn(converted)
   }

@@ -8,7 +8,7 @@ export const findRoute =
     ctx: { directory: Pick<PeerDirectory, 'findRoute'>; rejects: Rejects },
     next: Service<RoutedPacket>,
   ): Service<ForeignPacket> =>
-  async (packet) => {
+  (packet) => {
     const { account, prepare, ownAddress } = packet
     const peer = ctx.directory.findRoute({
       tenantId: account.tenantId,
@@ -17,5 +17,7 @@ export const findRoute =
       ...(account.kind === 'peer' && { incomingPeerId: account.id }),
       ...(ownAddress !== undefined && { ownAddress }),
     })
-    return peer ? await next({ ...packet, peer }) : ctx.rejects('F02', rejectMessages.unknownDestination)
+    return peer
+      ? next({ ...packet, peer })
+      : Promise.resolve(ctx.rejects('F02', rejectMessages.unknownDestination))
   }

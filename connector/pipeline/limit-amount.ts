@@ -16,14 +16,14 @@ export const limitAmount =
     ctx: { ilpAddress: string; ledger: Pick<Ledger, 'lookupTransfers'> },
     next: Service<IdentifiedPacket>,
   ): Service<IdentifiedPacket> =>
-  async (packet) => {
+  (packet) => {
     const maximum = maximumOf(packet.account)
     const { amount } = packet.prepare
-    if (maximum === undefined || amount <= maximum) return await next(packet)
+    if (maximum === undefined || amount <= maximum) return next(packet)
     const reject = amountTooLargeReject({
       triggeredBy: ctx.ilpAddress,
       receivedAmount: amount,
       maximumAmount: maximum,
     })
-    return await refuseNew(ctx, packet, reject, next)
+    return refuseNew(ctx, packet, reject, next)
   }

@@ -20,22 +20,28 @@ const MINUTE_MS = 60_000
  * packets that fail use up nothing. What nobody knows the outcome of is not given back.
  */
 export function limitTraffic(ctx: LimitContext, next: Service<IdentifiedPacket>): Service<IdentifiedPacket> {
-  const withinMoney = async (packet: IdentifiedPacket): Promise<Reply> => {
+  const withinMoney = (packet: IdentifiedPacket): Promise<Reply> => {
+    const { amountLimit } = packet.account
+    if (!amountLimit || packet.prepare.amount === 0n) return next(packet)
+    return withinLimit(packet, amountLimit)
+  }
+  const withinLimit = async (packet: IdentifiedPacket, amountLimit: AmountLimit): Promise<Reply> => {
     const { account, prepare } = packet
-    if (!account.amountLimit || prepare.amount === 0n) return await next(packet)
-    const { limit, quantity } = inUnits(account.amountLimit, prepare.amount)
+    const { limit, quantity } = inUnits(amountLimit, prepare.amount)
     const taken = await ctx.limits.take(`amount:${account.id}`, limit, quantity)
     if (taken) return await spend(taken, packet, next)
     return await refuseNew(ctx, packet, ctx.rejects('T04', rejectMessages.tooMuchMoney), next)
   }
 
-  return async (packet) => {
+  const counted = (packet: IdentifiedPacket, taken: Taken | undefined): Promise<Reply> =>
+    taken ? withinMoney(packet) : refuseNew(ctx, packet, ctx.rejects('T05', rejectMessages.throttled), next)
+
+  return (packet) => {
     const { id, packetsPerMinute } = packet.account
-    if (packetsPerMinute === undefined) return await withinMoney(packet)
+    if (packetsPerMinute === undefined) return withinMoney(packet)
     const limit = { capacity: packetsPerMinute, periodMs: MINUTE_MS }
     const taken = ctx.limits.take(`packets:${id}`, limit, 1)
-    if (taken instanceof Promise ? await taken : taken) return await withinMoney(packet)
-    return await refuseNew(ctx, packet, ctx.rejects('T05', rejectMessages.throttled), next)
+    return taken instanceof Promise ? taken.then((answer) => counted(packet, answer)) : counted(packet, taken)
   }
 }
 

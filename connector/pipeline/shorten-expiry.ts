@@ -10,12 +10,13 @@ const HOLD_WINDOW_MS = 30_000
 /** Gives the next hop a little less time than this node has; R02 when that leaves too little (connector.md §5). */
 export const shortenExpiry =
   (ctx: { clock: Clock; rejects: Rejects }, next: Service<ScheduledPacket>): Service<RoutedPacket> =>
-  async (packet) => {
+  (packet) => {
     const { expiresAt: sourceExpiry } = packet.prepare
     const nowMs = ctx.clock.nowMs()
     const expiresMs = Math.min(sourceExpiry.getTime() - EXPIRATION_WINDOW_MS, nowMs + HOLD_WINDOW_MS)
-    if (expiresMs < nowMs + EXPIRATION_WINDOW_MS) return ctx.rejects('R02', tooLate(sourceExpiry, nowMs))
-    return await next({ ...packet, expiresAt: new Date(expiresMs) })
+    if (expiresMs < nowMs + EXPIRATION_WINDOW_MS)
+      return Promise.resolve(ctx.rejects('R02', tooLate(sourceExpiry, nowMs)))
+    return next({ ...packet, expiresAt: new Date(expiresMs) })
   }
 
 function tooLate(sourceExpiry: Date, nowMs: number): string {

@@ -229,7 +229,7 @@ export const settlementAccountId = (ledger: number): LedgerId =>
 
 /** First 64 bits of the tenant's UUID: enough to query by, short enough for `user_data_64`. */
 export const tenantSurrogate = (tenantId: string): bigint =>
-  BigInt(`0x${tenantId.replaceAll('-', '').slice(0, 16)}`)
+  BigInt(`0x${tenantId.slice(0, 8)}${tenantId.slice(9, 13)}${tenantId.slice(14, 18)}`)
 
 /** A close as the movement that it is stored as. */
 export const movementOfClose = (event: CloseTransfer) => ({

@@ -21,8 +21,18 @@ export interface Usd {
 
 export function createUsd(prices: UsdPrices, note: (reason: string) => void = () => undefined): Usd {
   let waiting = 0
-  const rateOf = (amount: Amount, price: Rate): bigint =>
-    convertFloor(amount.value, scaleRate(price, { source: amount, destination: USD }))
+  // Scaling costs a greatest common divisor; a price object lives as long as its rates do.
+  const scaled = new WeakMap<Rate, Map<number, Rate>>()
+  const rateOf = (amount: Amount, price: Rate): bigint => {
+    const { assetScale } = amount
+    const known = scaled.get(price) ?? new Map<number, Rate>()
+    let rate = known.get(assetScale)
+    if (!rate) {
+      rate = scaleRate(price, { source: amount, destination: USD })
+      scaled.set(price, known.set(assetScale, rate))
+    }
+    return convertFloor(amount.value, rate)
+  }
   const one = { numerator: 1n, denominator: 1n }
   const atHand = (tenantId: string, { assetCode }: Amount) =>
     assetCode === USD.assetCode ? one : prices.now(tenantId, assetCode)

@@ -53,8 +53,8 @@ export const connectorThreats: ThreatTable = {
         {
           name: 'what is for this node alone is not forwarded',
           file: answerPeer,
-          text: "if (!prepare.destination.startsWith('peer.')) return await next(packet)",
-          without: 'if (prepare.destination !== ILDCP_DESTINATION) return await next(packet)',
+          text: "packet.prepare.destination.startsWith('peer.')",
+          without: 'packet.prepare.destination === ILDCP_DESTINATION',
           test: { file: peerProtocols, name: 'what is for this node alone is never forwarded' },
         },
         {
@@ -72,8 +72,8 @@ export const connectorThreats: ThreatTable = {
         {
           name: 'packets per minute',
           file: limitTraffic,
-          text: 'if (taken instanceof Promise ? await taken : taken) return',
-          without: 'if (taken || true) return',
+          text: 'taken ? withinMoney(packet)',
+          without: 'taken || packet ? withinMoney(packet)',
           test: { file: peerLimits, name: 'more packets than the limit are T05' },
         },
         {
