@@ -75,18 +75,29 @@ describe('images', { skip: withoutBuildah }, () => {
       readdirSync(join(functions, 'app/dist')).sort(),
       builtRoles.filter((name) => name !== 'connector'),
     )
-    assert.deepEqual(readdirSync(join(functions, 'app')).sort(), ['.compiled', 'dist'])
+    assert.deepEqual(readdirSync(join(functions, 'app')), ['dist'])
     const connector = store.container('localhost/connector').root
     assert.deepEqual(readdirSync(join(connector, 'app/dist')), ['connector'])
     assert.deepEqual(readdirSync(join(connector, 'app/node_modules')), ['tigerbeetle-node'])
     assert.deepEqual(readdirSync(join(connector, 'app/node_modules/tigerbeetle-node/dist/bin')), [
       `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`,
     ])
-    for (const folder of [functions, connector]) {
-      assert.deepEqual(
-        readdirSync(join(folder, 'app/.compiled')).map((name) => name.split('-').at(-1)),
-        [String(RUNTIME_USER)],
+    for (const role of readdirSync(join(functions, 'app/dist'))) {
+      const folder = join(functions, 'app/dist', role)
+      const [compiledBy, ...others] = readdirSync(join(folder, 'compiled'))
+      assert.match(compiledBy ?? '', new RegExp(`-${process.arch}$`))
+      assert.deepEqual(others, [], 'what the build has compiled is not taken along')
+      assert.equal(
+        readdirSync(join(folder, 'compiled', compiledBy ?? '')).length,
+        readdirSync(folder).filter((name) => name.endsWith('.js')).length,
+        role,
       )
+    }
+    assert.deepEqual(
+      readdirSync(join(connector, 'app/.compiled')).map((name) => name.split('-').at(-1)),
+      [String(RUNTIME_USER)],
+    )
+    for (const folder of [functions, connector]) {
       const files = readdirSync(join(folder, 'app'), { recursive: true, encoding: 'utf8' })
       assert.deepEqual(
         files.filter((file) => /\.(map|ts)$/.test(file) && !file.endsWith('.d.ts')),

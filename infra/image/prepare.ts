@@ -1,6 +1,6 @@
-// Runs while an image is built: takes out what its target does not need, and compiles the roles, so that a process starts with
-// V8's code at hand. Node keeps that for each user apart, so it is made by the user that will run.
-import { spawnSync } from 'node:child_process'
+// Runs while an image is built: takes out what its target does not need, and compiles the roles by the image's own Node, so that a
+// process starts with V8's code at hand.
+import { type SpawnSyncOptions, spawnSync } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -21,21 +21,31 @@ else {
   if (!existsSync(join(CLIENTS, platform))) throw new Error(`tigerbeetle-node has no client for ${platform}`)
 }
 
-mkdirSync(COMPILED, { recursive: true })
-chownSync(COMPILED, RUNTIME_USER, RUNTIME_USER)
-for (const role of readdirSync(ROLES))
-  for (const entry of ['server.mjs', 'task.mjs']) {
-    const file = join(ROLES, role, entry)
-    if (!existsSync(file)) continue
-    // It has no configuration, says so, and ends: everything that it imports has been compiled by then.
-    const { error, status } = spawnSync(process.execPath, [file], {
-      uid: RUNTIME_USER,
-      gid: RUNTIME_USER,
-      cwd: '/app',
-      env: { NODE_COMPILE_CACHE: COMPILED, PATH: process.env.PATH },
-      timeout: ROLE_MS_MAX,
-      stdio: 'ignore',
-    })
-    if (error || status !== 1)
-      throw new Error(`${file} ended with ${error?.message ?? status}, and not for want of configuration`)
+const run = (file: string, expected: number, why: string, options: SpawnSyncOptions = {}) => {
+  const { error, status } = spawnSync(process.execPath, [file], {
+    timeout: ROLE_MS_MAX,
+    stdio: 'ignore',
+    ...options,
+  })
+  if (error || status !== expected) throw new Error(`${file} ended with ${error?.message ?? status}, ${why}`)
+}
+
+for (const role of readdirSync(ROLES)) {
+  const compile = join(ROLES, role, 'compile.mjs')
+  if (existsSync(compile)) {
+    // What the build has compiled may be of another Node.
+    rmSync(join(ROLES, role, 'compiled'), { recursive: true, force: true })
+    run(compile, 0, 'and has compiled nothing')
+    continue
   }
+  // Node keeps this for each user apart, so it is made by the user that will run.
+  mkdirSync(COMPILED, { recursive: true })
+  chownSync(COMPILED, RUNTIME_USER, RUNTIME_USER)
+  // It has no configuration, says so, and ends: everything that it imports has been compiled by then.
+  run(join(ROLES, role, 'server.mjs'), 1, 'and not for want of configuration', {
+    uid: RUNTIME_USER,
+    gid: RUNTIME_USER,
+    cwd: '/app',
+    env: { NODE_COMPILE_CACHE: COMPILED, PATH: process.env.PATH },
+  })
+}

@@ -1,28 +1,31 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
 import { specificationsAsJson, withAssets } from './assets.ts'
+import { builtinsWhenNeeded } from './builtins.ts'
+import { withClassNames } from './class-names.ts'
 import { importsPastFaces } from './faces.ts'
 import { licencesOf } from './licences.ts'
 import { partsOfPackages } from './parts.ts'
 import type { Role } from './roles.ts'
+import { importsWhenRun, writeScripts } from './to-scripts.ts'
 
 /** Packages of CommonJS ask for these. */
 const BANNER = [
-  "import { createRequire as __createRequire } from 'node:module';",
-  'const require = __createRequire(import.meta.url);',
+  "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);",
   'const __filename = import.meta.filename;',
   'const __dirname = import.meta.dirname;',
 ].join('')
 
 /** The repository's own files, as bundles need them. */
-const ownSources = (outdir: string): Plugin => ({
+const ownSources = (outdir: string, entries: readonly string[]): Plugin => ({
   name: 'own-sources',
   setup(build) {
     build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
       if (path.includes('/node_modules/')) return undefined
-      const text = importsPastFaces(path, readFileSync(path, 'utf8'))
-      return { contents: withAssets(path, text, outdir), loader: 'ts' }
+      const text = withClassNames(importsPastFaces(path, readFileSync(path, 'utf8')))
+      const isEntry = entries.some((entry) => resolve(entry) === path)
+      return { contents: withAssets(path, isEntry ? importsWhenRun(text) : text, outdir), loader: 'ts' }
     })
   },
 })
@@ -35,14 +38,16 @@ export interface Bundle {
 
 /**
  * `<root>/<role>`: the role's entries with everything that they need, packages that are installed beside excepted. Chunks are shared by
- * the entries, and what is imported when it is needed is not read before. The same sources make the same bytes.
+ * the entries, and what is imported when it is needed is not read before. The same sources make the same bytes, but for V8's code of them.
  */
 export async function bundleRole(role: Role, root: string): Promise<Bundle> {
   const outdir = join(root, role.name)
   rmSync(outdir, { recursive: true, force: true })
   mkdirSync(outdir, { recursive: true })
-  const { metafile } = await build({
-    entryPoints: role.entries.map((entry) => join(role.folder, `${entry}.ts`)),
+  const entryPoints = role.entries.map((entry) => join(role.folder, `${entry}.ts`))
+  const { metafile, outputFiles } = await build({
+    entryPoints,
+    write: !role.startsOften,
     outdir,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'chunk-[hash]',
@@ -51,18 +56,22 @@ export async function bundleRole(role: Role, root: string): Promise<Bundle> {
     platform: 'node',
     format: 'esm',
     target: 'node24',
-    // Errors and spans are named by their classes and functions.
-    keepNames: true,
     minify: true,
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'none',
-    banner: { js: BANNER },
+    ...(!role.startsOften && { banner: { js: BANNER } }),
     external: [...role.installed, 'pg-native'],
-    plugins: [partsOfPackages(), specificationsAsJson(outdir), ownSources(outdir)],
+    plugins: [
+      builtinsWhenNeeded(),
+      partsOfPackages(),
+      specificationsAsJson(outdir),
+      ownSources(outdir, role.startsOften ? entryPoints : []),
+    ],
     metafile: true,
     logLevel: 'error',
   })
+  if (outputFiles) await writeScripts(outdir, outputFiles, metafile)
   writeFileSync(join(outdir, 'THIRD-PARTY-LICENCES.txt'), licencesOf(Object.keys(metafile.inputs)))
   cpSync('LICENSE', join(outdir, 'LICENSE'))
   return { role, outdir, metafile }

@@ -5,10 +5,13 @@ const USED: Readonly<Record<string, string>> = {
   undici: `export { default as Agent } from 'undici/lib/dispatcher/agent.js'
 export { default as buildConnector } from 'undici/lib/core/connect.js'
 `,
-  // Fastify compares versions of plugins with it.
-  semver: `exports.gt = require('semver/functions/gt')
-exports.coerce = require('semver/functions/coerce')
-exports.satisfies = require('semver/functions/satisfies')
+  // Fastify compares versions of plugins with it, where there is a plugin that names one.
+  semver: `exports.gt = (...args) => require('semver/functions/gt')(...args)
+exports.coerce = (...args) => require('semver/functions/coerce')(...args)
+exports.satisfies = (...args) => require('semver/functions/satisfies')(...args)
+`,
+  // The router asks it about patterns in paths, which no route has.
+  'safe-regex2': `module.exports = (...args) => require('safe-regex2/index.js')(...args)
 `,
 }
 

@@ -10,15 +10,18 @@ export interface Role {
   entries: readonly string[]
   /** Packages that are not bundled but installed beside, for they have native code. */
   installed: readonly string[]
+  /** It is started for a request that waits, or when there is work: its bundle is made for that (`to-scripts.ts`). */
+  startsOften: boolean
 }
 
 const ENTRIES = ['server', 'lambda', 'task', 'queue']
 
-const roleIn = (name: string, folder: string, installed: readonly string[] = []): Role => ({
+const roleIn = (name: string, folder: string): Role => ({
   name,
   folder,
   entries: ENTRIES.filter((entry) => existsSync(join(folder, `${entry}.ts`))),
-  installed,
+  installed: [],
+  startsOften: true,
 })
 
 /** Every deployable of the repository. Only the connector holds a session with TigerBeetle. */
@@ -27,5 +30,5 @@ export const findRoles = (): Role[] => [
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => roleIn(name, join('functions', name)))
     .filter(({ entries }) => entries.length > 0),
-  roleIn('connector', 'connector', ['tigerbeetle-node']),
+  { ...roleIn('connector', 'connector'), installed: ['tigerbeetle-node'], startsOften: false },
 ]

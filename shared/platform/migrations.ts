@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
@@ -33,17 +33,16 @@ interface Migration {
 /** Ends the names of files that make and drop indexes while others write. */
 const CONCURRENT = '.concurrent.sql'
 
-async function readMigrations(folder: string): Promise<Migration[]> {
-  const names = (await readdir(folder))
+/** At once: many small files, which a start waits for, cost several times as much where each is waited for. */
+function readMigrations(folder: string): Migration[] {
+  const names = readdirSync(folder)
     .filter((name) => /^\d{4}_[a-z0-9_-]+(\.concurrent)?\.sql$/.test(name))
     .sort()
-  return Promise.all(
-    names.map(async (name) => {
-      const text = await readFile(join(folder, name), 'utf8')
-      const checksum = createHash('sha256').update(text).digest('hex')
-      return { name, text, checksum, ...(name.endsWith(CONCURRENT) && { indexes: parseIndexes(name, text) }) }
-    }),
-  )
+  return names.map((name) => {
+    const text = readFileSync(join(folder, name), 'utf8')
+    const checksum = createHash('sha256').update(text).digest('hex')
+    return { name, text, checksum, ...(name.endsWith(CONCURRENT) && { indexes: parseIndexes(name, text) }) }
+  })
 }
 
 /**
@@ -53,7 +52,7 @@ async function readMigrations(folder: string): Promise<Migration[]> {
  * applied.
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
-  const migrations = await readMigrations(options.folder)
+  const migrations = readMigrations(options.folder)
   const client = new pg.Client({
     connectionString: options.connectionString,
     application_name: 'upesi-migrate',
@@ -92,16 +91,15 @@ const UNDEFINED_TABLE = '42P01'
  * a pooler. Throws {@link PendingMigrations} when the database has not seen all of them, and as {@link migrate}.
  */
 export async function assertMigrated(db: Db, { folder, table }: MigrationSet): Promise<void> {
-  const [migrations, applied] = await Promise.all([
-    readMigrations(folder),
-    db
-      .many((row) => row as Applied, sql`select name, checksum from ${rawSql(table)}`)
-      .catch((error: unknown) => {
-        if ((error as { code?: string }).code === UNDEFINED_TABLE) return []
-        throw error
-      }),
-  ])
-  const pending = pendingOf(migrations, applied)
+  const asked = db
+    .many((row) => row as Applied, sql`select name, checksum from ${rawSql(table)}`)
+    .catch((error: unknown) => {
+      if ((error as { code?: string }).code === UNDEFINED_TABLE) return []
+      throw error
+    })
+  // While the database answers.
+  const migrations = readMigrations(folder)
+  const pending = pendingOf(migrations, await asked)
   if (pending.length > 0) throw new PendingMigrations(pending.map(({ name }) => name))
 }
 

@@ -1,4 +1,4 @@
-import { lookup, Resolver } from 'node:dns/promises'
+import dns, { type Resolver } from 'node:dns/promises'
 import { readFile, stat } from 'node:fs/promises'
 
 export interface HostAddress {
@@ -39,7 +39,7 @@ export function createHostResolver(
   const resolverOfNow = (): Resolver => {
     const nowMs = performance.now()
     if (resolver && nowMs < renewAtMs) return resolver
-    resolver = new Resolver({ timeout: ATTEMPT_MS, tries: ATTEMPTS, maxTimeout: ATTEMPT_MS })
+    resolver = new dns.Resolver({ timeout: ATTEMPT_MS, tries: ATTEMPTS, maxTimeout: ATTEMPT_MS })
     if (options.servers) resolver.setServers(options.servers)
     renewAtMs = nowMs + RESOLVER_LIFE_MS
     return resolver
@@ -48,7 +48,7 @@ export function createHostResolver(
   return async (hostname) => {
     const name = bare(hostname)
     if (options.isOwn(name) || isLocalhost(name) || (await inHostsFile(name)))
-      return await lookup(hostname, { all: true, verbatim: true })
+      return await dns.lookup(hostname, { all: true, verbatim: true })
     return await askServers(resolverOfNow(), name)
   }
 }

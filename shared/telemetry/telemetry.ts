@@ -23,11 +23,16 @@ export async function createTelemetry(
   const { name, log } = options
   for (const warning of telemetryWarnings(config)) log.warn(warning)
   const instruments = createInstruments()
-  const ofProcess = observeProcess(instruments)
+  let ofProcess: ReturnType<typeof observeProcess> | undefined
+  const watchProcess = () => {
+    ofProcess ??= observeProcess(instruments)
+  }
   const signals = {
     metrics: config.enableTelemetry && config.metricCollectorUrls.length > 0,
     traces: config.enableTelemetryTraces && config.traceCollectorUrls.length > 0,
   }
+  // Where nobody collects, what a process says of itself can be asked for only over a listener, and functions of Lambda have none.
+  if (signals.metrics) watchProcess()
   const exported =
     signals.metrics || signals.traces
       ? (await import('./export-telemetry.ts')).startExport(
@@ -42,6 +47,7 @@ export async function createTelemetry(
     traces: exported?.tracer !== undefined,
     exports: signals.metrics,
     async listen(ready) {
+      watchProcess()
       if (config.metricsPort === undefined) return {}
       app = await createHttpApp({ log, ready })
       serveMetrics(telemetry, app)
@@ -51,7 +57,7 @@ export async function createTelemetry(
     async close() {
       await app?.close()
       await exported?.close()
-      ofProcess.close()
+      ofProcess?.close()
     },
   }
   return telemetry
