@@ -44,11 +44,13 @@ export async function fundAndStart(
   sealedDataToTransmit?: string,
 ): Promise<boolean> {
   const begun = { id: payment.id, now: ctx.clock.now(), ...present({ sealedDataToTransmit }) }
-  if (!(await markFundingStarted(ctx.db, begun))) return false
-  const [event] = await Promise.all([
+  // An account without money is nobody's loss, so it is made meanwhile: of a payment that turns out to be cancelled too.
+  const [hasBegun, event] = await Promise.all([
+    markFundingStarted(ctx.db, begun),
     findPaymentEvent(ctx.db, { outgoingPaymentId: payment.id, types: ['outgoing_payment.created'] }),
     ensureAccount(ctx, payment),
   ])
+  if (!hasBegun) return false
   assert(event, 'a payment is created together with its event', payment.id)
   await deposit(ctx, payment, event.id)
   const funded = await sideEvent(

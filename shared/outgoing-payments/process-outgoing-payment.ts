@@ -19,15 +19,23 @@ import { toWebhookData } from './webhook-data.ts'
  * still held. Safe to repeat at any point and to run twice at the same time.
  */
 export async function processOutgoingPayment(ctx: SendingContext, job: Job): Promise<JobOutcome> {
-  const payment = await selectPayment(ctx.db, 'all', job.key)
-  if (payment?.state === 'SENDING') return await sendPayment(ctx, job, payment)
+  // The account's id is the payment's, so both stores are asked at once. A payment that is SENDING had its account before its job.
+  const [payment, [account]] = await Promise.all([
+    selectPayment(ctx.db, 'all', job.key),
+    ctx.ledger.lookupAccounts([job.key]),
+  ])
+  if (payment?.state === 'SENDING') return await sendPayment(ctx, job, payment, known(payment, account))
   // A crash or a lost answer in the middle of funding. Finished here, it asks for the job again.
   if (payment?.state === 'FUNDING' && payment.fundingStartedAt) await fundAndStart(ctx, payment)
   return { status: 'done' }
 }
 
-async function sendPayment(ctx: SendingContext, job: Job, payment: OutgoingPaymentRow): Promise<JobOutcome> {
-  const before = await accountOf(ctx, payment)
+async function sendPayment(
+  ctx: SendingContext,
+  job: Job,
+  payment: OutgoingPaymentRow,
+  before: Account,
+): Promise<JobOutcome> {
   const attempt = await attemptPayment(ctx, payment, before)
   switch (attempt.kind) {
     case 'completed':
@@ -54,6 +62,10 @@ const now = (ctx: SendingContext): JobOutcome => ({ status: 'retry', at: ctx.clo
 
 async function accountOf(ctx: SendingContext, payment: OutgoingPaymentRow): Promise<Account> {
   const [account] = await ctx.ledger.lookupAccounts([payment.id])
+  return known(payment, account)
+}
+
+function known(payment: OutgoingPaymentRow, account: Account | undefined): Account {
   if (!account)
     throw new Fault('ledger_account_missing', {
       retryable: true,

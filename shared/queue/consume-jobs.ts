@@ -51,7 +51,7 @@ const CONTENTION_MS = 5
  * A claim that somebody asks for waits until so much time has gone by since the last one for each job in flight, up to a maximum: the
  * more there is to do, the more goes into one claim. A worker with nothing in flight claims at once.
  */
-const GATHER_MS = { perJob: 2, max: 10 }
+const GATHER_MS = { perJob: 2, max: 20 }
 /** When closing without a database: the leases run out, and the jobs run again elsewhere. */
 const FINISH_ATTEMPTS_AT_CLOSE = 3
 
