@@ -14,29 +14,109 @@ const isSql = (value: unknown): value is Sql =>
 
 const sqlKind = Symbol('sql')
 
-/** Tags a query: values become `$n` parameters, nested {@link Sql} is spliced in. */
-export function sql(strings: TemplateStringsArray, ...values: unknown[]): Sql {
-  const outStrings: string[] = [strings[0] ?? '']
-  const outValues: unknown[] = []
-  for (const [index, value] of values.entries()) {
-    const next = strings[index + 1] ?? ''
-    if (isSql(value)) {
-      outStrings[outStrings.length - 1] += value.strings[0] ?? ''
-      for (const [inner, innerValue] of value.values.entries()) {
-        outValues.push(innerValue)
-        outStrings.push(value.strings[inner + 1] ?? '')
-      }
-      outStrings[outStrings.length - 1] += next
-    } else {
-      outValues.push(value)
-      outStrings.push(next)
-    }
+/**
+ * What a template and the pieces in it make: one list of strings for as long as the process lives, so that a statement's text is put
+ * together once and known by its identity from then on. Texts have thousands of characters, and looking one up costs as much as sending it.
+ */
+interface Composition {
+  strings?: readonly string[]
+  /** By the next value: the strings of a piece, or nothing for a parameter. */
+  readonly next: Map<readonly string[] | undefined, Composition>
+}
+
+const compositions = new WeakMap<readonly string[], Composition>()
+/** Strings that are the same whenever the same is composed. */
+const lasting = new WeakSet<readonly string[]>()
+const texts = new WeakMap<readonly string[], string>()
+const rawPieces = new Map<string, readonly string[]>()
+/** Bounds, because pieces composed from filters could otherwise be kept for ever. What is beyond them is put together anew. */
+const COMPOSITIONS_MAX = 20_000
+const RAW_PIECES_MAX = 5_000
+let compositionCount = 0
+
+function newComposition(): Composition | undefined {
+  if (compositionCount >= COMPOSITIONS_MAX) return undefined
+  compositionCount++
+  return { next: new Map() }
+}
+
+function compositionAfter(
+  composition: Composition,
+  key: readonly string[] | undefined,
+): Composition | undefined {
+  const known = composition.next.get(key)
+  if (known) return known
+  const next = newComposition()
+  if (next) composition.next.set(key, next)
+  return next
+}
+
+function compositionOf(template: readonly string[]): Composition | undefined {
+  const known = compositions.get(template)
+  if (known) return known
+  const first = newComposition()
+  if (first) compositions.set(template, first)
+  return first
+}
+
+function findComposition(template: readonly string[], values: readonly unknown[]): Composition | undefined {
+  let composition = compositionOf(template)
+  for (const value of values) {
+    const key = isSql(value) ? value.strings : undefined
+    if (!composition || (key && !lasting.has(key))) return undefined
+    composition = compositionAfter(composition, key)
   }
-  return { kind: sqlKind, strings: outStrings, values: outValues } as Sql
+  return composition
+}
+
+function joinStrings(template: readonly string[], values: readonly unknown[]): string[] {
+  const joined: string[] = [template[0] ?? '']
+  const append = (text: string) => {
+    joined[joined.length - 1] += text
+  }
+  for (const [index, value] of values.entries()) {
+    if (!isSql(value)) joined.push('')
+    else
+      for (const [inner, text] of value.strings.entries())
+        if (inner === 0) append(text)
+        else joined.push(text)
+    append(template[index + 1] ?? '')
+  }
+  return joined
+}
+
+function joinValues(values: readonly unknown[]): unknown[] {
+  const joined: unknown[] = []
+  for (const value of values)
+    if (isSql(value)) joined.push(...value.values)
+    else joined.push(value)
+  return joined
+}
+
+/** Tags a query: values become `$n` parameters, nested {@link Sql} is spliced in. */
+export function sql(template: TemplateStringsArray, ...values: unknown[]): Sql {
+  const composition = findComposition(template, values)
+  const strings = composition?.strings ?? joinStrings(template, values)
+  if (composition && !composition.strings) {
+    composition.strings = strings
+    lasting.add(strings)
+  }
+  return { kind: sqlKind, strings, values: joinValues(values) } as Sql
 }
 
 /** SQL text taken as it is. For constants of the program only: column lists, `asc` or `desc`. Never for input. */
-export const rawSql = (text: string): Sql => ({ kind: sqlKind, strings: [text], values: [] }) as Sql
+export const rawSql = (text: string): Sql => ({ kind: sqlKind, strings: rawPiece(text), values: [] }) as Sql
+
+function rawPiece(text: string): readonly string[] {
+  const known = rawPieces.get(text)
+  if (known) return known
+  const piece = [text]
+  if (rawPieces.size < RAW_PIECES_MAX) {
+    rawPieces.set(text, piece)
+    lasting.add(piece)
+  }
+  return piece
+}
 
 /**
  * A whole query that is planned for its values each time. Most wallet addresses and tenants have few rows and some have nearly all: a
@@ -59,9 +139,12 @@ export function joinSql(pieces: readonly Sql[], separator = ' and '): Sql {
 export const rowsSql = (rows: readonly object[], as: string): Sql =>
   sql`json_to_recordset(${JSON.stringify(rows)}::json) as ${rawSql(as)}`
 
-/** The text with numbered placeholders. */
-export function sqlText(query: Sql): string {
-  let text = query.strings[0] ?? ''
-  for (let index = 1; index < query.strings.length; index++) text += `$${index}${query.strings[index]}`
+/** The text with numbered placeholders; the same string whenever the same was composed. */
+export function sqlText({ strings }: Sql): string {
+  const known = texts.get(strings)
+  if (known !== undefined) return known
+  let text = strings[0] ?? ''
+  for (let index = 1; index < strings.length; index++) text += `$${index}${strings[index]}`
+  if (lasting.has(strings)) texts.set(strings, text)
   return text
 }
