@@ -6,6 +6,7 @@ export { type BatchedStatement, noAnswer, oncePerId } from './batched-statements
 export { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts'
 export { type Cache, createCache } from './cache.ts'
 export { type Clock, systemClock } from './clock.ts'
+export { type Company, createCompany } from './company.ts'
 export * as configuration from './config.ts'
 export {
   ConfigError,
