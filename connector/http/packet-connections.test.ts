@@ -159,6 +159,28 @@ test('a client that sends without end is not read ahead of its answers', async (
   client.socket.destroy()
 })
 
+test('the answers of a client that does not read them are not piled up, and all of them come when it does', async () => {
+  const count = 3_000
+  answer = async () => ({ fulfillment: Buffer.alloc(32, 1), data: Buffer.alloc(32_000) })
+  let inServer: Socket | undefined
+  server.server.once('connection', (socket: Socket) => {
+    inServer = socket
+  })
+  const client = open()
+  client.socket.pause()
+  client.socket.write(Buffer.concat(Array.from({ length: count }, () => request())))
+  // The system itself keeps some megabytes for both ends.
+  await waitFor(() => inServer?.writableNeedDrain)
+  await new Promise((done) => setTimeout(done, 200))
+  assert.ok((inServer?.writableLength ?? 0) < 100_000, `${inServer?.writableLength} bytes wait`)
+  assert.ok(received.length < count)
+  client.socket.resume()
+  await waitFor(() => received.length === count)
+  await waitFor(() => client.answers() === count)
+  assert.equal(leftToNode, 0)
+  client.socket.destroy()
+})
+
 test('what is not plainly a packet of a known peer is left to node:http, and nothing of it is lost', async () => {
   const body = packet()
   const chunked = Buffer.concat([

@@ -135,12 +135,19 @@ export function createPacketConnections(options: PacketConnectionsOptions): Dire
         wantedSize = 0
         connection.lastTick = tick + ticks(KEEP_ALIVE_MS)
         if (socket.destroyed) return
-        socket.write(bytes)
+        const isTaken = socket.write(bytes)
         if (isEnding || (hasEnded && unreadSize === 0)) socket.end()
-        else if (unreadSize > 0) {
-          socket.resume()
-          advance()
+        else if (isTaken) goOn()
+        else {
+          // Answers of a client that does not read them are not piled up.
+          socket.pause()
+          socket.once('drain', goOn)
         }
+      }
+
+      const goOn = (): void => {
+        socket.resume()
+        if (unreadSize > 0) advance()
       }
 
       const onData = (bytes: Buffer): void => {
@@ -170,14 +177,14 @@ export function createPacketConnections(options: PacketConnectionsOptions): Dire
     },
     get underWay() {
       let count = 0
-      for (const { isUnderWay } of connections) if (isUnderWay) count++
+      for (const connection of connections) if (isBusy(connection)) count++
       return count
     },
     announceEnd() {
       isEnding = true
     },
     closeIdle() {
-      for (const { socket, isUnderWay } of connections) if (!isUnderWay) socket.destroy()
+      for (const connection of connections) if (!isBusy(connection)) connection.socket.destroy()
     },
     closeAll() {
       clearInterval(sweep)
@@ -185,6 +192,8 @@ export function createPacketConnections(options: PacketConnectionsOptions): Dire
     },
   }
 }
+
+const isBusy = ({ isUnderWay, socket }: Connection): boolean => isUnderWay || socket.writableLength > 0
 
 /** The socket closes by itself. */
 const onError = (): void => undefined
