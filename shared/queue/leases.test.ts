@@ -6,6 +6,7 @@ import { createDb, type Db, type DbPool, type Row, sql, systemClock, uuidv7 } fr
 import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
 import { LeaseLost } from './errors.ts'
 import type { Job } from './model.ts'
+import { claimKeys } from './published-store.ts'
 import { createTenantShares } from './shares.ts'
 import {
   claimJobs,
@@ -160,4 +161,43 @@ test('leases are extended by those who hold them alone', async () => {
 test('jobs of two queues are not recorded together', () => {
   const job: Job = { queue: 'webhooks', key: uuidv7(), attempts: 1, leaseToken: 1n, requested: 1n }
   assert.throws(() => finishLeases([job, { ...job, queue: 'outgoing-payments' }]))
+})
+
+test('F31: a job whose workers die over it comes after pauses that grow, however it comes', async () => {
+  const key = uuidv7()
+  await enqueueJob(db, { queue: 'webhooks', key })
+  const claimByKey = async () => {
+    const [job] = await claimKeys(db, {
+      queue: 'webhooks',
+      keys: [key],
+      now: systemClock.now(),
+      leaseSeconds: 30,
+    })
+    return job
+  }
+  const die = () => db.execute(sql`update jobs set lease_until = now() - interval '1 second'`)
+  const attempts: (number | undefined)[] = []
+  for (let round = 0; round < 8; round++) {
+    const job = round % 2 === 0 ? (await claim())[0] : await claimByKey()
+    attempts.push(job?.attempts)
+    await die()
+  }
+  assert.deepEqual(attempts, [1, 2, 3, 4, undefined, undefined, undefined, undefined])
+  const pauseSeconds = () =>
+    db.one(
+      (row) => Number(row.pause),
+      sql`select extract(epoch from run_at - now())::float8 as pause from jobs`,
+    )
+  const first = await pauseSeconds()
+  assert.ok(first > 2 && first <= 4, `${first} s`)
+  // Its time comes, and it runs as any other.
+  await db.execute(sql`update jobs set run_at = now()`)
+  const [job] = await claim()
+  assert.equal(job?.attempts, 5)
+  const second = await pauseSeconds()
+  assert.ok(second > first && second <= 8, `${second} s`)
+  await db.execute(sql`update jobs set attempts = 1000, lease_until = null, run_at = now()`)
+  await claim()
+  const longest = await pauseSeconds()
+  assert.ok(longest > 290 && longest <= 300, `${longest} s`)
 })

@@ -64,7 +64,7 @@ export interface JobResult {
 }
 
 const BACK_OFF_MS_FIRST = 1_000
-const BACK_OFF_MS_MAX = 300_000
+export const BACK_OFF_MS_MAX = 300_000
 
 /** Doubles with each attempt up to five minutes; between half and all of it, so that a herd spreads. `random` is in [0, 1). */
 export function backOffMs(attempts: number, random: number): number {

@@ -1,6 +1,14 @@
 import { assert, currentLogContext, type Db, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
 import { LeaseLost } from './errors.ts'
-import type { Job, JobOutcome, JobResult, LoadWithClaim, NewJob, QueueName } from './model.ts'
+import {
+  BACK_OFF_MS_MAX,
+  type Job,
+  type JobOutcome,
+  type JobResult,
+  type LoadWithClaim,
+  type NewJob,
+  type QueueName,
+} from './model.ts'
 import type { FreePlaces } from './shares.ts'
 
 export const JOBS_CHANNEL = 'upesi_jobs'
@@ -108,10 +116,18 @@ export function outcomeOf(job: Job, row: Row | undefined): JobOutcome {
 export const unleased = rawSql('(j.lease_until is null or j.lease_until <= now())')
 /** By when a job is due, by either clock. */
 export const dueBy = (now: Date): Sql => sql`greatest(${now}::timestamptz, now())`
-/** What a claim sets. A message that led to it is on its way no more. */
+/**
+ * What a claim sets. A message that led to it is on its way no more. Of a run that vanishes nobody records when to try again; from
+ * the fourth attempt on that is set beforehand, so that a job over which processes die does not end one after the other. Whatever is
+ * recorded of the run sets another time.
+ */
 export const leased = (leaseSeconds: number): Sql =>
   sql`lease_token = j.lease_token + 1, attempts = j.attempts + 1, published_until = null,
+    run_at = case when j.attempts < ${VANISHED_MAX}::int then j.run_at
+      else now() + make_interval(secs => least(power(2, least(j.attempts, 30) - 1), ${BACK_OFF_MS_MAX / 1000}::float8)) end,
     lease_until = now() + make_interval(secs => ${leaseSeconds}::float8)`
+/** Runs that may vanish, as with any process that is ended, before another one has to wait. */
+const VANISHED_MAX = 3
 export const claimedColumns = rawSql(
   'j.queue, j.key, j.tenant_id, j.attempts, j.lease_token, j.requested, j.run_at, j.request_id',
 )

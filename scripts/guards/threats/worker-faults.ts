@@ -137,6 +137,13 @@ export const workerFaults: ThreatTable = {
           test: { file: workerTests, name: 'F31: closing waits for' },
         },
         {
+          name: 'a job over which processes die does not end one after the other',
+          file: store,
+          text: `case when j.attempts < \${VANISHED_MAX}::int then j.run_at`,
+          without: `case when \${VANISHED_MAX}::int > 0 then j.run_at`,
+          test: { file: 'shared/queue/leases.test.ts', name: 'F31: a job whose workers die over it' },
+        },
+        {
           name: 'what a dead connector holds is waited for',
           file: 'connector/rpc/send-ledger.ts',
           text: 'if (account.debitsPending === 0n) return reconcile(',
