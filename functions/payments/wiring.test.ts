@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConfigError } from '../../shared/platform/index.ts'
+import { ConfigError, rawSql } from '../../shared/platform/index.ts'
 import { createTestDatabase, testNodeEnvironment } from '../../shared/testing/index.ts'
-import { startPayments } from './wiring.ts'
+import { openPayments, startPayments } from './wiring.ts'
 
 test('the worker starts on a database, listens on no port, and ends when told', async () => {
   const database = await createTestDatabase('resources')
@@ -10,6 +10,21 @@ test('the worker starts on a database, listens on no port, and ends when told', 
     const running = await startPayments(testNodeEnvironment(database.connectionString))
     assert.deepEqual([running.name, running.ports], ['payments', {}])
     await running.close()
+  } finally {
+    await database.drop()
+  }
+})
+
+test('its statements are planned once: claims are many, and planning one takes longer than making it', async () => {
+  const database = await createTestDatabase('resources')
+  try {
+    const payments = await openPayments(testNodeEnvironment(database.connectionString), 'server')
+    const mode = await payments.node.db.one(
+      (row) => row.mode as string,
+      rawSql(`select current_setting('plan_cache_mode') as mode`),
+    )
+    assert.equal(mode, 'force_generic_plan')
+    await payments.close()
   } finally {
     await database.drop()
   }

@@ -23,7 +23,7 @@ export interface OpenPayments {
 
 export const openPayments: OpenDeployable<OpenPayments> = async (env, host) => {
   const config = loadPaymentsConfig(env)
-  const node = await createNodeContext(config, { name: 'payments', environment: env, host })
+  const node = await createNodeContext(config, { name: 'payments', environment: env, host, keepsPlans: true })
   const ctx = { ...node, onPaymentEnded: observePayments(node) }
   const options = {
     outgoingWorkers: config.outgoingPaymentWorkers,

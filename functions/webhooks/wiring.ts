@@ -41,6 +41,7 @@ export const openWebhooks: OpenDeployable<OpenWebhooks> = async (env, host) => {
     name: 'webhooks',
     environment: env,
     host,
+    keepsPlans: true,
     outbound: {
       // Tenants of one provider have one host, and must not wait for one another there either.
       connectionsPerHost: config.workers * DELIVERIES_PER_WORKER_MAX,

@@ -65,6 +65,8 @@ export interface NodeContextOptions {
     /** Of one request to a stranger's URL. */
     timeoutMsMax: number
   }
+  /** As of a database (`DbOptions`). Lists, which are planned for their values, are not for such a process. */
+  keepsPlans?: boolean
   /** Its ledger's calls are those of packets: none waits for another. */
   carriesPackets?: boolean
   /** The ledger of the process that holds a session with TigerBeetle. Other processes reach it over RPC. */
@@ -118,7 +120,14 @@ type Opened = <T extends { close(): Promise<void> }>(resource: T) => T
 
 async function openNode(
   config: NodeConfig,
-  { name, outbound, carriesPackets = false, openLedger, host = 'server' }: NodeContextOptions,
+  {
+    name,
+    outbound,
+    keepsPlans = false,
+    carriesPackets = false,
+    openLedger,
+    host = 'server',
+  }: NodeContextOptions,
   log: Logger,
   opened: Opened,
 ): Promise<Omit<NodeContext, 'close'>> {
@@ -132,6 +141,7 @@ async function openNode(
       poolSizeMax: config.databasePoolSizeMax,
       applicationName: `upesi-${name}`,
       prepared: !config.databasePooler,
+      keepsPlans,
       log,
     }),
   )
