@@ -139,6 +139,19 @@ async function replaceKey(db: Db, ctx: Context, key: NewKey): Promise<void> {
   await db.execute(sql`select pg_notify(${CHANNEL}, ${key.kid})`)
 }
 
+/** Whether the key that the environment names is there, as it is. */
+function isInLine(ctx: Context, kid: string, own: OwnKeys, row: StoredKey | undefined): boolean {
+  if (!row) return false
+  const fromFile = own.get(kid)
+  if (!fromFile && row.sealed === null)
+    throw new ConfigError([
+      `KEY_ID=${kid} was the key of a file, and PRIVATE_KEY_FILE is not set: set it, or give the node another KEY_ID`,
+    ])
+  return !fromFile || toKnownKey(ctx.secretBox, new Map(), row)?.jwk.x === jwkOf(fromFile, kid).x
+}
+
+const rowOf = (rows: readonly StoredKey[], kid: string) => rows.find((candidate) => candidate.kid === kid)
+
 /** Makes the key that the environment names exist. Of processes that start at once, one makes it and all take it. */
 async function ensureKey(ctx: Context, options: InstanceKeyOptions, own: OwnKeys): Promise<void> {
   const { keyId: kid } = options
@@ -147,17 +160,9 @@ async function ensureKey(ctx: Context, options: InstanceKeyOptions, own: OwnKeys
     await db.execute(sql`select pg_advisory_xact_lock(hashtext('upesi-instance-keys'))`)
     const rows = await selectKeys(db)
     const fromFile = own.get(kid)
-    const row = rows.find((candidate) => candidate.kid === kid)
-    if (row) {
-      const known = toKnownKey(ctx.secretBox, new Map(), row)
-      if (!fromFile && row.sealed === null)
-        throw new ConfigError([
-          `KEY_ID=${kid} was the key of a file, and PRIVATE_KEY_FILE is not set: set it, or give the node another KEY_ID`,
-        ])
-      if (fromFile && known?.jwk.x !== jwkOf(fromFile, kid).x)
-        await replaceKey(db, ctx, { kid, privateKey: fromFile, isInFile: true })
-      return
-    }
+    const row = rowOf(rows, kid)
+    if (isInLine(ctx, kid, own, row)) return
+    if (row && fromFile) return await replaceKey(db, ctx, { kid, privateKey: fromFile, isInFile: true })
     const nowMs = ctx.clock.nowMs()
     const isUsable = (key: KnownKey | undefined) =>
       key?.privateKey !== undefined && key.publishedUntilMs > nowMs
@@ -202,11 +207,14 @@ export async function openInstanceKeys(ctx: Context, options: InstanceKeyOptions
   if (privateKeyFile !== undefined) own.set(keyId, await readKeyFile('PRIVATE_KEY_FILE', privateKeyFile))
   if (previousKeyId !== undefined && previousPrivateKeyFile !== undefined)
     own.set(previousKeyId, await readKeyFile('PRIVATE_KEY_FILE_PREVIOUS', previousPrivateKeyFile))
-  await ensureKey(ctx, options, own)
-
-  const read = async (): Promise<KnownKey[]> =>
-    (await selectKeys(ctx.db)).flatMap((row) => toKnownKey(ctx.secretBox, own, row) ?? [])
-  let keys = await read()
+  const toKnownKeys = (rows: readonly StoredKey[]): KnownKey[] =>
+    rows.flatMap((row) => toKnownKey(ctx.secretBox, own, row) ?? [])
+  const read = async () => toKnownKeys(await selectKeys(ctx.db))
+  // Nearly every start finds the key there, and takes no lock.
+  const rows = await selectKeys(ctx.db)
+  const isThere = isInLine(ctx, keyId, own, rowOf(rows, keyId))
+  if (!isThere) await ensureKey(ctx, options, own)
+  let keys = isThere ? toKnownKeys(rows) : await read()
   warnOfForeignKeys(ctx.log, keys)
   ctx.listener.listen(CHANNEL, (payload) =>
     read().then(

@@ -34,6 +34,9 @@ const redactedPaths = SECRET_FIELDS.flatMap((field) => {
   return [key, `*${key}`, `*.*${key}`, `*.*.*${key}`]
 })
 
+/** By its number: to ask Node for its stream of it would make one. */
+const STDOUT = 1
+
 /** JSON lines on stdout, secrets redacted by field name. Each says what work it belongs to (`withLogContext`). */
 export function createLogger(options: {
   level: LogLevel
@@ -48,10 +51,10 @@ export function createLogger(options: {
     mixin: currentLogContext,
     formatters: { level: (label) => ({ level: label }) },
   }
-  return options.destination ? pino(settings, options.destination) : pino(settings)
+  return pino(settings, options.destination ?? pino.destination(STDOUT))
 }
 
-export const silentLogger: Logger = pino({ level: 'silent' })
+export const silentLogger: Logger = pino({ level: 'silent' }, { write: () => undefined })
 
 /** Of a row of failures the first, second, fourth, eighth … are worth a line: an outage must not fill the log. */
 export const isWorthALine = (failuresInARow: number): boolean => (failuresInARow & (failuresInARow - 1)) === 0

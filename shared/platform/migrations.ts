@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { type IndexStatement, parseIndexes, runIndexStatement } from './concurrent-indexes.ts'
@@ -39,7 +38,7 @@ function readMigrations(folder: string): Migration[] {
     .filter((name) => /^\d{4}_[a-z0-9_-]+(\.concurrent)?\.sql$/.test(name))
     .sort()
   return names.map((name) => {
-    const text = readFileSync(join(folder, name), 'utf8')
+    const text = readFileSync(`${folder}/${name}`, 'utf8')
     const checksum = createHash('sha256').update(text).digest('hex')
     return { name, text, checksum, ...(name.endsWith(CONCURRENT) && { indexes: parseIndexes(name, text) }) }
   })

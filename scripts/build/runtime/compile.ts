@@ -5,15 +5,14 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { Script } from 'node:vm'
-import { compiledFile, compiledFolder } from './compiled.ts'
+import { COMPILED, compiledFile } from './compiled.ts'
 
 const folder = dirname(fileURLToPath(import.meta.url))
-mkdirSync(compiledFolder(folder), { recursive: true })
+mkdirSync(join(folder, COMPILED), { recursive: true })
 for (const name of readdirSync(folder).filter((file) => file.endsWith('.js'))) {
-  const filename = join(folder, name)
   // Functions too, and not only when they are called. The flags stand again as they were before V8 writes down which they are.
   setFlagsFromString('--no-lazy')
-  const script = new Script(readFileSync(filename, 'latin1'), { filename: name })
+  const script = new Script(readFileSync(join(folder, name), 'latin1'), { filename: name })
   setFlagsFromString('--lazy')
-  writeFileSync(compiledFile(folder, filename), script.createCachedData())
+  writeFileSync(join(folder, compiledFile(name)), script.createCachedData())
 }

@@ -33,8 +33,9 @@ export function scriptsBeside(entry: string): Load {
     if (known) return known.exports
     const module = { exports: {} }
     loaded.set(name, module)
-    const filename = folder + name.slice('./'.length)
-    const cachedData = readCompiled(compiledFile(folder, filename))
+    const bare = name.slice('./'.length)
+    const filename = folder + bare
+    const cachedData = readCompiled(folder + compiledFile(bare))
     // ASCII, as esbuild writes it.
     const script = new Script(readFileSync(filename, 'latin1'), {
       filename,
