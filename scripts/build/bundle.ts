@@ -9,6 +9,7 @@ import { licencesOf } from './licences.ts'
 import { partsOfPackages } from './parts.ts'
 import type { Role } from './roles.ts'
 import { importsWhenRun, writeScripts } from './to-scripts.ts'
+import { validatorsOfRequests } from './validators.ts'
 
 /** Packages of CommonJS ask for these. */
 const BANNER = [
@@ -66,6 +67,7 @@ export async function bundleRole(role: Role, root: string): Promise<Bundle> {
       builtinsWhenNeeded(),
       partsOfPackages(),
       specificationsAsJson(outdir),
+      validatorsOfRequests(),
       ownSources(outdir, role.startsOften ? entryPoints : []),
     ],
     metafile: true,

@@ -1,12 +1,6 @@
 import type { SpecName } from './document.ts'
 import type { SchemaCompiler } from './schema-compiler.ts'
-import {
-  type CheckedRequest,
-  createValidator,
-  type OpenApiValidator,
-  type Operation,
-  type RequestToCheck,
-} from './validator.ts'
+import { type CheckedRequest, createValidator, type Operation, type RequestToCheck } from './validator.ts'
 
 /** An {@link OpenApiValidator} that loads what compiles schemas when an operation has one. */
 export interface LazyOpenApiValidator {
@@ -18,31 +12,42 @@ export interface LazyOpenApiValidator {
 
 /** For deployables: the compiler is a good part of what there is to load, and a cold start waits for its first answer. */
 export function createLazyValidator(options: { spec: SpecName }): LazyOpenApiValidator {
-  let loaded: SchemaCompiler | undefined
-  let loading: Promise<void> | undefined
-  const load = async () => {
-    const { createSchemaCompiler } = await import('./schema-compiler.ts')
-    loaded = createSchemaCompiler({ checksSchemas: false })
-  }
-  const validator: OpenApiValidator & { hasSchema(operation: Operation): boolean } = createValidator({
-    ...options,
-    compiler: () => {
-      if (!loaded) throw new Error('the schema compiler is loaded before it is used')
-      return loaded
-    },
+  const requests = loadedOnce(async () => {
+    const { createRequestCompiler } = await import('./request-compiler.ts')
+    return createRequestCompiler({ checksSchemas: false })
   })
-  const untilLoaded = async () => {
-    loading ??= load()
-    await loading
-  }
+  const answers = loadedOnce(async () => {
+    const { createSchemaCompiler } = await import('./schema-compiler.ts')
+    return createSchemaCompiler({ checksSchemas: false })
+  })
+  const validator = createValidator({ ...options, compiler: requests.get, answerCompiler: answers.get })
   return {
     async validateRequest(operation, request) {
-      if (!loaded && validator.hasSchema(operation)) await untilLoaded()
+      if (validator.hasSchema(operation)) await requests.load()
       return validator.validateRequest(operation, request)
     },
     async validateResponse(operation, response) {
-      if (!loaded) await untilLoaded()
+      await answers.load()
       validator.validateResponse(operation, response)
+    },
+  }
+}
+
+function loadedOnce(create: () => Promise<SchemaCompiler>) {
+  let loaded: SchemaCompiler | undefined
+  let loading: Promise<void> | undefined
+  const load = async () => {
+    loaded = await create()
+  }
+  return {
+    load: async () => {
+      if (loaded) return
+      loading ??= load()
+      await loading
+    },
+    get: (): SchemaCompiler => {
+      if (!loaded) throw new Error('the schema compiler is loaded before it is used')
+      return loaded
     },
   }
 }

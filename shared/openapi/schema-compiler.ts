@@ -1,8 +1,6 @@
-import { Ajv2020 } from 'ajv/dist/2020.js'
+import { Ajv2020, type CodeOptions } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
-
-const UINT64_MAX = 2n ** 64n - 1n
-const isUint64 = (text: string) => /^\d{1,20}$/.test(text) && BigInt(text) <= UINT64_MAX
+import { ownFormats } from './formats.ts'
 
 /** What turns schemas of the specifications into functions. */
 export type SchemaCompiler = Pick<Ajv2020, 'compile'>
@@ -12,7 +10,12 @@ export type SchemaCompiler = Pick<Ajv2020, 'compile'>
  * all of ours. Tests do, for every schema of the specifications; what serves takes it for granted.
  */
 export function createSchemaCompiler(options: { checksSchemas: boolean }): SchemaCompiler {
-  const { checksSchemas } = options
+  return createAjv(options)
+}
+
+/** `code`: how Ajv writes its functions; for those that are kept as sources. */
+export function createAjv(options: { checksSchemas: boolean; code?: CodeOptions }): Ajv2020 {
+  const { checksSchemas, code } = options
   // First error only: collecting all of them would let one request cost as much as its body has mistakes.
   const ajv = new Ajv2020({
     strict: false,
@@ -20,8 +23,9 @@ export function createSchemaCompiler(options: { checksSchemas: boolean }): Schem
     logger: false,
     meta: checksSchemas,
     validateSchema: checksSchemas,
+    ...(code && { code }),
   })
   addFormats.default(ajv)
-  ajv.addFormat('uint64', isUint64)
+  for (const [name, format] of Object.entries(ownFormats)) ajv.addFormat(name, format)
   return ajv
 }

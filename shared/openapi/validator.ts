@@ -128,11 +128,14 @@ function coerceQuery(query: unknown, integers: readonly string[]): Record<string
 /** Validators compile at their first use, so that a cold start pays only for the routes that are called. */
 export function createValidator(options: {
   spec: SpecName
+  /** Of requests. */
   compiler: () => SchemaCompiler
+  /** Of answers. */
+  answerCompiler: () => SchemaCompiler
 }): OpenApiValidator & {
   /** Whether its requests are held against a schema. */ hasSchema(operation: Operation): boolean
 } {
-  const { compiler } = options
+  const { compiler, answerCompiler } = options
   const operationOf = ({ method, path }: Operation): OperationSpec => {
     const found = readOperation(options.spec, method, path)
     assert(found, `${options.spec} has ${method} ${path}`)
@@ -156,7 +159,7 @@ export function createValidator(options: {
     const declared = operationOf(operation).responses[String(status)]
     if (!declared) throw new ResponseInvalid(`status ${status} is not declared for ${operation.path}`)
     const schema = declared.content?.[JSON_TYPE]?.schema
-    const validate = schema && compiler().compile(schema)
+    const validate = schema && answerCompiler().compile(schema)
     responses.set(key, validate)
     return validate
   }
