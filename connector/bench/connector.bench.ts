@@ -1,7 +1,7 @@
 /**
  * `npm run bench:connector`: packets through one connector over real sockets, with the Postgres ledger, durable as in production. The
  * connector is this process; the peer that sends and the hop that answers are processes of their own, and their CPU is not counted.
- * One hop without a ledger stands beside for comparison. Options: `--packets=<per row>`, `--history=<transfers>`, which measures a
+ * Beside it for comparison: a process that only forwards, with node:http and undici, and a hop without a ledger. Options: `--packets=<per row>`, `--history=<transfers>`, which measures a
  * second connector, whose ledger has so many earlier transfers, in turn with the first (medians of `--rounds`).
  */
 import { cpus, loadavg } from 'node:os'
@@ -11,7 +11,7 @@ import { isSuccess, type Ledger, type TransferEvent, transferCode } from '../../
 import { deriveId } from '../../shared/platform/index.ts'
 import { cpuMs, createTestDatabase, TEST_SERVER_VARIABLE } from '../../shared/testing/index.ts'
 import { startTestNode, type TestNode } from '../testing/test-node.ts'
-import { type Done, forkHop, forkSender, type Load, type LoadProcess } from './load-process.ts'
+import { type Done, forkBare, forkHop, forkSender, type Load, type LoadProcess } from './load-process.ts'
 import { shareOfStages } from './stages.ts'
 
 const MONEY = 10n ** 15n
@@ -24,6 +24,8 @@ const HISTORY_AT_ONCE = 8
 interface Way {
   name: string
   load: Pick<Load, 'url' | 'token' | 'destination' | 'sharedSecret'>
+  /** Of the process that forwards; absent: this one. */
+  pid?: number
 }
 
 interface Row extends Done {
@@ -37,6 +39,12 @@ interface Bench {
   postgresPid: number
 }
 
+function nodeMsOf({ pid }: Way): number {
+  if (pid !== undefined) return cpuMs(pid) ?? Number.NaN
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
 async function measure(
   { sender, postgresPid }: Bench,
   way: Way,
@@ -44,15 +52,15 @@ async function measure(
   packets: number,
 ): Promise<Row> {
   const postgresBefore = cpuMs(postgresPid) ?? Number.NaN
-  const before = process.cpuUsage()
+  const before = nodeMsOf(way)
   const done = await sender.send({ ...way.load, inFlight, packets })
-  const { user, system } = process.cpuUsage(before)
+  const nodeMs = nodeMsOf(way) - before
   const postgresMs = (cpuMs(postgresPid) ?? Number.NaN) - postgresBefore
   if (done.fulfilled !== packets) throw new Error(`${way.name}: ${done.fulfilled} of ${packets} fulfilled`)
   return {
     ...done,
     perSecond: (packets / done.ms) * 1000,
-    nodeMicroseconds: (user + system) / packets,
+    nodeMicroseconds: (nodeMs * 1000) / packets,
     postgresMicroseconds: (postgresMs * 1000) / packets,
   }
 }
@@ -179,7 +187,7 @@ async function compareWithHistory(bench: Bench, ways: Record<string, Way>, round
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      packets: { type: 'string', default: '10000' },
+      packets: { type: 'string', default: '20000' },
       history: { type: 'string', default: '0' },
       rounds: { type: 'string', default: '5' },
     },
@@ -189,6 +197,7 @@ async function main(): Promise<void> {
   const postgres = await startTemporaryPostgres()
   process.env[TEST_SERVER_VARIABLE] = postgres.connectionString('postgres')
   const hop = await forkHop()
+  const forwarder = await forkBare(hop.url)
   const sender = forkSender()
   const bench = { sender, postgresPid: postgres.pid }
   const open: Ways[] = []
@@ -204,8 +213,14 @@ async function main(): Promise<void> {
       'CPU in microseconds per packet, of connector and PostgreSQL; sender and next hop share the machine',
     )
     line('', columns)
-    for (const way of [bare.sameAsset, ...ways.all]) {
-      await measure(bench, way, 256, Math.ceil(packets / 2))
+    const floor: Way = {
+      name: 'bare node:http and undici',
+      load: { ...ways.sameAsset.load, url: forwarder.url },
+      pid: forwarder.pid,
+    }
+    for (const way of [floor, bare.sameAsset, ...ways.all]) {
+      // Until the code that runs is the code that V8 makes of it in the long run.
+      await measure(bench, way, 256, packets)
       for (const inFlight of IN_FLIGHT) {
         const count = inFlight === 1 ? Math.ceil(packets / SLOWER_ALONE) : packets
         line(way.name, cellsOf(inFlight, await measure(bench, way, inFlight, count)))
@@ -229,6 +244,7 @@ async function main(): Promise<void> {
     }
   } finally {
     hop.stop()
+    forwarder.stop()
     sender.stop()
     for (const ways of open) await ways.close()
     await postgres.stop()

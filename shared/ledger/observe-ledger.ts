@@ -1,5 +1,5 @@
 import { type HistogramName, outcomeOf, type Telemetry, timed } from '../telemetry/index.ts'
-import type { CreateTransferStatus, Ledger } from './port.ts'
+import type { CreateTransferStatus, Ledger, TransferEvent } from './port.ts'
 
 /** Names under which dashboards look for the two ledgers. */
 const names = {
@@ -15,28 +15,42 @@ export function observeLedger(telemetry: Telemetry, ledger: Ledger, store: keyof
   const moves = instruments.histogram(names[store].move)
   const reads = instruments.histogram(names[store].read)
 
-  const observed = async <T>(operation: keyof Ledger, work: () => Promise<T>): Promise<T> => {
-    const run = () =>
-      timed(times, work, (error) => ({ operation, outcome: error === undefined ? 'ok' : outcomeOf(error) }))
+  const inSpan = <T>(operation: keyof Ledger, run: () => Promise<T>): Promise<T> =>
     // What the ledger does of its own accord belongs to nobody.
-    if (!telemetry.traces || tracing.carried() === undefined) return await run()
-    return await tracing.span(`ledger.${operation}`, { kind: 'client' }, run)
-  }
+    telemetry.traces && tracing.carried() !== undefined
+      ? tracing.span(`ledger.${operation}`, { kind: 'client' }, run)
+      : run()
+
+  const observed = <T>(operation: keyof Ledger, work: () => Promise<T>): Promise<T> =>
+    inSpan(operation, () =>
+      timed(times, work, (error) => ({ operation, outcome: error === undefined ? 'ok' : outcomeOf(error) })),
+    )
 
   const countStatuses = (statuses: readonly CreateTransferStatus[]) => {
     for (const status of statuses) transfers.add(1, { status })
   }
 
+  /** Twice for a packet: both times are taken at once. */
+  const move = async (events: readonly TransferEvent[]): Promise<CreateTransferStatus[]> => {
+    const startedAt = performance.now()
+    let outcome = 'ok'
+    try {
+      const statuses = await ledger.createTransfers(events)
+      countStatuses(statuses)
+      return statuses
+    } catch (error) {
+      outcome = outcomeOf(error)
+      throw error
+    } finally {
+      const tookMs = performance.now() - startedAt
+      moves.record(tookMs)
+      times.record(tookMs, { operation: 'createTransfers', outcome })
+    }
+  }
+
   return {
     createAccounts: (accounts) => observed('createAccounts', () => ledger.createAccounts(accounts)),
-    createTransfers: (events) =>
-      observed('createTransfers', () =>
-        timed(moves, async () => {
-          const statuses = await ledger.createTransfers(events)
-          countStatuses(statuses)
-          return statuses
-        }),
-      ),
+    createTransfers: (events) => inSpan('createTransfers', () => move(events)),
     lookupAccounts: (ids) => observed('lookupAccounts', () => timed(reads, () => ledger.lookupAccounts(ids))),
     lookupTransfers: (ids) => observed('lookupTransfers', () => ledger.lookupTransfers(ids)),
     queryTransfers: (filter) => observed('queryTransfers', () => ledger.queryTransfers(filter)),
