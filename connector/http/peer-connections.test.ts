@@ -62,7 +62,7 @@ const REQUEST = Buffer.from('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n
 const ok = (body: string, ...fields: string[]) =>
   ['HTTP/1.1 200 OK', `Content-Length: ${body.length}`, ...fields, '', body].join('\r\n')
 const post = async (url: URL, timeoutMs = 5_000) => {
-  const { head, body } = await peers.exchange(url, REQUEST, timeoutMs)
+  const { head, body } = await peers.exchange(url.origin, REQUEST, timeoutMs)
   return `${head.status} ${body}`
 }
 const fault = (kind: 'timeout' | 'failed', wasSent: boolean, words: RegExp) => (error: unknown) => {
@@ -89,7 +89,7 @@ test('each gets the answer to its own request', async () => {
   const url = await listenOn(server)
   const ask = async (path: string) => {
     const answer = await peers.exchange(
-      url,
+      url.origin,
       Buffer.from(`POST /${path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n`),
       5_000,
     )

@@ -14,8 +14,8 @@ export interface PeerConnectionsOptions {
 
 /** Keep-alive HTTP/1.1 connections, one request at a time on each. */
 export interface PeerConnections {
-  /** `request` is the whole of it, as bytes. Rejects with a {@link ConnectionFault}. */
-  exchange(url: URL, request: Buffer, timeoutMs: number): Promise<Answer>
+  /** `origin`: scheme, host and port. `request` is the whole of it, as bytes. Rejects with a {@link ConnectionFault}. */
+  exchange(origin: string, request: Buffer, timeoutMs: number): Promise<Answer>
   /** Ends what is idle and what is under way. */
   close(): void
 }
@@ -63,11 +63,11 @@ export function createPeerConnections(options: PeerConnectionsOptions): PeerConn
   sweep.unref()
 
   return {
-    exchange(url, request, timeoutMs) {
-      let origin = origins.get(url.origin)
+    exchange(name, request, timeoutMs) {
+      let origin = origins.get(name)
       if (!origin) {
-        origin = createOrigin(url, options)
-        origins.set(url.origin, origin)
+        origin = createOrigin(new URL(name), options)
+        origins.set(name, origin)
       }
       return origin.exchange(request, timeoutMs)
     },

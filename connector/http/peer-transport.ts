@@ -56,11 +56,11 @@ export function createPeerTransport(
       if (options.isTrusted(peer)) {
         let answer: Answer
         try {
-          answer = await connections.exchange(target.url, requestOf(target, body), timeoutMs)
+          answer = await connections.exchange(target.origin, requestOf(target, body), timeoutMs)
         } catch (error) {
-          throw faultOf(error, timeoutMs, knowRepeats.has(target.url.href))
+          throw faultOf(error, timeoutMs, knowRepeats.has(target.endpoint))
         }
-        const knows = noteRepeats(target.url.href, answer)
+        const knows = noteRepeats(target.endpoint, answer)
         if (answer.head.status > 299) throw answered(answer.head.status, knows)
         return answer.body
       }
@@ -83,7 +83,8 @@ export function createPeerTransport(
 }
 
 interface Target {
-  url: URL
+  endpoint: string
+  origin: string
   headers: Record<string, string>
   /** Of a request, up to the value of its length. */
   head: string
@@ -108,7 +109,8 @@ function toTarget(peer: Peer): Target {
     ([name, value]) => `${name}: ${value}\r\n`,
   )
   return {
-    url,
+    endpoint: url.href,
+    origin: url.origin,
     headers,
     head: `POST ${url.pathname}${url.search} HTTP/1.1\r\n${lines.join('')}content-length: `,
   }

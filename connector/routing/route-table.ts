@@ -26,14 +26,18 @@ export interface RouteTable {
 /** An immutable table: every change of a peer makes a new one. */
 export function buildRouteTable(peers: readonly Peer[]): RouteTable {
   const byTokenHash = new Map(peers.flatMap((peer) => peer.incomingTokenHashes.map((hash) => [hash, peer])))
-  const byPrefix = new Map<string, Peer[]>()
+  const byTenant = new Map<string, Map<string, Peer[]>>()
+  /** What lies beyond is no prefix: addresses of receivers are long. */
+  let longest = 0
   // In order of ids, so that equal candidates are chosen alike by every connector and after every restart.
   for (const peer of [...peers].sort((a, b) => (a.id < b.id ? -1 : 1))) {
     for (const prefix of new Set([peer.staticIlpAddress, ...peer.routes])) {
-      const key = `${peer.tenantId} ${prefix}`
-      const candidates = byPrefix.get(key)
+      const byPrefix = byTenant.get(peer.tenantId) ?? new Map<string, Peer[]>()
+      byTenant.set(peer.tenantId, byPrefix)
+      longest = Math.max(longest, prefix.length)
+      const candidates = byPrefix.get(prefix)
       if (candidates) candidates.push(peer)
-      else byPrefix.set(key, [peer])
+      else byPrefix.set(prefix, [peer])
     }
   }
 
@@ -41,10 +45,11 @@ export function buildRouteTable(peers: readonly Peer[]): RouteTable {
     size: peers.length,
     findPeerByTokenHash: (tokenHash) => byTokenHash.get(tokenHash),
     findRoute({ tenantId, destination, assetId, incomingPeerId, ownAddress = '' }) {
-      const isBelow = `${destination}.`.startsWith(`${ownAddress}.`)
-      const tooShort = isBelow ? ownAddress.length : 0
+      const byPrefix = byTenant.get(tenantId)
+      if (!byPrefix) return undefined
+      const tooShort = isBelow(destination, ownAddress) ? ownAddress.length : 0
       for (let end = destination.length; end > tooShort; end = destination.lastIndexOf('.', end - 1)) {
-        const candidates = byPrefix.get(`${tenantId} ${destination.slice(0, end)}`)
+        const candidates = end > longest ? undefined : byPrefix.get(destination.slice(0, end))
         const peer = candidates && choosePeer(candidates, assetId, incomingPeerId)
         if (peer) return peer
       }
@@ -52,6 +57,12 @@ export function buildRouteTable(peers: readonly Peer[]): RouteTable {
     },
   }
 }
+
+/** By whole segments; an address is below itself. */
+const isBelow = (address: string, prefix: string): boolean =>
+  prefix !== '' &&
+  address.startsWith(prefix) &&
+  (address.length === prefix.length || address[prefix.length] === '.')
 
 /** Same asset first: no conversion, no exchange risk. */
 function choosePeer(candidates: readonly Peer[], assetId: string, incomingPeerId?: string): Peer | undefined {
