@@ -14,6 +14,7 @@ const LOADED_WHEN_TOUCHED = new Set([
   'http2',
   'https',
   'inspector',
+  'module',
   'perf_hooks',
   'tls',
   'worker_threads',
@@ -25,16 +26,9 @@ const take = (name: string) => `process.getBuiltinModule(${JSON.stringify(`node:
 const membersOf = (name: string) =>
   process.getBuiltinModule(name) as unknown as Readonly<Record<string, unknown>>
 
-const gettersOn = (target: string, name: string) => {
-  const keys = Object.keys(membersOf(name))
-  // What is a global as well need not be loaded.
-  const isGlobal = (key: string) => (globalThis as Record<string, unknown>)[key] === membersOf(name)[key]
-  return `
-for (const name of ${JSON.stringify(keys)})
-  Object.defineProperty(${target}, name, { enumerable: true, configurable: true, get: () => load()[name] })
-for (const name of ${JSON.stringify(keys.filter(isGlobal))})
-  Object.defineProperty(${target}, name, { get: () => globalThis[name] })`
-}
+const gettersOn = (target: string, name: string) => `
+for (const name of ${JSON.stringify(Object.keys(membersOf(name)))})
+  Object.defineProperty(${target}, name, { enumerable: true, configurable: true, get: () => load()[name] })`
 
 /** As packages of CommonJS take it. */
 function required(name: string): string {

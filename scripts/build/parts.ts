@@ -21,6 +21,32 @@ exports.satisfies = (...args) => require('semver/functions/satisfies')(...args)
  */
 const UNUSED = /^(@fastify\/(ajv-compiler|fast-json-stringify-compiler)|thread-stream|pg-native)$/
 
+/**
+ * What `pg` asks of cryptography for SCRAM, by Node's own calls: it uses the Web Crypto API, which is a good deal of Node that nothing else
+ * of ours needs.
+ */
+export const CRYPTO_OF_PG = `const { createHash, createHmac, pbkdf2, randomBytes } = require('node:crypto')
+const md5 = (text) => createHash('md5').update(text).digest('hex')
+const hashNames = new Set(['SHA-1', 'SHA-256', 'SHA-384', 'SHA-512'])
+module.exports = {
+  randomBytes,
+  md5: async (text) => md5(text),
+  postgresMd5PasswordHash: async (user, password, salt) => 'md5' + md5(Buffer.concat([Buffer.from(md5(password + user)), salt])),
+  sha256: async (bytes) => createHash('sha256').update(bytes).digest(),
+  async hashByName(name, bytes) {
+    if (!hashNames.has(name.toUpperCase())) throw new Error('unknown hash ' + name)
+    return createHash(name).update(bytes).digest()
+  },
+  hmacSha256: async (key, text) => createHmac('sha256', key).update(text).digest(),
+  deriveKey: (password, salt, iterations) =>
+    new Promise((resolve, reject) =>
+      pbkdf2(password, salt, iterations, 32, 'sha256', (error, key) => (error ? reject(error) : resolve(key)))),
+}
+`
+
+const isCryptoOfPg = (path: string, importer: string) =>
+  path === (importer.endsWith('sasl.js') ? './utils' : './crypto/utils')
+
 export function partsOfPackages(): Plugin {
   return {
     name: 'parts',
@@ -30,11 +56,16 @@ export function partsOfPackages(): Plugin {
         contents: `module.exports = () => { throw new Error(${JSON.stringify(`${path} is not in this bundle`)}) }`,
         loader: 'js',
       }))
+      build.onResolve({ filter: /\/crypto\/utils$|^\.\/utils$/ }, ({ path, importer }) =>
+        /node_modules\/pg\/lib\/(client|crypto\/sasl)\.js$/.test(importer) && isCryptoOfPg(path, importer)
+          ? { path: 'pg/lib/crypto/utils', namespace: 'parts' }
+          : undefined,
+      )
       build.onResolve({ filter: new RegExp(`^(${Object.keys(USED).join('|')})$`) }, ({ path, importer }) =>
         importer.includes(`/node_modules/${path}/`) ? undefined : { path, namespace: 'parts' },
       )
       build.onLoad({ filter: /.*/, namespace: 'parts' }, ({ path }) => ({
-        contents: USED[path] ?? '',
+        contents: path === 'pg/lib/crypto/utils' ? CRYPTO_OF_PG : (USED[path] ?? ''),
         loader: 'js',
         resolveDir: process.cwd(),
       }))

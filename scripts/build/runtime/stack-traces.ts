@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { SourceMap } from 'node:module'
+import nodeModule, { type SourceMap } from 'node:module'
 
 type Mapped = (line: number, column: number) => string | undefined
 
@@ -7,7 +7,7 @@ type Mapped = (line: number, column: number) => string | undefined
 function mapOf(script: string): Mapped {
   let map: SourceMap
   try {
-    map = new SourceMap(JSON.parse(readFileSync(`${script}.map`, 'utf8')))
+    map = new nodeModule.SourceMap(JSON.parse(readFileSync(`${script}.map`, 'utf8')))
   } catch {
     return () => undefined
   }
