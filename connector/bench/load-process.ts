@@ -92,7 +92,8 @@ if (process.argv[1] === self && process.argv[2] === 'sender')
   process.on('message', (load) => void sendLoad(load as Load).then((done) => process.send?.(done)))
 
 async function makePacket(load: Load): Promise<Buffer> {
-  const expiresAt = new Date(Date.now() + 25_000)
+  // All of a row are made before the first is sent, and a busy machine takes its time.
+  const expiresAt = new Date(Date.now() + 120_000)
   if (load.sharedSecret === undefined)
     return serializePrepare(testPrepare(load.destination, { amount: 1n, expiresAt }))
   let made: IlpPrepare | undefined
