@@ -31,16 +31,26 @@ export function createAnswerReader(bodySizeMax: number): AnswerReader {
   let unread = NOTHING
   let head: AnswerHead | undefined
   let chunked: ChunkedBody | undefined
-  let parts: Buffer[] = []
+  /** The first `size` bytes of it have come. */
+  let body = NOTHING
   let size = 0
+  /** Of heads that only announced the answer. */
+  let announcedSize = 0
   // Most answers begin like the one before.
   let knownBytes = NOTHING
   let knownHead: AnswerHead | undefined
 
   const keep = (data: Buffer): void => {
-    size += data.length
-    if (size > bodySizeMax) throw new AnswerTooLarge()
-    parts.push(Buffer.from(data))
+    const end = size + data.length
+    if (end > bodySizeMax) throw new AnswerTooLarge()
+    // Most bodies come at once. In pieces they would take a hundred bytes for each piece.
+    if (end > body.length) {
+      const larger = Buffer.allocUnsafe(Math.max(end, 2 * body.length))
+      body.copy(larger, 0, 0, size)
+      body = larger
+    }
+    data.copy(body, size)
+    size = end
   }
 
   const headOf = (bytes: Buffer): AnswerHead => {
@@ -52,30 +62,35 @@ export function createAnswerReader(bodySizeMax: number): AnswerReader {
 
   const finish = (): Answer | undefined => {
     if (!head) return undefined
-    const [only = NOTHING] = parts
-    const answer = { head, body: parts.length > 1 ? Buffer.concat(parts) : only }
+    const answer = { head, body: size === body.length ? body : body.subarray(0, size) }
     head = undefined
     chunked = undefined
-    parts = []
+    body = NOTHING
     size = 0
+    announcedSize = 0
     return answer
   }
 
-  /** Index after the head, once it has come. Heads below 200 only announce the answer. */
-  const readHead = (bytes: Buffer): number | undefined => {
+  /** Index of what is to be read next: after the head, once it has come. Heads below 200 only announce the answer. */
+  const readHead = (bytes: Buffer): number => {
     for (let from = 0; ; ) {
       const end = bytes.indexOf(HEAD_END, from)
-      if ((end === -1 ? bytes.length : end) > HEAD_SIZE_MAX)
+      if (announcedSize + (end === -1 ? bytes.length : end) - from > HEAD_SIZE_MAX)
         throw new MalformedAnswer('the headers are too large')
-      if (end === -1) return undefined
+      if (end === -1) return from
       const found = headOf(bytes.subarray(from, end))
-      from = end + HEAD_END.length
+      const start = end + HEAD_END.length
       if (found.status === 101) throw new MalformedAnswer('the peer changed the protocol')
-      if (found.status < 200) continue
+      if (found.status < 200) {
+        if (!found.isPersistent) throw new MalformedAnswer('nothing follows an announcement of this kind')
+        announcedSize += start - from
+        from = start
+        continue
+      }
       head = found
       if (head.framing.kind === 'length' && head.framing.length > bodySizeMax) throw new AnswerTooLarge()
       if (head.framing.kind === 'chunked') chunked = createChunkedBody(bodySizeMax)
-      return from
+      return start
     }
   }
 
@@ -95,9 +110,9 @@ export function createAnswerReader(bodySizeMax: number): AnswerReader {
       if (!head) {
         bytes = unread.length > 0 ? Buffer.concat([unread, given]) : given
         at = readHead(bytes)
-        unread = head ? NOTHING : Buffer.from(bytes)
+        unread = head ? NOTHING : Buffer.from(bytes.subarray(at))
       }
-      if (!head || at === undefined) return undefined
+      if (!head) return undefined
       at = readBody(bytes, at, head)
       if (at === undefined) return undefined
       if (at < bytes.length) throw new MalformedAnswer('bytes after the end of the answer')

@@ -4,6 +4,8 @@ import { FIELD_LINE, MalformedAnswer } from './answer-head.ts'
 const EXTRAS_MAX = 4096
 const EXTENSIONS =
   /^(?:;[!#$%&'*+\-.^_`|~\dA-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~\dA-Za-z]+|"[\t\x20\x21\x23-\x5b\x5d-\x7e]*"))?)*$/
+/** They would say anew how long the body is (RFC 9110 §6.5.1). */
+const LENGTHS = /^(?:content-length|transfer-encoding):/i
 const CR = 13
 const LF = 10
 const SEMICOLON = 59
@@ -83,7 +85,9 @@ export function createChunkedBody(sizeMax: number): ChunkedBody {
       case 'line':
         return byte === CR ? 'last LF' : extra(byte, 'trailer')
       case 'trailer':
-        return byte === CR ? lineEnded(FIELD_LINE, 'trailer LF') : extra(byte, 'trailer')
+        if (byte !== CR) return extra(byte, 'trailer')
+        if (LENGTHS.test(line)) fail('a length after the body')
+        return lineEnded(FIELD_LINE, 'trailer LF')
       case 'trailer LF':
         return expect(byte, LF, 'line')
       case 'last LF':

@@ -41,16 +41,16 @@ export function createDrainingServer(
     { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_MS, requestTimeout: BODY_MS },
     (request, response) => {
       open++
-      response.once('close', () => {
-        open--
-      })
+      const closed = new Promise((resolve) => response.once('close', resolve))
       if (ending) response.setHeader('connection', 'close')
-      if (ending && request.url === '/readyz') return text(response, 503, 'Not Ready')
-      handle(request, response).catch((error: unknown) => {
+      const handled = ending && request.url === '/readyz' ? notReady(response) : handle(request, response)
+      const answered = handled.catch((error: unknown) => {
         ctx.log.warn({ reason: messageOf(error) }, 'request failed')
         if (response.headersSent || response.destroyed) response.destroy()
         else text(response, 500, 'Internal Server Error')
       })
+      // What was asked for goes on when its client has gone, and must not be cut off.
+      void Promise.all([closed, answered]).then(() => open--)
     },
   )
   if (direct) receiveFirst(server, direct)
@@ -76,6 +76,10 @@ export function createDrainingServer(
       await closed
     },
   }
+}
+
+async function notReady(response: ServerResponse): Promise<void> {
+  text(response, 503, 'Not Ready')
 }
 
 /** node:http takes any connection that it is told of (its documentation of the event says so), also one that others have read before. */

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { afterEach, beforeEach, test } from 'node:test'
 import { silentLogger } from '../../shared/platform/index.ts'
 import { waitFor } from '../../shared/testing/index.ts'
 import { createReject, type IlpReply, serializePrepare, serializeReply } from '../packet/index.ts'
 import { AnswerUnknown } from '../pipeline/index.ts'
 import type { Peer } from '../routing/index.ts'
+import { heapAfterCollection } from '../testing/heap.ts'
 import { testPrepare } from '../testing/test-hop.ts'
 import { type DrainingServer, listen } from './draining-server.ts'
 import { createPacketServer } from './packet-server.ts'
@@ -26,6 +28,7 @@ let peers: Peer[] = [peer]
 /** How many requests node:http has read. */
 let leftToNode = 0
 let received: Buffer[] = []
+let payers: string[] = []
 let answer: (bytes: Buffer) => Promise<IlpReply>
 
 beforeEach(async () => {
@@ -33,10 +36,19 @@ beforeEach(async () => {
   received = []
   leftToNode = 0
   answer = async () => fulfill
+  payers = []
+  server = createServer()
+  server.server.on('request', () => leftToNode++)
+  port = await listen(server.server, 0)
+})
+afterEach(() => server.drain(100))
+
+function createServer(): DrainingServer {
   const byHash = (tokenHash: string) => peers.find((each) => each.incomingTokenHashes.includes(tokenHash))
-  server = createPacketServer({
+  return createPacketServer({
     pipeline: {
-      receive(_account, bytes) {
+      receive(account, bytes) {
+        payers.push(account.id)
         received.push(Buffer.from(bytes))
         return answer(bytes)
       },
@@ -50,10 +62,7 @@ beforeEach(async () => {
     ready: async () => {},
     log: silentLogger,
   })
-  server.server.on('request', () => leftToNode++)
-  port = await listen(server.server, 0)
-})
-afterEach(() => server.drain(100))
+}
 
 const packet = (data = Buffer.from('x')) => serializePrepare(testPrepare('test.b.x', { data }))
 const headers = (length: number, ...more: string[]) =>
@@ -150,8 +159,12 @@ test('a client that sends without end is not read ahead of its answers', async (
   await waitFor(() => received.length === 1)
   const ahead = Buffer.concat(Array.from({ length: 100 }, () => request(packet(Buffer.alloc(30_000)))))
   for (let count = 0; count < 6; count++) client.socket.write(ahead)
-  await new Promise((done) => setTimeout(done, 100))
-  assert.ok(client.socket.writableLength > ahead.length, 'the rest is still here')
+  let left: number
+  do {
+    left = client.socket.writableLength
+    await new Promise((done) => setTimeout(done, 200))
+  } while (left !== client.socket.writableLength)
+  assert.ok(left > ahead.length, 'the rest is still here')
   answer = async () => fulfill
   resolve(fulfill)
   await waitFor(() => client.answers() === 601)
@@ -300,6 +313,99 @@ test('a body that does not come ends the connection, and so does silence', async
   t.mock.timers.tick(60_000)
   assert.deepEqual(await closed(), [true, true, true])
   await slow.drain(0)
+})
+
+test('all that was sent before the end is answered, also to a client that reads its answers later', async () => {
+  const count = 240
+  answer = async () => ({ fulfillment: Buffer.alloc(32, 1), data: Buffer.alloc(32_000) })
+  let inServer: Socket | undefined
+  server.server.once('connection', (socket: Socket) => {
+    inServer = socket
+  })
+  const client = open({ allowHalfOpen: true })
+  client.socket.pause()
+  client.socket.end(Buffer.concat(Array.from({ length: count }, () => request())))
+  await waitFor(() => inServer?.writableNeedDrain && inServer.readableEnded)
+  client.socket.resume()
+  await waitFor(() => client.isClosed)
+  assert.equal(client.answers(), count)
+})
+
+test('after an answer that ends the connection no packet is taken from it', async () => {
+  const { promise, resolve } = Promise.withResolvers<IlpReply>()
+  answer = () => promise
+  const client = open({ allowHalfOpen: true })
+  client.socket.write(request())
+  await waitFor(() => received.length === 1)
+  server.announceEnd()
+  client.socket.write(request())
+  await new Promise((done) => setTimeout(done, 20))
+  resolve(fulfill)
+  await waitFor(() => client.text.endsWith(fulfillBytes))
+  assert.match(client.text, /\r\nConnection: close\r\n/)
+  client.socket.write(request())
+  await new Promise((done) => setTimeout(done, 50))
+  assert.equal(received.length, 1)
+  assert.equal(client.answers(), 1)
+  client.socket.destroy()
+})
+
+test('a packet whose client has gone is waited for: what became of it must be recorded', async () => {
+  for (const fields of [[], ['Connection: close']]) {
+    const { promise, resolve } = Promise.withResolvers<IlpReply>()
+    received = []
+    answer = () => promise
+    const one = createServer()
+    const before = port
+    port = await listen(one.server, 0)
+    const client = open()
+    port = before
+    client.socket.write(request(packet(), ...fields))
+    await waitFor(() => received.length === 1)
+    client.socket.resetAndDestroy()
+    let isDrained = false
+    const drained = one.drain(10_000).then(() => {
+      isDrained = true
+    })
+    await new Promise((done) => setTimeout(done, 100))
+    assert.equal(isDrained, false, `${fields}`)
+    resolve(fulfill)
+    await drained
+  }
+})
+
+test('each packet of a connection is of the peer whose token came with it', async () => {
+  const other = { id: 'peer-b', tenantId: 't', incomingTokenHashes: [hash('sha256', 'token-of-b', 'hex')] }
+  peers = [peer, other as unknown as Peer]
+  const ofB = Buffer.from(request().toString('latin1').replace(token, 'token-of-b'), 'latin1')
+  const client = open()
+  for (const bytes of [request(), ofB, ofB, request()]) {
+    const before = client.answers()
+    client.socket.write(bytes)
+    await waitFor(() => client.answers() === before + 1)
+  }
+  client.socket.write(Buffer.concat([ofB, request()]))
+  await waitFor(() => client.answers() === 6)
+  assert.deepEqual(payers, ['peer-a', 'peer-b', 'peer-b', 'peer-a', 'peer-b', 'peer-a'])
+  assert.equal(leftToNode, 0)
+  client.socket.destroy()
+})
+
+test('a body that comes byte by byte takes no more memory than its bytes', () => {
+  const body = packet(Buffer.alloc(30_000))
+  const whole = request(body)
+  const before = heapAfterCollection()
+  const sockets = Array.from({ length: 20 }, () => new Duplex({ read: () => undefined }))
+  for (const socket of sockets) {
+    server.server.emit('connection', socket)
+    socket.resume()
+    const headSize = whole.length - body.length
+    socket.emit('data', whole.subarray(0, headSize))
+    for (let at = headSize; at < whole.length - 1; at++) socket.emit('data', Buffer.of(whole[at] ?? 0))
+  }
+  const taken = heapAfterCollection() - before
+  assert.ok(taken < 10_000_000, `${taken} bytes for ${sockets.length} bodies of 30 kB`)
+  for (const socket of sockets) socket.destroy()
 })
 
 test('a server that ends answers what is under way, closes its connection, and ends idle ones', async () => {

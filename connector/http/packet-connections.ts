@@ -20,6 +20,8 @@ const HEAD_END = Buffer.from('\r\n\r\n')
 const NOTHING = Buffer.alloc(0)
 /** What a client has sent ahead while its packet was under way; more is not read before that is answered. */
 const AHEAD_SIZE_MAX = 64 * 1024
+/** More are put together: a byte that comes alone takes a hundred others. */
+const PIECES_MAX = 64
 const TICK_MS = 1_000
 const ticks = (milliseconds: number) => Math.ceil(milliseconds / TICK_MS)
 
@@ -84,6 +86,7 @@ export function createPacketConnections(options: PacketConnectionsOptions): Dire
       let unreadSize = 0
       /** There is nothing to do before so much has come. */
       let wantedSize = 0
+      /** From a whole request until the socket has taken its answer. */
       let isAnswering = false
       let hasEnded = false
       // A client's heads are alike, but for lengths.
@@ -119,6 +122,8 @@ export function createPacketConnections(options: PacketConnectionsOptions): Dire
         wantedSize = start + head.contentLength
         connection.isUnderWay = true
         if (bytes.length < wantedSize) {
+          // Nothing more will come.
+          if (hasEnded) return void socket.end()
           keep(bytes)
           connection.lastTick = tick + ticks(BODY_MS)
           return
@@ -130,13 +135,12 @@ export function createPacketConnections(options: PacketConnectionsOptions): Dire
       }
 
       const answered = (bytes: Buffer): void => {
-        isAnswering = false
         connection.isUnderWay = false
         wantedSize = 0
         connection.lastTick = tick + ticks(KEEP_ALIVE_MS)
-        if (socket.destroyed) return
+        if (socket.destroyed) return void connections.delete(connection)
         const isTaken = socket.write(bytes)
-        if (isEnding || (hasEnded && unreadSize === 0)) socket.end()
+        if (isEnding) finish()
         else if (isTaken) goOn()
         else {
           // Answers of a client that does not read them are not piled up.
@@ -146,8 +150,17 @@ export function createPacketConnections(options: PacketConnectionsOptions): Dire
       }
 
       const goOn = (): void => {
+        isAnswering = false
+        if (hasEnded && unreadSize === 0) return void socket.end()
         socket.resume()
         if (unreadSize > 0) advance()
+      }
+
+      /** The answer has said that it is the last: packets after it are not taken, their sender takes them elsewhere (RFC 9112 §9.6). */
+      const finish = (): void => {
+        keep(NOTHING)
+        socket.off('data', onData).resume()
+        socket.end()
       }
 
       const onData = (bytes: Buffer): void => {
@@ -156,18 +169,22 @@ export function createPacketConnections(options: PacketConnectionsOptions): Dire
         if (isAnswering) {
           if (unreadSize > AHEAD_SIZE_MAX) socket.pause()
         } else if (unreadSize >= wantedSize) advance()
+        if (unread.length > PIECES_MAX) keep(Buffer.concat(unread))
       }
       const onEnd = (): void => {
         hasEnded = true
         if (!isAnswering) socket.end()
       }
-      const onClose = () => connections.delete(connection)
+      // A packet goes on when its client has gone, and the node must not end before it.
+      const onClose = (): void => {
+        if (!isAnswering || !connection.isUnderWay) connections.delete(connection)
+      }
 
       /** From here on node:http reads, as if nothing had been read before. */
       const leave = (bytes: Buffer): void => {
-        connections.delete(connection)
         // It would not see the end that has been.
-        if (hasEnded) return void socket.destroy()
+        if (hasEnded) return void socket.end()
+        connections.delete(connection)
         socket.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose)
         socket.unshift(bytes)
         leaveToNode()

@@ -159,6 +159,39 @@ test('no answer in time ends the connection, and those that wait get another one
   assert.equal(await waited, '200 x')
 })
 
+test("an answer that comes after its time is nobody else's", async () => {
+  // The first answer comes when the second request does, on whatever connection that is.
+  let late: Socket | undefined
+  const side = await startOtherSide((socket, index) => {
+    if (index === 0) late = socket
+    else {
+      late?.write(ok('first'))
+      setTimeout(() => socket.write(ok('second')), 20)
+    }
+  })
+  await assert.rejects(post(side.url, 50), fault('timeout', true, /no answer in time/))
+  assert.equal(await post(side.url), '200 second')
+  assert.equal(side.sockets.length, 2)
+})
+
+test('a connection whose answer came before its request was written is not used again', async () => {
+  const sockets: Socket[] = []
+  const server = createServer((socket) => {
+    sockets.push(socket)
+    closers.push(() => socket.destroy())
+    socket.on('error', () => undefined)
+    // It answers and reads nothing.
+    socket.write(ok('x'))
+  })
+  const url = await listenOn(server)
+  const request = Buffer.concat([REQUEST, Buffer.alloc(16 * 1024 * 1024)])
+  for (let count = 1; count <= 3; count++) {
+    const answer = await peers.exchange(url.origin, request, 5_000)
+    assert.equal(answer.head.status, 200)
+    assert.equal(sockets.length, count)
+  }
+})
+
 test('answers that nobody asked for, or that have two readings, end the connection', async () => {
   for (const [answer, words] of [
     [ok('x') + ok('y'), /after the end/],
@@ -170,7 +203,13 @@ test('answers that nobody asked for, or that have two readings, end the connecti
       /too much/,
     ],
     [`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(20_000)}`, /headers are too large/],
+    [
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA: b\r\nContent-Length: 9\r\n\r\n',
+      /a length after the body/,
+    ],
     ['nonsense\r\n\r\n', /no HTTP/],
+    [`HTTP/1.0 100 Continue\r\n\r\n${ok('x')}`, /nothing follows/],
+    [`HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n${ok('x')}`, /nothing follows/],
   ] as const) {
     const side = await startOtherSide((socket) => socket.write(answer))
     await assert.rejects(post(side.url), fault('failed', true, words))

@@ -130,7 +130,8 @@ function createOrigin(url: URL, options: PeerConnectionsOptions): Origin {
     const { exchange } = connection
     connection.exchange = undefined
     const { isPersistent, keepAliveMs } = answer.head
-    if (!isPersistent) connection.socket.destroy()
+    // An answer to a request that is still being written: what is left of it is not read by whoever answers so, and would pile up.
+    if (!isPersistent || connection.socket.writableLength > 0) connection.socket.destroy()
     else if (keepAliveMs === undefined) use(connection)
     else use(connection, Math.min(options.keepAliveMs, keepAliveMs - KEEP_ALIVE_MARGIN_MS))
     exchange?.settle(answer)

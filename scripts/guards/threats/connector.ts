@@ -12,6 +12,7 @@ const packetHead = 'connector/http/packet-head.ts'
 const packetHeadTest = 'connector/http/packet-head.property.test.ts'
 const packetConnections = 'connector/http/packet-connections.ts'
 const packetConnectionsTest = 'connector/http/packet-connections.test.ts'
+const peerConnections = 'connector/http/peer-connections.ts'
 const peerConnectionsTest = 'connector/http/peer-connections.test.ts'
 const peerProtocols = 'connector/peer-protocols.test.ts'
 
@@ -232,6 +233,20 @@ export const connectorThreats: ThreatTable = {
           test: { file: packetConnectionsTest, name: 'a token that is revoked between two packets' },
         },
         {
+          name: 'a packet is of the peer whose token came with it, also on a connection of several peers',
+          file: packetConnections,
+          text: 'if (known?.bytes.equals(bytes)) return known',
+          without: 'if (known) return known',
+          test: { file: packetConnectionsTest, name: 'each packet of a connection is of the peer' },
+        },
+        {
+          name: 'after an answer that ends a connection nothing is taken from it',
+          file: packetConnections,
+          text: 'if (isEnding) finish()',
+          without: 'if (isEnding) socket.end(goOn())',
+          test: { file: packetConnectionsTest, name: 'after an answer that ends the connection' },
+        },
+        {
           name: 'a connection on which nothing happens ends',
           file: packetConnections,
           text: 'if (lastTick < tick) socket.destroy()',
@@ -246,11 +261,53 @@ export const connectorThreats: ThreatTable = {
           test: { file: packetConnectionsTest, name: 'a client that sends without end' },
         },
         {
+          name: 'bytes that come one by one take no more than their room',
+          file: packetConnections,
+          text: 'if (unread.length > PIECES_MAX) keep(Buffer.concat(unread))',
+          without: '',
+          test: { file: packetConnectionsTest, name: 'a body that comes byte by byte' },
+        },
+        {
           name: 'an answer with two lengths is none',
           file: 'connector/http/answer-head.ts',
           text: "if (length !== undefined && encoding !== undefined) malformed('two lengths')",
           without: "if (length === 'x') malformed('two lengths')",
           test: { file: peerConnectionsTest, name: 'answers that nobody asked for' },
+        },
+        {
+          name: 'nor is one with a length after its chunks',
+          file: 'connector/http/chunked-body.ts',
+          text: "if (LENGTHS.test(line)) fail('a length after the body')",
+          without: '',
+          test: { file: peerConnectionsTest, name: 'answers that nobody asked for' },
+        },
+        {
+          name: 'nor one after an announcement that ended the connection',
+          file: 'connector/http/answer-reader.ts',
+          text: "if (!found.isPersistent) throw new MalformedAnswer('nothing follows an announcement of this kind')",
+          without: '',
+          test: { file: peerConnectionsTest, name: 'answers that nobody asked for' },
+        },
+        {
+          name: 'announcements of an answer have an end',
+          file: 'connector/http/answer-reader.ts',
+          text: 'announcedSize += start - from',
+          without: '',
+          test: { file: 'connector/http/answer-reader.test.ts', name: 'announcements without end' },
+        },
+        {
+          name: "an answer after its time is not the next packet's answer",
+          file: peerConnections,
+          text: 'if (connection?.exchange === exchange) connection.socket.destroy()',
+          without: 'if (connection?.exchange === exchange) use(connection)',
+          test: { file: peerConnectionsTest, name: 'an answer that comes after its time' },
+        },
+        {
+          name: 'requests are not piled up for a peer that answers without reading them',
+          file: peerConnections,
+          text: ' || connection.socket.writableLength > 0',
+          without: '',
+          test: { file: peerConnectionsTest, name: 'a connection whose answer came before its request' },
         },
         {
           name: "bytes after an answer are not the next packet's answer",
@@ -277,8 +334,8 @@ export const connectorThreats: ThreatTable = {
         {
           name: 'it says so before it takes nothing more',
           file: 'connector/http/draining-server.ts',
-          text: "if (ending && request.url === '/readyz')",
-          without: "if (!ending && request.url === '/no')",
+          text: "ending && request.url === '/readyz' ?",
+          without: "!ending && request.url === '/no' ?",
           test: { file: replicas, name: 'F31: SIGTERM' },
         },
         {
@@ -294,6 +351,20 @@ export const connectorThreats: ThreatTable = {
           text: 'open + (direct?.underWay ?? 0) > 0',
           without: 'open > 0',
           test: { file: packetConnectionsTest, name: 'a server that ends answers what is under way' },
+        },
+        {
+          name: 'and so do those whose client has gone',
+          file: packetConnections,
+          text: 'if (!isAnswering || !connection.isUnderWay) connections.delete(connection)',
+          without: 'connections.delete(connection)',
+          test: { file: packetConnectionsTest, name: 'a packet whose client has gone is waited for' },
+        },
+        {
+          name: 'on connections that node:http reads, too',
+          file: 'connector/http/draining-server.ts',
+          text: 'Promise.all([closed, answered])',
+          without: 'Promise.all([closed])',
+          test: { file: packetConnectionsTest, name: 'a packet whose client has gone is waited for' },
         },
       ],
     },
