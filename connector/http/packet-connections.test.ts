@@ -5,6 +5,7 @@ import { Duplex } from 'node:stream'
 import { afterEach, beforeEach, test } from 'node:test'
 import { silentLogger } from '../../shared/platform/index.ts'
 import { waitFor } from '../../shared/testing/index.ts'
+import { createRandom, seedOf } from '../fuzz/random.ts'
 import { createReject, type IlpReply, serializePrepare, serializeReply } from '../packet/index.ts'
 import { AnswerUnknown } from '../pipeline/index.ts'
 import type { Peer } from '../routing/index.ts'
@@ -236,6 +237,77 @@ test('what is not plainly a packet of a known peer is left to node:http, and not
       if (/200 OK$/.test(expected.source) && name !== 'health') assert.deepEqual(received.at(-1), body, name)
       client.socket.destroy()
     }
+})
+
+test('whatever is sent in whatever order and pieces, every request is read once and answered in its turn', async () => {
+  const seed = Number(process.env.FC_SEED ?? Math.floor(Math.random() * 2 ** 31))
+  const chunks = (body: Buffer) => {
+    const half = body.length >> 1
+    const sized = (part: Buffer) =>
+      Buffer.concat([Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from('\r\n')])
+    return Buffer.concat([
+      sized(body.subarray(0, half)),
+      sized(body.subarray(half)),
+      Buffer.from('0\r\n\r\n'),
+    ])
+  }
+  const kinds: ((body: Buffer) => Buffer)[] = [
+    (body) => request(body),
+    (body) => request(body),
+    (body) => request(body),
+    (body) => request(body, 'X: a', 'Accept: */*'),
+    (body) => Buffer.from(request(body).toString('latin1').replace('POST', 'PUT'), 'latin1'),
+    (body) =>
+      Buffer.concat([
+        Buffer.from(headers(0).replace('Content-Length: 0', 'Transfer-Encoding: chunked')),
+        chunks(body),
+      ]),
+  ]
+  answer = async (bytes) => {
+    if (bytes.length % 3 === 0) await new Promise((done) => setTimeout(done, 1))
+    return createReject('F99', {
+      triggeredBy: '',
+      message: hash('sha256', bytes, 'hex'),
+      data: Buffer.alloc(bytes.length % 9 === 0 ? 30_000 : 0),
+    })
+  }
+  for (let index = 0; index < 60; index++) {
+    const random = createRandom(seedOf(seed, index))
+    received = []
+    const bodies = Array.from({ length: 1 + random.below(12) }, (_, at) =>
+      packet(Buffer.alloc(random.below(4) === 0 ? random.below(32_000) : random.below(300), at)),
+    )
+    const bytes = Buffer.concat(bodies.map((body) => kinds[random.below(kinds.length)]?.(body) ?? body))
+    const client = open({ allowHalfOpen: true })
+    if (random.below(4) === 0) {
+      client.socket.pause()
+      setTimeout(() => client.socket.resume(), 20)
+    }
+    for (let at = 0; at < bytes.length; ) {
+      const size = 1 + random.below(random.below(2) === 0 ? 400 : bytes.length)
+      client.socket.write(bytes.subarray(at, at + size))
+      at += size
+      if (random.below(3) === 0) await new Promise((done) => setTimeout(done, random.below(3)))
+    }
+    const about = `seed ${seed}, connection ${index}`
+    await waitFor(() => client.answers() === bodies.length || client.isClosed)
+    await waitFor(
+      () =>
+        (client.text.match(/F99/g)?.length ?? 0) === bodies.length ||
+        assert.fail(`${about}: ${client.text.slice(-300)}`),
+    )
+    assert.deepEqual(
+      received.map((body) => hash('sha256', body, 'hex')),
+      bodies.map((body) => hash('sha256', body, 'hex')),
+      about,
+    )
+    assert.deepEqual(
+      client.text.match(/[0-9a-f]{64}/g),
+      bodies.map((body) => hash('sha256', body, 'hex')),
+      about,
+    )
+    client.socket.destroy()
+  }
 })
 
 test('node:http keeps a connection that was left to it, also for ordinary packets', async () => {
