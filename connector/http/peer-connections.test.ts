@@ -275,4 +275,7 @@ test('the end of the node ends what waits and what is under way', async () => {
   await waitFor(() => side.requests === 4)
   peers.close()
   for (const answer of await all) assert.equal(answer.status, 'rejected')
+  // A packet that is sent again, for one.
+  await assert.rejects(post(side.url), fault('failed', false, /the connector ends/))
+  assert.equal(side.requests, 4)
 })

@@ -32,6 +32,8 @@ export class ConnectionFault extends Error {
   }
 }
 
+const closedFault = () => new ConnectionFault('failed', false, new Error('the connector ends'))
+
 /** A hint of so many milliseconds is cut by this: what is on its way when the other side closes is lost. */
 const KEEP_ALIVE_MARGIN_MS = 2_000
 const SWEEP_MS = 1_000
@@ -56,6 +58,7 @@ interface Connection {
 
 export function createPeerConnections(options: PeerConnectionsOptions): PeerConnections {
   const origins = new Map<string, Origin>()
+  let isClosed = false
   const sweep = setInterval(() => {
     const nowMs = performance.now()
     for (const [key, origin] of origins) if (origin.sweep(nowMs) === 0) origins.delete(key)
@@ -64,6 +67,7 @@ export function createPeerConnections(options: PeerConnectionsOptions): PeerConn
 
   return {
     exchange(name, request, timeoutMs) {
+      if (isClosed) return Promise.reject(closedFault())
       let origin = origins.get(name)
       if (!origin) {
         origin = createOrigin(new URL(name), options)
@@ -72,6 +76,7 @@ export function createPeerConnections(options: PeerConnectionsOptions): PeerConn
       return origin.exchange(request, timeoutMs)
     },
     close() {
+      isClosed = true
       clearInterval(sweep)
       for (const origin of origins.values()) origin.close()
       origins.clear()
@@ -211,14 +216,11 @@ function createOrigin(url: URL, options: PeerConnectionsOptions): Origin {
         exchange.fail(new ConnectionFault('timeout', connection !== undefined))
         if (connection?.exchange === exchange) connection.socket.destroy()
       }, timeoutMs)
-      if (isClosed) exchange.fail(new ConnectionFault('failed', false, new Error('the connector ends')))
+      const connection = takeIdle()
+      if (connection) run(connection, exchange)
       else {
-        const connection = takeIdle()
-        if (connection) run(connection, exchange)
-        else {
-          waiting.push(exchange)
-          openForWaiting()
-        }
+        waiting.push(exchange)
+        openForWaiting()
       }
       return promise
     },
@@ -229,8 +231,7 @@ function createOrigin(url: URL, options: PeerConnectionsOptions): Origin {
     close() {
       isClosed = true
       for (const { socket } of connections) socket.destroy()
-      for (let next = nextWaiting(); next; next = nextWaiting())
-        next.fail(new ConnectionFault('failed', false, new Error('the connector ends')))
+      for (let next = nextWaiting(); next; next = nextWaiting()) next.fail(closedFault())
     },
   }
 }

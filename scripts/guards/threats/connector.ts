@@ -366,6 +366,13 @@ export const connectorThreats: ThreatTable = {
           without: 'Promise.all([closed])',
           test: { file: packetConnectionsTest, name: 'a packet whose client has gone is waited for' },
         },
+        {
+          name: 'nothing is sent any more when all is closed',
+          file: peerConnections,
+          text: 'if (isClosed) return Promise.reject(closedFault())',
+          without: '',
+          test: { file: peerConnectionsTest, name: 'the end of the node ends what waits' },
+        },
       ],
     },
     {
