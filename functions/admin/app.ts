@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import {
   buildGraphqlApp,
   buildServedSchema,
   observeGraphql,
+  readSchema,
   type SignatureTerms,
 } from '../../shared/graphql-server/index.ts'
 import { type Logger, present } from '../../shared/platform/index.ts'
@@ -17,7 +17,7 @@ import { createSignatureClaims } from './used-signatures.ts'
 
 /** The schema file with its behaviour; throws when a resolver has no field or a scalar no meaning. */
 export const buildAdminSchema = (): GraphQLSchema =>
-  buildServedSchema(readFileSync(new URL('schema.graphql', import.meta.url), 'utf8'), adminResolvers)
+  buildServedSchema(readSchema(new URL('schema.graphql', import.meta.url)), adminResolvers)
 
 export interface AdminAppOptions {
   log: Logger

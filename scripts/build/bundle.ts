@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
-import { specificationsAsJson, withAssets } from './assets.ts'
+import { schemasAsJson, specificationsAsJson, withAssets } from './assets.ts'
 import { builtinsWhenNeeded } from './builtins.ts'
 import { withClassNames } from './class-names.ts'
 import { importsPastFaces } from './faces.ts'
@@ -67,6 +67,7 @@ export async function bundleRole(role: Role, root: string): Promise<Bundle> {
       builtinsWhenNeeded(),
       partsOfPackages(),
       specificationsAsJson(outdir),
+      schemasAsJson(),
       validatorsOfRequests(),
       ownSources(outdir, role.startsOften ? entryPoints : []),
     ],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import { parse } from 'graphql'
 import { Fault, Refusal, signHmac, silentLogger, systemClock, uuidv7 } from '../platform/index.ts'
 import type { Caller } from './caller.ts'
 import { buildGraphqlApp, type GraphqlAppOptions } from './graphql-app.ts'
@@ -66,7 +67,7 @@ const buildApp = (more: Partial<GraphqlAppOptions<Context>> = {}) => {
     log: silentLogger,
     trustProxy: false,
     ready: async () => undefined,
-    schema: buildServedSchema(sdl, [resolvers]),
+    schema: buildServedSchema(parse(sdl), [resolvers]),
     introspection: false,
     signature: {
       clock: systemClock,
@@ -404,7 +405,7 @@ describe('limits of an operation', () => {
 
 describe('a served schema', () => {
   it('is complete, or is not built', () => {
-    const query = 'type Query { a: ID b: ID }'
+    const query = parse('type Query { a: ID b: ID }')
     const whole: ResolverMap<unknown> = { Query: { a: () => 'a', b: () => 'b' } }
     buildServedSchema(query, [whole])
     assert.throws(
@@ -414,7 +415,7 @@ describe('a served schema', () => {
     assert.throws(() => buildServedSchema(query, [whole, { Query: { c: () => 'c' } }]), /lacks: Query.c/)
     assert.throws(() => buildServedSchema(query, [whole, { Other: { c: () => 'c' } }]), /lacks: Other/)
     assert.throws(
-      () => buildServedSchema('scalar Money type Query { a: Money }', [{ Query: { a: () => 1 } }]),
+      () => buildServedSchema(parse('scalar Money type Query { a: Money }'), [{ Query: { a: () => 1 } }]),
       /Money/,
     )
   })

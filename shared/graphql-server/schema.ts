@@ -1,4 +1,4 @@
-import { buildSchema, type GraphQLSchema, isObjectType } from 'graphql'
+import { buildASTSchema, type DocumentNode, type GraphQLSchema, isObjectType } from 'graphql'
 import { defineScalars } from './scalars.ts'
 
 export type Resolver<Context, Source = unknown, Arguments = Record<string, unknown>> = (
@@ -23,15 +23,15 @@ function addResolvers<Context>(schema: GraphQLSchema, map: ResolverMap<Context>)
 }
 
 /**
- * Schema text with its behaviour. Throws on a resolver without a field, a root field without a resolver and a scalar that has no
+ * A schema ({@link readSchema}) with its behaviour. Throws on a resolver without a field, a root field without a resolver and a scalar that has no
  * meaning here.
  */
 export function buildServedSchema<Context>(
-  sdl: string,
+  document: DocumentNode,
   maps: readonly ResolverMap<Context>[],
 ): GraphQLSchema {
   // A test of each schema holds it against GraphQL's rules; doing it again would be a good part of a cold start.
-  const schema = buildSchema(sdl, { noLocation: true, assumeValid: true, assumeValidSDL: true })
+  const schema = buildASTSchema(document, { assumeValid: true, assumeValidSDL: true })
   defineScalars(schema)
   for (const map of maps) addResolvers(schema, map)
   for (const root of [schema.getQueryType(), schema.getMutationType()])

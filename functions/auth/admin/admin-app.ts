@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import {
   buildGraphqlApp,
   buildServedSchema,
   observeGraphql,
+  readSchema,
   type SignatureTerms,
 } from '../../../shared/graphql-server/index.ts'
 import type { AuthContext } from '../context.ts'
@@ -14,7 +14,7 @@ import { type RequestContext, resolvers } from './resolvers.ts'
 
 /** The schema file with its behaviour; throws when a resolver has no field or a scalar no meaning. */
 export const buildAdminSchema = (): GraphQLSchema =>
-  buildServedSchema(readFileSync(new URL('schema.graphql', import.meta.url), 'utf8'), [resolvers])
+  buildServedSchema(readSchema(new URL('schema.graphql', import.meta.url)), [resolvers])
 
 export interface AdminAppOptions {
   /** Whether callers may read the schema. */
