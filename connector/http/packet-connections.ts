@@ -15,6 +15,9 @@ export interface PacketConnectionsOptions {
   log: Logger
 }
 
+/** In the HTTP 500 that stands for no true answer. */
+export const OUTCOME_UNKNOWN = 'the outcome of this packet is not known'
+
 const HEAD_SIZE_MAX = 8 * 1024
 const HEAD_END = Buffer.from('\r\n\r\n')
 const NOTHING = Buffer.alloc(0)
@@ -71,7 +74,7 @@ export function createPacketConnections(options: PacketConnectionsOptions): Dire
     try {
       const answer = await options.answer(peer, body)
       if (answer) return message('200 OK', octets, answer)
-      return serverError(`${text}\r\n${options.header}`, 'the outcome of this packet is not known')
+      return serverError(`${text}\r\n${options.header}`, OUTCOME_UNKNOWN)
     } catch (error) {
       options.log.warn({ reason: messageOf(error) }, 'request failed')
       return serverError(text, 'Internal Server Error')

@@ -4,7 +4,7 @@ import { createReject, InvalidPacket, serializeReject, serializeReply } from '..
 import { AnswerUnknown, type IncomingAccount, type Pipeline } from '../pipeline/index.ts'
 import type { Peer, PeerDirectory } from '../routing/index.ts'
 import { answerHealth, createDrainingServer, type DrainingServer, readBody, text } from './draining-server.ts'
-import { createPacketConnections } from './packet-connections.ts'
+import { createPacketConnections, OUTCOME_UNKNOWN } from './packet-connections.ts'
 import { bearerToken, isPacketType } from './packet-head.ts'
 
 export interface PacketServerOptions {
@@ -59,7 +59,7 @@ export function createPacketServer(options: PacketServerOptions): DrainingServer
     const bytes = await answer(peer, body)
     response.setHeader(REPEATS_HEADER, 'known')
     if (bytes) octets(response, bytes)
-    else text(response, 500, 'the outcome of this packet is not known')
+    else text(response, 500, OUTCOME_UNKNOWN)
   }
   return createDrainingServer({ log }, handle, direct)
 }

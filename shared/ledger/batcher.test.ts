@@ -182,8 +182,8 @@ test('in company calls wait for each other while several are under way and batch
   assert.deepEqual(await alone, ['a'])
 
   await Promise.all(Array.from({ length: 64 }, () => company.measure(sleep(15))))
-  company.enter()
-  company.enter()
+  const others = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const
+  const attending = others.map(({ promise }) => company.attend(() => promise))
   const first = submit('b')
   await sleep(5)
   assert.deepEqual(names(), ['a'], 'three are under way, so it waits')
@@ -196,11 +196,13 @@ test('in company calls wait for each other while several are under way and batch
   ;(await batch(2)).end()
   assert.equal((await many).length, 32)
 
-  company.leave()
+  others[0].resolve()
+  await attending[0]
   const last = submit('e')
   ;(await batch(3)).end()
   assert.deepEqual(await last, ['e'])
-  company.leave()
+  others[1].resolve()
+  await attending[1]
   assert.equal(company.pauseMs(), 0)
   await batcher.close()
 })

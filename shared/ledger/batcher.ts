@@ -77,24 +77,18 @@ export function createBatcher<Event, Result>(options: BatcherOptions<Event, Resu
       const before = waiting()
       if (before + events.length > options.queueSizeMax)
         return Promise.reject(overloaded(`${before} events are waiting already`))
-      const { promise, resolve, reject } = Promise.withResolvers<Result[]>()
-      lanes[options.isApart?.(events) ? 1 : 0].add({ events, since: performance.now(), resolve, reject })
-      running ??= run()
-      return company ? attended(company, promise) : promise
+      const answer = () =>
+        new Promise<Result[]>((resolve, reject) => {
+          const lane = lanes[options.isApart?.(events) ? 1 : 0]
+          lane.add({ events, since: performance.now(), resolve, reject })
+          running ??= run()
+        })
+      return company ? company.attend(answer) : answer()
     },
     async close() {
       closed = true
       await running
     },
-  }
-}
-
-async function attended<T>(company: Company, answer: Promise<T>): Promise<T> {
-  company.enter()
-  try {
-    return await answer
-  } finally {
-    company.leave()
   }
 }
 

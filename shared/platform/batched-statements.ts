@@ -99,12 +99,7 @@ export function batchedStatements(run: Run): Batched {
     return batcher
   }
   return async (statement, item) => {
-    company.enter()
-    try {
-      const row = await batcherOf(statement).submit(submit(item))
-      return row === undefined ? undefined : statement.map(row)
-    } finally {
-      company.leave()
-    }
+    const row = await company.attend(() => batcherOf(statement).submit(submit(item)))
+    return row === undefined ? undefined : statement.map(row)
   }
 }

@@ -1,15 +1,22 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createCompany } from './company.ts'
+import { type Company, createCompany } from './company.ts'
 
-const enter = (company: ReturnType<typeof createCompany>, items: number) => {
-  for (let item = 0; item < items; item++) company.enter()
-}
+/** Lets so many items be under way, and gives what ends each. */
+const enter = (company: Company, items: number): (() => Promise<void>)[] =>
+  Array.from({ length: items }, () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const over = company.attend(() => promise)
+    return () => {
+      resolve()
+      return over
+    }
+  })
 
 test('statements wait for as long as some of them take, and no longer than 20 ms, when enough is under way', async () => {
   const company = createCompany()
-  enter(company, 3)
+  const [leave] = enter(company, 3)
   assert.equal(company.pauseMs(), 0, 'nothing is known yet')
   const measured = Array.from({ length: 64 }, () => company.measure(sleep(2)))
   await Promise.all(measured)
@@ -17,9 +24,9 @@ test('statements wait for as long as some of them take, and no longer than 20 ms
   assert.ok(pauseMs >= 5 && pauseMs <= 20, `three times at least 2 ms: ${pauseMs}`)
   await Promise.all(Array.from({ length: 64 }, () => company.measure(sleep(15))))
   assert.equal(company.pauseMs(), 20)
-  company.leave()
+  await leave?.()
   assert.equal(company.pauseMs(), 0, 'two go alone')
-  company.enter()
+  enter(company, 1)
   assert.equal(company.pauseMs(), 20)
 })
 

@@ -1,9 +1,7 @@
 /** When a statement of many waits for company, and how long: see {@link createCompany}. */
 export interface Company {
-  /** An item is under way from here … */
-  enter(): void
-  /** … to here. */
-  leave(): void
+  /** Does `work`, and counts it as an item under way from its beginning to its end. */
+  attend<T>(work: () => Promise<T>): Promise<T>
   /** Notes how long a statement takes. */
   measure<T>(statement: Promise<T>): Promise<T>
   /** For how long the next statement gathers, in whole milliseconds. */
@@ -26,11 +24,13 @@ export function createCompany(): Company {
   let underWay = 0
   let averageMs = 0
   return {
-    enter() {
+    async attend(work) {
       underWay++
-    },
-    leave() {
-      underWay--
+      try {
+        return await work()
+      } finally {
+        underWay--
+      }
     },
     async measure(statement) {
       const startedAt = performance.now()

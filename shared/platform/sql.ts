@@ -34,37 +34,25 @@ const COMPOSITIONS_MAX = 20_000
 const RAW_PIECES_MAX = 5_000
 let compositionCount = 0
 
-function newComposition(): Composition | undefined {
-  if (compositionCount >= COMPOSITIONS_MAX) return undefined
-  compositionCount++
-  return { next: new Map() }
-}
-
-function compositionAfter(
-  composition: Composition,
-  key: readonly string[] | undefined,
+/** The one that is known under `key`, or a new one; undefined beyond the bound. */
+function compositionIn<Key>(
+  known: { get(key: Key): Composition | undefined; set(key: Key, composition: Composition): unknown },
+  key: Key,
 ): Composition | undefined {
-  const known = composition.next.get(key)
-  if (known) return known
-  const next = newComposition()
-  if (next) composition.next.set(key, next)
-  return next
-}
-
-function compositionOf(template: readonly string[]): Composition | undefined {
-  const known = compositions.get(template)
-  if (known) return known
-  const first = newComposition()
-  if (first) compositions.set(template, first)
-  return first
+  const found = known.get(key)
+  if (found || compositionCount >= COMPOSITIONS_MAX) return found
+  compositionCount++
+  const composition: Composition = { next: new Map() }
+  known.set(key, composition)
+  return composition
 }
 
 function findComposition(template: readonly string[], values: readonly unknown[]): Composition | undefined {
-  let composition = compositionOf(template)
+  let composition = compositionIn(compositions, template)
   for (const value of values) {
     const key = isSql(value) ? value.strings : undefined
     if (!composition || (key && !lasting.has(key))) return undefined
-    composition = compositionAfter(composition, key)
+    composition = compositionIn(composition.next, key)
   }
   return composition
 }
