@@ -3,6 +3,7 @@ import { finishLeases, type Job, type JobOutcome, leaseColumns, outcomeOf } from
 import { insertEvents, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import { endedColumns, returnSpending } from './grant-spending-store.ts'
 import { failureNote, type Note, type NotedFailure, noteText } from './history.ts'
+import { inState } from './store.ts'
 
 export interface PaymentEnd {
   state: 'COMPLETED' | 'FAILED'
@@ -60,7 +61,7 @@ const endings: BatchedStatement<Ending, Row> = {
           error_code = asked.error_code, error = asked.error, updated_at = asked.now, history = p.history || asked.note
           ${hasSpent ? countsLess : rawSql('')}
         from leases join asked using (place)
-        where p.id = leases.key and p.id = any(array(select key from leases)) and p.state = 'SENDING'
+        where p.id = leases.key and p.id = any(array(select key from leases)) and ${inState('SENDING')}
         returning ${endedColumns}, asked.place
       ), ${hasSpent ? sql`${returnSpending}, ` : rawSql('')}${insertEvents(
         items.map(({ event }) => event),

@@ -2,6 +2,7 @@ import { type BatchedStatement, type Db, rawSql, sql } from '../platform/index.t
 import { insertJobs, notifyJobs } from '../queue/index.ts'
 import { insertEvents, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import { noteText } from './history.ts'
+import { inState } from './store.ts'
 
 interface Beginning {
   id: string
@@ -23,7 +24,7 @@ const beginnings: BatchedStatement<Beginning, true> = {
         select id, (array_agg(now order by place))[1] as now, (array_agg(sealed order by place) filter (where sealed is not null))[1] as sealed
         from asked group by id order by id
       ) once
-      where p.id = once.id and p.state = 'FUNDING' returning p.id
+      where p.id = any(${items.map(({ id }) => id)}::uuid[]) and p.id = once.id and ${inState('FUNDING')} returning p.id
     )
     select asked.place from asked join marked using (id)`,
   map: () => true,
@@ -53,7 +54,7 @@ const starts: BatchedStatement<Start, true> = {
       ), started as (
         update outgoing_payments p set state = 'SENDING', updated_at = once.now, history = p.history || once.note
         from (select distinct on (id) * from asked order by id, place) once
-        where p.id = once.id and p.state = 'FUNDING' and p.funding_started_at is not null
+        where p.id = any(${items.map(({ id }) => id)}::uuid[]) and p.id = once.id and ${inState('FUNDING')} and p.funding_started_at is not null
         returning p.id, p.tenant_id, once.place, once.request_id
       ), job as (${insertJobs('outgoing-payments', sql`select id, tenant_id, request_id from started`, undefined, rawSql('source.request_id'))})
       ${isAnnounced ? sql`, ${insertEvents(events, rawSql('select place from started'), requestIds)}` : rawSql('')}

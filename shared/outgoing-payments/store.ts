@@ -54,6 +54,12 @@ const joins = rawSql(
 const from = sql`outgoing_payments p ${joins}`
 const tenantColumn = rawSql('p.tenant_id')
 
+/**
+ * Of a payment `p` that is found by its id. No equality: with plans made of a small table all payments in this state would be walked
+ * through for it, and those that were in it until lately, along the index for lists by state.
+ */
+export const inState = (state: OutgoingPaymentState): Sql => rawSql(`p.state is not distinct from '${state}'`)
+
 const toRow = (row: Row): OutgoingPaymentRow => {
   const quote = toQuote(row)
   const { receiveAmount } = quote
@@ -185,7 +191,7 @@ export const cancelPayment = async (
       update outgoing_payments p set state = 'CANCELLED', updated_at = ${input.now}, ${countsNothing},
         metadata = coalesce(p.metadata, '{}'::jsonb) || ${JSON.stringify(input.metadata)}::jsonb,
         history = ${noted(input.now, cancelled(input.metadata))}
-      where p.id = ${input.id} and p.state = 'FUNDING' and p.funding_started_at is null
+      where p.id = ${input.id} and ${inState('FUNDING')} and p.funding_started_at is null
         and ${scopeSql(scope, tenantColumn)}
       returning ${endedColumns}
     ), ${returnSpending}${announced(event, rawSql('select from ended'))}
@@ -217,7 +223,7 @@ export const clearFundingStarted = (
   db.execute(sql`
     update outgoing_payments p set funding_started_at = null, updated_at = ${input.now}, data_to_transmit_sealed = null,
       history = ${notedWhereRoom(input.now, { kind: 'funding_refused', code: input.code, message: input.message })}
-    where id = ${input.id} and state = 'FUNDING'`)
+    where p.id = ${input.id} and ${inState('FUNDING')}`)
 
 /** Notes an attempt that failed and is followed by another. */
 export const recordAttempt = (
@@ -228,13 +234,13 @@ export const recordAttempt = (
     update outgoing_payments p set state_attempts = state_attempts + 1, error_code = ${attempt.failure.code}, error = ${attempt.failure.message},
       transfer_attempts = transfer_attempts + ${attempt.transferRefused ? 1 : 0}, updated_at = ${attempt.now},
       history = ${notedWhereRoom(attempt.now, { kind: 'attempt_failed', ...failureNote(attempt.failure), retryAt: attempt.retryAt.toISOString() })}
-    where id = ${attempt.id} and state = 'SENDING'`)
+    where p.id = ${attempt.id} and ${inState('SENDING')}`)
 
 /** Notes what the payment has begun to wait for. While it goes on waiting for the same, nothing is written. */
 export const noteWait = (db: Db, wait: { id: string; failure: NotedFailure; now: Date }): Promise<number> =>
   db.execute(sql`
     update outgoing_payments p set history = ${notedWhereRoom(wait.now, { kind: 'waiting', ...failureNote(wait.failure) })}
-    where id = ${wait.id} and state = 'SENDING' and (p.history->-1->>'kind', p.history->-1->>'code') is distinct from
+    where p.id = ${wait.id} and ${inState('SENDING')} and (p.history->-1->>'kind', p.history->-1->>'code') is distinct from
       ('waiting', ${wait.failure.code}::text)`)
 
 /** What a payment's row remembers besides the payment. */

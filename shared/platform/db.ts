@@ -60,7 +60,7 @@ const IDLE_MS_MAX = 300_000
  * they were small stays when they have grown. Every statement here finds its rows by an index: that is what it is to be planned
  * for, whatever the tables hold at the moment.
  */
-const PLANNING = '-c enable_seqscan=off -c random_page_cost=1.1 -c jit=off'
+const PLANNING = '-c enable_seqscan=off -c enable_bitmapscan=off -c random_page_cost=1.1 -c jit=off'
 const PLANNING_ONCE = `${PLANNING} -c plan_cache_mode=force_generic_plan`
 
 /** An idle connection that has not answered by then is given up. */

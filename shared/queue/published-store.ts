@@ -1,7 +1,7 @@
 import { type Db, type Row, rawSql, sql } from '../platform/index.ts'
 import type { InHand } from './earnings.ts'
 import type { Job, LoadWithClaim, QueueName } from './model.ts'
-import { claimedColumns, dueBy, leased, NO_TENANT, tenantsOf, toJob, unleased } from './store.ts'
+import { claimedColumns, dueBy, leased, NO_TENANT, ofQueue, tenantsOf, toJob, unleased } from './store.ts'
 
 /** A job that a message is about. */
 export interface PublishedJob {
@@ -106,12 +106,12 @@ export async function takeForPublication(
       order by oldest.place, oldest.run_at, oldest.key limit ${limit}
     ), locked as materialized (
       select j.key from jobs j
-      where j.queue = ${queue} and j.key = any(array(select key from candidates)) and ${unleased} and j.run_at <= ${due}
+      where ${ofQueue(queue)} and j.key = any(array(select key from candidates)) and ${unleased} and j.run_at <= ${due}
         and not ${isOnItsWay}
       for update of j skip locked
     ), published as (
       update jobs j set published_until = now() + make_interval(secs => ${input.republishSeconds}::float8)
-      where j.queue = ${queue} and j.key = any(array(select key from locked))
+      where ${ofQueue(queue)} and j.key = any(array(select key from locked))
       returning j.key, j.tenant_id, j.run_at
     )
     select published.key, published.tenant_id, summary.*
@@ -160,11 +160,11 @@ export async function postponePublication(
   await db.execute(sql`
     with locked as materialized (
       select j.key from jobs j
-      where j.queue = ${queue} and j.key = any(${keys}::uuid[]) and ${unleased} and j.published_until is not null
+      where ${ofQueue(queue)} and j.key = any(${keys}::uuid[]) and ${unleased} and j.published_until is not null
       order by j.key for update of j
     )
-    update jobs set published_until = now() + make_interval(secs => nullif(${input.seconds}::float8, 0))
-    where queue = ${queue} and key = any(array(select key from locked))`)
+    update jobs j set published_until = now() + make_interval(secs => nullif(${input.seconds}::float8, 0))
+    where ${ofQueue(queue)} and j.key = any(array(select key from locked))`)
 }
 
 /**
@@ -188,12 +188,12 @@ export async function claimKeys(
     sql`
     with locked as materialized (
       select j.key from jobs j
-      where j.queue = ${queue} and j.key = any(${[...new Set(keys)]}::uuid[]) and ${unleased}
+      where ${ofQueue(queue)} and j.key = any(${[...new Set(keys)]}::uuid[]) and ${unleased}
         and (j.run_at <= ${dueBy(input.now)} or j.published_until is not null)
       order by j.key for update of j
     ), claimed as (
       update jobs j set ${leased(input.leaseSeconds)}
-      where j.queue = ${queue} and j.key = any(array(select key from locked))
+      where ${ofQueue(queue)} and j.key = any(array(select key from locked))
       returning ${claimedColumns}
     )
     select claimed.*, loaded.* from claimed left join lateral (${input.load ?? rawSql('select')} limit 1) loaded on true`,

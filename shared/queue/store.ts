@@ -50,6 +50,12 @@ export const noRequest = rawSql('null::text')
 /** Wakes the workers of `queue` when the transaction commits. Repeats within a transaction are sent once. */
 export const notifyJobs = (queue: QueueName): Sql => sql`pg_notify(${JOBS_CHANNEL}, ${queue})`
 
+/**
+ * Of jobs `j` that are found by their keys. No equality: with plans made of a small table the whole queue would be walked through for
+ * them, along the index that begins with it.
+ */
+export const ofQueue = (queue: QueueName): Sql => sql`j.queue is not distinct from ${queue}`
+
 /** Puts a job into the queue as part of the caller's transaction, or asks once more for one that is there. */
 export async function enqueueJob(db: Db, job: NewJob): Promise<void> {
   const source = sql`select ${job.key}::uuid, ${job.tenantId ?? null}::uuid`
@@ -81,7 +87,7 @@ export const heldLeases = (jobs: readonly Job[]): Sql => {
     from jobs j join unnest(${keys}::uuid[], ${jobs.map(({ leaseToken }) => leaseToken)}::bigint[],
       ${jobs.map(({ requested }) => requested)}::bigint[]) with ordinality as held (key, lease_token, requested, place)
       on j.key = held.key and j.lease_token = held.lease_token
-    where j.queue = ${queueOf(jobs)} and j.key = any(${keys}::uuid[])
+    where ${ofQueue(queueOf(jobs))} and j.key = any(${keys}::uuid[])
     order by j.key for update of j`
 }
 
@@ -101,7 +107,7 @@ function queueOf(jobs: readonly Job[]): QueueName {
  */
 export const finishLeases = (jobs: readonly Job[]): Sql => sql`
   leases as materialized (${heldLeases(jobs)}), finished as (
-    delete from jobs where queue = ${queueOf(jobs)} and key = any(array(select key from leases where not again))
+    delete from jobs j where ${ofQueue(queueOf(jobs))} and j.key = any(array(select key from leases where not again))
   )`
 
 export const leaseColumns = rawSql('leases.place, leases.again')
@@ -189,12 +195,12 @@ export async function claimJobs(
       select key, run_at from admitted where has_place order by run_at, key limit ${limit}
     ), locked as materialized (
       select j.key from jobs j
-      where j.queue = ${queue} and j.key = any(array(select key from candidates)) and ${unleased} and j.run_at <= ${due}
+      where ${ofQueue(queue)} and j.key = any(array(select key from candidates)) and ${unleased} and j.run_at <= ${due}
       for update of j skip locked
     ), claimed as (
       update jobs j
       set ${leased(input.leaseSeconds)}
-      where j.queue = ${queue} and j.key = any(array(select key from locked))
+      where ${ofQueue(queue)} and j.key = any(array(select key from locked))
       returning ${claimedColumns}
     )
     select claimed.*, loaded.*, summary.candidates, summary.wants_common, summary.next_ms
@@ -226,8 +232,8 @@ export async function extendLeases(
 ): Promise<number> {
   return db.execute(sql`
     with leases as materialized (${heldLeases(input.jobs)})
-    update jobs set lease_until = now() + make_interval(secs => ${input.leaseSeconds}::float8)
-    where queue = ${queueOf(input.jobs)} and key = any(array(select key from leases))`)
+    update jobs j set lease_until = now() + make_interval(secs => ${input.leaseSeconds}::float8)
+    where ${ofQueue(queueOf(input.jobs))} and j.key = any(array(select key from leases))`)
 }
 
 /**
@@ -263,17 +269,17 @@ export async function finishJobs(
     ), held as materialized (
       select j.key, j.requested > r.requested as again, r.retry_at, r.threw
       from jobs j join results r on r.key = j.key and r.lease_token = j.lease_token
-      where j.queue = ${queue} and j.key = any(${column(({ job }) => job.key)}::uuid[])
+      where ${ofQueue(queue)} and j.key = any(${column(({ job }) => job.key)}::uuid[])
       order by j.key
       for update of j
     ), finished as (
-      delete from jobs where queue = ${queue} and key = any(array(select key from held where retry_at is null and not again))
+      delete from jobs j where ${ofQueue(queue)} and j.key = any(array(select key from held where retry_at is null and not again))
     ), postponed as (
       update jobs j
       set lease_until = null, published_until = null, run_at = case when held.again then now() else held.retry_at end,
           attempts = case when held.threw then j.attempts else 0 end
       from held
-      where j.queue = ${queue} and j.key = held.key and (held.retry_at is not null or held.again)
+      where ${ofQueue(queue)} and j.key = any(array(select key from held)) and j.key = held.key and (held.retry_at is not null or held.again)
     )
     select coalesce(bool_or(again), false) as again${announce} from held`,
   )

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { afterEach, beforeEach, test } from 'node:test'
 import { createDb, type DbPool, deriveId, rawSql, sql, systemClock, uuidv7 } from '../platform/index.ts'
 import { createTenantShares } from '../queue/shares.ts'
 import { claimJobs } from '../queue/store.ts'
@@ -14,7 +14,7 @@ const CLAIMS_BEFORE = 8
 let database: TestDatabase
 let db: DbPool
 
-before(async () => {
+beforeEach(async () => {
   database = await createTestDatabase('resources')
   // One connection: its plans and its counts of rows read are what this is about.
   db = createDb({ connectionString: database.connectionString, poolSizeMax: 1, keepsPlans: true })
@@ -26,7 +26,7 @@ before(async () => {
   for (const table of ['jobs', 'webhook_events', 'webhook_deliveries'])
     await db.execute(rawSql(`alter table ${table} set (autovacuum_enabled = off)`))
 })
-after(async () => {
+afterEach(async () => {
   await db.close()
   await database.drop()
 })
@@ -46,8 +46,10 @@ async function rowsRead(): Promise<number> {
   await db.execute(sql`select pg_stat_clear_snapshot()`)
   return await db.one(
     (row) => Number(row.rows),
-    sql`select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) as rows from pg_stat_user_tables
-        where relname in ('jobs', 'webhook_events', 'webhook_deliveries')`,
+    // Entries of indexes and not rows fetched: an index that is only intersected with another fetches none.
+    sql`select sum(read) as rows from (
+          select seq_tup_read as read, relname from pg_stat_user_tables union all select idx_tup_read, relname from pg_stat_user_indexes
+        ) reads where relname in ('jobs', 'webhook_events', 'webhook_deliveries')`,
   )
 }
 
@@ -59,13 +61,15 @@ const announce = () =>
     incomingPaymentId: uuidv7(),
   })
 
-test('a claim reads few rows, whatever an endpoint was sent before, also with plans of the time when it was nothing', async () => {
-  for (let count = 0; count < CLAIMS_BEFORE; count++) {
-    await announce()
-    assert.equal((await claim()).jobs.length, 1)
-    if (count === 0) await db.execute(rawSql('analyze jobs, webhook_events, webhook_deliveries'))
-  }
-  await db.execute(sql`
+for (const tables of ['were analysed then', 'have never been analysed'])
+  test(`a claim reads few rows, whatever an endpoint was sent before, with plans of the time when it was nothing and tables that ${tables}`, async () => {
+    for (let count = 0; count < CLAIMS_BEFORE; count++) {
+      await announce()
+      assert.equal((await claim()).jobs.length, 1)
+      if (count === 0 && tables === 'were analysed then')
+        await db.execute(rawSql('analyze jobs, webhook_events, webhook_deliveries'))
+    }
+    await db.execute(sql`
     with event as (
       insert into webhook_events (id, tenant_id, type, data, incoming_payment_id)
       select gen_random_uuid(), ${tenantId}, 'incoming_payment.created', '{}', gen_random_uuid()
@@ -73,19 +77,19 @@ test('a claim reads few rows, whatever an endpoint was sent before, also with pl
     )
     insert into webhook_deliveries (id, event_id, recipient_tenant_id, state, attempts)
     select gen_random_uuid(), id, ${tenantId}, 'delivered', 1 from event`)
-  const before = await rowsRead()
-  await announce()
-  const { jobs } = await claim()
-  assert.equal(jobs.length, 1)
-  assert.ok(jobs[0]?.loaded?.event_id)
-  const read = (await rowsRead()) - before
-  // Planning takes longer than the claim itself: after the first it is done with, whatever an analysis found meanwhile.
-  const claims = await db.one(
-    ({ generic, custom }) => ({ generic, custom }),
-    rawSql(
-      `select generic_plans as generic, custom_plans as custom from pg_prepared_statements where statement like '%recur' || 'sive tenants%'`,
-    ),
-  )
-  assert.deepEqual(claims, { generic: BigInt(CLAIMS_BEFORE + 1), custom: 0n })
-  assert.ok(read > 0 && read < HISTORY / 20, `${read} rows read`)
-})
+    const before = await rowsRead()
+    await announce()
+    const { jobs } = await claim()
+    assert.equal(jobs.length, 1)
+    assert.ok(jobs[0]?.loaded?.event_id)
+    const read = (await rowsRead()) - before
+    // Planning takes longer than the claim itself: after the first it is done with, whatever an analysis found meanwhile.
+    const claims = await db.one(
+      ({ generic, custom }) => ({ generic, custom }),
+      rawSql(
+        `select generic_plans as generic, custom_plans as custom from pg_prepared_statements where statement like '%recur' || 'sive tenants%'`,
+      ),
+    )
+    assert.deepEqual(claims, { generic: BigInt(CLAIMS_BEFORE + 1), custom: 0n })
+    assert.ok(read > 0 && read < HISTORY / 20, `${read} rows read`)
+  })

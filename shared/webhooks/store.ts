@@ -175,6 +175,13 @@ export const findEvent = (
   filter: { id: string; tenantId?: string },
 ): Promise<WebhookEvent | undefined> => db.batched(eventById, filter)
 
+/**
+ * A payment's few events, to be looked through. The offset keeps that order: with plans made of a small table, conditions on their type and
+ * time would be looked up in the indexes for lists, among all events there are.
+ */
+const eventsAbout = (column: Sql, payment: Sql): Sql =>
+  sql`select * from webhook_events about where about.${column} = ${payment} offset 0`
+
 interface AboutOutgoing {
   outgoingPaymentId: string
   types: readonly WebhookEventType[]
@@ -186,8 +193,8 @@ const latestAbout: BatchedStatement<AboutOutgoing, WebhookEvent> = {
     from unnest((select ${asked.map(({ outgoingPaymentId }) => outgoingPaymentId)}::uuid[]), (select ${asked.map(({ types }) => types.join())}::text[]))
       with ordinality asked (payment_id, types, place)
     cross join lateral (
-      select * from webhook_events x
-      where x.outgoing_payment_id = asked.payment_id and x.type = any(string_to_array(asked.types, ','))
+      select * from (${eventsAbout(rawSql('outgoing_payment_id'), rawSql('asked.payment_id'))}) x
+      where x.type = any(string_to_array(asked.types, ','))
       order by x.created_at desc, x.id desc limit 1) e`,
   map: toEvent,
 }
@@ -211,8 +218,8 @@ const withdrawalsOf: BatchedStatement<AboutIncoming, AnnouncedWithdrawal[]> = {
     cross join lateral (
       select array_agg(x.id::text order by x.created_at, x.id) as ids,
         array_agg(x.withdrawal_amount order by x.created_at, x.id) as amounts
-      from webhook_events x
-      where x.incoming_payment_id = asked.payment_id and x.type = any(string_to_array(asked.types, ','))
+      from (${eventsAbout(rawSql('incoming_payment_id'), rawSql('asked.payment_id'))}) x
+      where x.type = any(string_to_array(asked.types, ','))
         and x.withdrawal_amount is not null
     ) announced
     where announced.ids is not null`,
@@ -268,9 +275,8 @@ const hasDelivery = ({ state, recipientTenantId }: NonNullable<EventFilter['deli
 const ORDER_SECONDS_MAX = 3_600
 
 const earlierAbout = (payment: 'outgoing_payment_id' | 'incoming_payment_id'): Sql => sql`
-          select x.id from webhook_events x
-          where x.${rawSql(payment)} = e.${rawSql(payment)} and (x.created_at, x.id) < (e.created_at, e.id)
-            and x.created_at > now() - make_interval(secs => ${ORDER_SECONDS_MAX})`
+          select x.id from (${eventsAbout(rawSql(payment), rawSql(`e.${payment}`))}) x
+          where (x.created_at, x.id) < (e.created_at, e.id) and x.created_at > now() - make_interval(secs => ${ORDER_SECONDS_MAX})`
 
 /** For a consumer of this queue: what {@link findDelivery} would otherwise have to ask for. */
 export const loadDelivery: LoadWithClaim = sql`
