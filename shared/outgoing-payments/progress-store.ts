@@ -47,7 +47,7 @@ const reports: BatchedStatement<Report, never> = {
         packet_rejects = case when p.packets_rejected < r.rejected then r.rejects else p.packet_rejects end,
         packets_rejected = greatest(p.packets_rejected, r.rejected)
       from ${rowsSql(rows, 'r (id uuid, recorded numeric, delivered numeric, sent int, fulfilled int, rejected int, rejects jsonb)')}
-      where p.id = r.id and (p.recorded_sent_amount < r.recorded or p.delivered_amount < r.delivered or p.packets_sent < r.sent
+      where p.id = any(${rows.map(({ id }) => id)}::uuid[]) and p.id = r.id and (p.recorded_sent_amount < r.recorded or p.delivered_amount < r.delivered or p.packets_sent < r.sent
         or p.packets_fulfilled < r.fulfilled or p.packets_rejected < r.rejected)`
   },
   map: noAnswer,
