@@ -16,11 +16,11 @@ import type { PaymentsTaskOptions } from './tasks.ts'
  * Payments in flight for each of OUTGOING_PAYMENT_WORKERS. In Rafiki a worker is one payment at a time; here it is a share of one
  * event loop: a payment mostly waits for other nodes, and few workers must keep many going.
  */
-const OUTGOING_PER_WORKER = 50
+const OUTGOING_PER_WORKER = 200
 /** Of these of one tenant: receivers that hang until their timeout use up their payer's places only. */
-const OUTGOING_PER_TENANT_AND_WORKER = 38
+const OUTGOING_PER_TENANT_AND_WORKER = 150
 /** For each of INCOMING_PAYMENT_WORKERS. These only talk to the database and the ledger. */
-const INCOMING_PER_WORKER = 50
+const INCOMING_PER_WORKER = 200
 /** Longer than a slice of sending; extended while one is under way. */
 const LEASE_SECONDS = 10
 /** Messages in one invocation of a function, at most. */

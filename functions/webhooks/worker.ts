@@ -15,7 +15,7 @@ import { observeAttempts } from './observe-attempts.ts'
  * that waits for its answer costs a socket and some memory. Every tenant has places of its own, so however many endpoints hang at
  * the same time, they take nothing from another tenant; what answers promptly gets more.
  */
-const PER_WORKER = { own: 8, most: 32, common: 256 }
+const PER_WORKER = { own: 8, most: 128, common: 256 }
 /** Slower answers earn no more than a tenant's own places. */
 const PROMPT_MS = 1_000
 /** What a process can hold. A tenant whose endpoint hangs comes down to one delivery in flight: so many may hang before others feel it. */

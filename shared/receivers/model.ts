@@ -23,7 +23,7 @@ export interface Receiver {
   expiresAt?: Date
   metadata?: Record<string, unknown>
   createdAt: Date
-  /** Empty once the incoming payment takes no more money. */
+  /** Empty once the incoming payment takes no more money. None of one of this node: it is paid in the ledger, without packets. */
   methods: ReceiverMethod[]
 }
 

@@ -44,9 +44,7 @@ test('a local incoming payment is read from the database, whichever way its URL 
   assert.deepEqual(receiver.asset, { assetCode: 'EUR', assetScale: 2 })
   assert.equal(receiver.incomingAmount?.value, 500n)
   assert.equal(receiver.completed, false)
-  const [method] = receiver.methods
-  assert.match(method?.ilpAddress ?? '', /^test\.bank\./)
-  assert.equal(Buffer.from(method?.sharedSecret ?? '', 'base64url').length, 32)
+  assert.deepEqual(receiver.methods, [])
   assert.equal((await get(`https://bank.example/incoming-payments/${id}`)).local?.id, id)
   assert.equal(world.remote.requests.length + world.remote.publicReads, 0)
 })

@@ -8,7 +8,6 @@ import {
   type IncomingPayment,
   IncomingPaymentRefusal,
   incomingPaymentUrl,
-  paymentMethodsOf,
 } from '../incoming-payments/index.ts'
 import type { Amount } from '../money/index.ts'
 import { type Cache, createCache, type Db } from '../platform/index.ts'
@@ -42,7 +41,7 @@ export async function getReceiver(ctx: ReceiverContext, input: ReceiverInput): P
   }
   const payment = await findLocal(ctx, receiver)
   if (!payment) throw unknownReceiver()
-  return await toLocalReceiver(ctx, payment, url)
+  return toLocalReceiver(payment, url)
 }
 
 /** As {@link getReceiver}, but what another node answered within the last two seconds will do. */
@@ -120,11 +119,7 @@ async function findLocal(ctx: ReceiverContext, receiver: ReceiverUrl): Promise<I
   return await findIncomingPayment(ctx, scope, receiver.id)
 }
 
-async function toLocalReceiver(
-  ctx: ReceiverContext,
-  payment: IncomingPayment,
-  url: string,
-): Promise<Receiver> {
+function toLocalReceiver(payment: IncomingPayment, url: string): Receiver {
   return {
     url,
     local: payment,
@@ -134,7 +129,7 @@ async function toLocalReceiver(
     completed: payment.state === 'COMPLETED',
     expiresAt: payment.expiresAt,
     createdAt: payment.createdAt,
-    methods: await paymentMethodsOf(ctx, payment),
+    methods: [],
     ...(payment.incomingAmount && { incomingAmount: payment.incomingAmount }),
     ...(payment.metadata && { metadata: payment.metadata }),
   }
@@ -180,7 +175,7 @@ export async function createReceiver(
       initiatedBy: 'ADMIN',
     }))
   await awaitIncomingPaymentApproval(ctx, payment)
-  return await toLocalReceiver(ctx, payment, incomingPaymentUrl(ctx.settings.openPaymentsUrl, payment))
+  return toLocalReceiver(payment, incomingPaymentUrl(ctx.settings.openPaymentsUrl, payment))
 }
 
 /** Closes an incoming payment of this tenant or of another node. Throws {@link ReceiverRefusal}. */
@@ -194,7 +189,7 @@ export async function completeReceiver(ctx: ReceiverContext, input: ReceiverInpu
   if (receiver.tenantId !== undefined && receiver.tenantId !== tenantId) throw unknownReceiver()
   try {
     const payment = await completeIncomingPayment(ctx, { tenantId }, receiver.id)
-    return await toLocalReceiver(ctx, payment, input.url)
+    return toLocalReceiver(payment, input.url)
   } catch (error) {
     if (!(error instanceof IncomingPaymentRefusal)) throw error
     if (error.code === 'unknown_incoming_payment') throw unknownReceiver()
