@@ -81,7 +81,7 @@ module.exports = {
     {
       name: 'only-tests-import-testing',
       severity: 'error',
-      from: { pathNot: '(\\.(test|bench)\\.ts$|/contract\\.ts$|^shared/testing/|^cli/)' },
+      from: { pathNot: '(\\.(test|bench)\\.ts$|/contract(-world)?\\.ts$|^shared/testing/|^cli/)' },
       to: { path: '^shared/testing/' },
     },
     ...machineRooms.flatMap((room) => [
