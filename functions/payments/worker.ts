@@ -1,5 +1,9 @@
-import { processIncomingPayment } from '../../shared/incoming-payments/index.ts'
-import { processOutgoingPayment, type SendingContext } from '../../shared/outgoing-payments/index.ts'
+import { loadIncomingPayment, processIncomingPayment } from '../../shared/incoming-payments/index.ts'
+import {
+  loadOutgoingPayment,
+  processOutgoingPayment,
+  type SendingContext,
+} from '../../shared/outgoing-payments/index.ts'
 import {
   type ConsumeContext,
   type ConsumeQueueContext,
@@ -46,11 +50,13 @@ export type PaymentsContext = SendingContext & ConsumeContext
 export const paymentsWork = (ctx: PaymentsContext): readonly QueueWork[] => [
   {
     queue: 'outgoing-payments',
+    load: loadOutgoingPayment,
     handler: observeProcessing(ctx.telemetry ?? silentTelemetry, (job) => processOutgoingPayment(ctx, job)),
     paymentOf: ({ key }) => ({ outgoingPaymentId: key }),
   },
   {
     queue: 'incoming-payments',
+    load: loadIncomingPayment,
     handler: (job) => processIncomingPayment(ctx, job),
     paymentOf: ({ key }) => ({ incomingPaymentId: key }),
   },

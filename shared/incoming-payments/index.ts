@@ -58,7 +58,7 @@ export {
   getIncomingPayment,
   listIncomingPayments,
 } from './read-incoming-payments.ts'
-export type { IncomingPaymentFilter } from './store.ts'
+export { type IncomingPaymentFilter, loadIncomingPayment } from './store.ts'
 export {
   getIncomingPaymentTimeline,
   inOrder,

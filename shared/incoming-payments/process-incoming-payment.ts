@@ -20,8 +20,8 @@ import {
   type IncomingPaymentRow,
   markFinished,
   recordAnnouncement,
-  rowById,
   selectOpenWithAmount,
+  selectRowOf,
   showAgain,
 } from './store.ts'
 
@@ -40,8 +40,11 @@ type Context = {
  * credited any more when it is read (see `ANNOUNCE_GRACE_MS`); but it is read after the row, because a payment that was still open
  * when its total was read may have got its last money since.
  */
-export async function processIncomingPayment(ctx: Context, job: Pick<Job, 'key'>): Promise<JobOutcome> {
-  const row = await ctx.db.batched(rowById, { id: job.key, scope: 'all' })
+export async function processIncomingPayment(
+  ctx: Context,
+  job: Pick<Job, 'key' | 'loaded'>,
+): Promise<JobOutcome> {
+  const row = await selectRowOf(ctx.db, job)
   if (!row) return { status: 'done' }
   const now = ctx.clock.now()
   const received = await readTotal(ctx, row, now)

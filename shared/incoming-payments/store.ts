@@ -10,7 +10,7 @@ import {
   type Sql,
   sql,
 } from '../platform/index.ts'
-import { insertJobs, noRequest, notifyJobs } from '../queue/index.ts'
+import { insertJobs, type Job, type LoadWithClaim, noRequest, notifyJobs } from '../queue/index.ts'
 import {
   askedById,
   listPage,
@@ -39,7 +39,7 @@ export const SEVERAL = '00000000-0000-0000-0000-000000000000'
 /** The row without what only the ledger knows. */
 export type IncomingPaymentRow = Omit<IncomingPayment, 'receivedAmount'> & OpenOrClosed
 
-const publicColumns = sql`p.id, p.tenant_id, p.client, p.state, p.incoming_amount, p.metadata, p.initiated_by, p.sender_wallet_address,
+const publicColumns = sql`p.id, p.tenant_id as payment_tenant_id, p.client, p.state, p.incoming_amount, p.metadata, p.initiated_by, p.sender_wallet_address,
   p.expires_at, p.approved_at, p.cancelled_at, p.cancellation_reason, p.created_at, p.deleted_at, ${walletAddressColumns}`
 const columns = sql`${publicColumns}, p.process_at, p.announced_at,
   p.paid_by_connector is not null or p.paid_locally as has_creditors,
@@ -57,7 +57,7 @@ const toPublicRow = (row: Row): Omit<IncomingPayment, 'receivedAmount'> => {
   const walletAddress = toWalletAddress(row)
   return {
     id: row.id,
-    tenantId: row.tenant_id,
+    tenantId: row.payment_tenant_id,
     walletAddressId: walletAddress.id,
     walletAddress,
     asset: walletAddress.asset,
@@ -97,10 +97,23 @@ export const paymentById: BatchedStatement<ScopedId, Omit<IncomingPayment, 'rece
 }
 
 /** Payments that disappeared are found by the worker only. */
-export const rowById: BatchedStatement<ScopedId, IncomingPaymentRow> = {
+const rowById: BatchedStatement<ScopedId, IncomingPaymentRow> = {
   query: (asked) =>
     sql`select asked.place, ${columns} from ${askedById(asked, { table, alias: 'p' })} ${rawSql(joins)}`,
   map: toRow,
+}
+
+/** For a consumer of this queue: what {@link selectRowOf} would otherwise have to ask for. */
+export const loadIncomingPayment: LoadWithClaim = sql`
+  select ${columns} from ${rawSql(`${table} p ${joins}`)} where p.id = claimed.key`
+
+/** The payment that a job is about: from the claim where that loaded it, otherwise read now. */
+export async function selectRowOf(
+  db: Db,
+  { key, loaded }: Pick<Job, 'key' | 'loaded'>,
+): Promise<IncomingPaymentRow | undefined> {
+  if (loaded) return loaded.id === null ? undefined : toRow(loaded)
+  return await db.batched(rowById, { id: key, scope: 'all' })
 }
 
 /** A payment with its asset's columns. */

@@ -22,13 +22,14 @@ const closedMessage = {
 }
 
 /**
- * Sends what is left of a payment, as far as one slice goes. `account` is the payment's in the ledger. Throws only what is no matter
- * of the payment: faults of the database and the ledger.
+ * Sends what is left of a payment, as far as one slice goes. `account` is the payment's in the ledger, `ahead` what
+ * {@link readReceiverAhead} began. Throws only what is no matter of the payment: faults of the database and the ledger.
  */
 export async function attemptPayment(
   ctx: SendingContext,
   payment: OutgoingPaymentRow,
   account: Pick<Account, 'debitsPosted' | 'debitsPending'>,
+  ahead?: ReceiverRead,
 ): Promise<Attempt> {
   const { quote } = payment
   const progress = await readProgress(ctx, payment, account)
@@ -51,7 +52,8 @@ export async function attemptPayment(
   if (sentAmount === 0n && quote.expiresAt <= ctx.clock.now())
     return failed(failureOf('quote_expired', 'the quote expired before anything was sent'))
 
-  const receiver = await readReceiver(ctx, payment)
+  // Once something was sent the receiver must have been read after it, or what that brought would count as still wanted.
+  const receiver = await (progress === nothingYet && ahead ? ahead : readReceiver(ctx, payment))
   if ('class' in receiver)
     return receiver.code === 'unknown_receiver' && sentAmount > 0n ? completed : failed(receiver)
   const closed = receiverClosed(receiver, ctx.clock.now())
@@ -128,6 +130,23 @@ function exhausted(ctx: SendingContext, payment: OutgoingPaymentRow): Failure | 
   if (payment.stateAttempts < ctx.settings.outgoingPaymentAttemptsMax) return undefined
   const { errorCode = 'internal_error', error = 'all attempts failed' } = payment
   return { code: errorCode, message: error, class: 'fatal' }
+}
+
+type ReceiverRead = Promise<Receiver | Failure>
+
+/**
+ * Begins to read the receiver while the ledger is asked for the payment's account, where most likely nothing was sent and the receiver
+ * will be needed.
+ */
+export function readReceiverAhead(
+  ctx: SendingContext,
+  payment: OutgoingPaymentRow,
+): ReceiverRead | undefined {
+  if (payment.deliveredAmount.value > 0n || exhausted(ctx, payment)) return undefined
+  const reading = readReceiver(ctx, payment)
+  // Whether anybody waits for it is not known yet.
+  reading.catch(() => undefined)
+  return reading
 }
 
 async function readReceiver(ctx: SendingContext, payment: OutgoingPaymentRow): Promise<Receiver | Failure> {

@@ -105,6 +105,30 @@ test('sending goes on in slices until all has arrived', async () => {
   )
 })
 
+test('a slice that another one overtook reads the receiver anew: what that one brought is not wanted once more', async () => {
+  world.connector.maxPacketAmount = 10n
+  world.connector.packetsPerSlice = 1
+  const receiver = world.remote.addPayment({ incomingAmount: 49n })
+  await funded(receiver.url)
+  // Somebody else paid as well.
+  receiver.received = 19n
+  const [job] = await world.claim()
+  assert.ok(job)
+  let overtaken = false
+  const lookupAccounts: typeof world.ledger.lookupAccounts = async (ids) => {
+    if (!overtaken) {
+      overtaken = true
+      await processOutgoingPayment(world.ctx, job)
+    }
+    return world.ledger.lookupAccounts(ids)
+  }
+  await processOutgoingPayment({ ...world.ctx, ledger: { ...world.ledger, lookupAccounts } }, job)
+  assert.deepEqual(
+    world.connector.sends.map(({ deliveredAmount, receiveAmount }) => receiveAmount - deliveredAmount),
+    [30n, 20n],
+  )
+})
+
 test('while sending, the ledger says what was sent', async () => {
   world.connector.maxPacketAmount = 10n
   world.connector.packetsPerSlice = 2

@@ -3,7 +3,7 @@ import { maximum } from '../money/index.ts'
 import { assert, Fault } from '../platform/index.ts'
 import { holdLease, type Job, type JobOutcome } from '../queue/index.ts'
 import { eventRecipients } from '../tenants/index.ts'
-import { type Attempt, attemptPayment, isUnderWay } from './attempt-payment.ts'
+import { type Attempt, attemptPayment, isUnderWay, readReceiverAhead } from './attempt-payment.ts'
 import type { SendingContext } from './context.ts'
 import { endPayment } from './ending-store.ts'
 import { type Failure, retryAfter } from './failures.ts'
@@ -11,32 +11,25 @@ import { fundAndStart } from './fund-outgoing-payment.ts'
 import { spentByFailed } from './grant-spending.ts'
 import type { OutgoingPayment } from './model.ts'
 import { raiseProgress } from './progress-store.ts'
-import { noteWait, type OutgoingPaymentRow, recordAttempt, selectPayment, withSent } from './store.ts'
+import { noteWait, type OutgoingPaymentRow, recordAttempt, selectPaymentOf, withSent } from './store.ts'
 import { toWebhookData } from './webhook-data.ts'
 
 /**
- * One run of the payments worker on one payment: reads it anew, acts with no transaction open, and records only while the lease is
+ * One run of the payments worker on one payment: as it was read with the claim of its job, or anew. Acts with no transaction open, and records only while the lease is
  * still held. Safe to repeat at any point and to run twice at the same time.
  */
 export async function processOutgoingPayment(ctx: SendingContext, job: Job): Promise<JobOutcome> {
-  // The account's id is the payment's, so both stores are asked at once. A payment that is SENDING had its account before its job.
-  const [payment, [account]] = await Promise.all([
-    selectPayment(ctx.db, 'all', job.key),
-    ctx.ledger.lookupAccounts([job.key]),
-  ])
-  if (payment?.state === 'SENDING') return await sendPayment(ctx, job, payment, known(payment, account))
+  const payment = await selectPaymentOf(ctx.db, job)
+  if (payment?.state === 'SENDING') return await sendPayment(ctx, job, payment)
   // A crash or a lost answer in the middle of funding. Finished here, it asks for the job again.
   if (payment?.state === 'FUNDING' && payment.fundingStartedAt) await fundAndStart(ctx, payment)
   return { status: 'done' }
 }
 
-async function sendPayment(
-  ctx: SendingContext,
-  job: Job,
-  payment: OutgoingPaymentRow,
-  before: Account,
-): Promise<JobOutcome> {
-  const attempt = await attemptPayment(ctx, payment, before)
+async function sendPayment(ctx: SendingContext, job: Job, payment: OutgoingPaymentRow): Promise<JobOutcome> {
+  const receiver = readReceiverAhead(ctx, payment)
+  const before = await accountOf(ctx, payment)
+  const attempt = await attemptPayment(ctx, payment, before, receiver)
   switch (attempt.kind) {
     case 'completed':
       return await end(ctx, job, payment, attempt)
@@ -60,12 +53,9 @@ async function sendPayment(
 
 const now = (ctx: SendingContext): JobOutcome => ({ status: 'retry', at: ctx.clock.now() })
 
+/** A payment that is SENDING had its account before its job. */
 async function accountOf(ctx: SendingContext, payment: OutgoingPaymentRow): Promise<Account> {
   const [account] = await ctx.ledger.lookupAccounts([payment.id])
-  return known(payment, account)
-}
-
-function known(payment: OutgoingPaymentRow, account: Account | undefined): Account {
   if (!account)
     throw new Fault('ledger_account_missing', {
       retryable: true,

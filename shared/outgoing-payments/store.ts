@@ -10,7 +10,7 @@ import {
   type Sql,
   sql,
 } from '../platform/index.ts'
-import { insertJobs, notifyJobs } from '../queue/index.ts'
+import { insertJobs, type Job, type LoadWithClaim, notifyJobs } from '../queue/index.ts'
 import { quoteColumns, toQuote } from '../quotes/index.ts'
 import {
   type AnyOf,
@@ -120,6 +120,18 @@ export const selectPayment = async (
   id: string,
 ): Promise<OutgoingPaymentRow | undefined> =>
   isUuid(id) ? await db.batched(paymentById, { id, scope }) : undefined
+
+/** For a consumer of this queue: what {@link selectPaymentOf} would otherwise have to ask for. */
+export const loadOutgoingPayment: LoadWithClaim = sql`select ${columns} from ${from} where p.id = claimed.key`
+
+/** The payment that a job is about: from the claim where that loaded it, otherwise read now. */
+export async function selectPaymentOf(
+  db: Db,
+  { key, loaded }: Pick<Job, 'key' | 'loaded'>,
+): Promise<OutgoingPaymentRow | undefined> {
+  if (loaded) return loaded.id === null ? undefined : toRow(loaded)
+  return await selectPayment(db, 'all', key)
+}
 
 const inStates = (values: readonly string[]): AnyOf => ({ column: 'state', type: 'text', values })
 

@@ -27,7 +27,7 @@ export interface Job {
   requested: bigint
   /** Of the request that asked for it last, for logs. */
   requestId?: string
-  /** What {@link LoadWithClaim} read. */
+  /** What {@link LoadWithClaim} read. Absent, too, where the job was asked for again in the moment of the claim. */
   loaded?: Row
 }
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { createDb, type DbPool, deriveId, sql } from '../platform/index.ts'
-import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
+import { createTestDatabase, type TestDatabase, waitFor } from '../testing/index.ts'
 import { claimKeys, type PublishWindow, postponePublication, takeForPublication } from './published-store.ts'
-import { finishJobs, insertJobs } from './store.ts'
+import { enqueueJob, finishJobs, insertJobs } from './store.ts'
 
 let database: TestDatabase
 let db: DbPool
@@ -235,3 +235,39 @@ test('F36: a relay that others keep from the rows does not look again at once', 
     assert.deepEqual([jobs, more, full], [[], false, true])
   })
 })
+
+test('what a claim loads is not believed when the job was asked for again while the claim waited for its row', async () => {
+  await insert(1, 'one')
+  const [first] = (await take()).jobs
+  assert.ok(first)
+  const { key } = first
+  await db.execute(sql`create table if not exists state_of_jobs (key uuid primary key, state text)`)
+  await db.execute(sql`insert into state_of_jobs values (${key}, 'old')`)
+  const claim = async () => {
+    const terms = { queue: 'webhooks', keys: [key], now: new Date(), leaseSeconds: 0 } as const
+    const [job] = await claimKeys(db, {
+      ...terms,
+      load: sql`select s.state from state_of_jobs s where s.key = claimed.key`,
+    })
+    assert.ok(job)
+    return job
+  }
+  assert.equal((await claim()).loaded?.state, 'old')
+  let waiting: ReturnType<typeof claim> | undefined
+  await db.tx(async (tx) => {
+    await tx.execute(sql`update state_of_jobs set state = 'new' where key = ${key}`)
+    await enqueueJob(tx, { queue: 'webhooks', key, tenantId: tenant('one') })
+    waiting = claim()
+    await waitFor(async () => (await waitingForLocks()) > 0)
+  })
+  const job = await waiting
+  assert.equal(job?.requested, 2n)
+  assert.equal(job?.loaded, undefined)
+  assert.equal((await claim()).loaded?.state, 'new')
+})
+
+const waitingForLocks = () =>
+  db.one(
+    ({ count }) => Number(count),
+    sql`select count(*) as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  )

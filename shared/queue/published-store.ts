@@ -1,7 +1,18 @@
 import { type Db, type Row, rawSql, sql } from '../platform/index.ts'
 import type { InHand } from './earnings.ts'
 import type { Job, LoadWithClaim, QueueName } from './model.ts'
-import { claimedColumns, dueBy, leased, NO_TENANT, ofQueue, tenantsOf, toJob, unleased } from './store.ts'
+import {
+  claimedColumns,
+  dueBy,
+  leased,
+  loading,
+  NO_TENANT,
+  NOTHING_TO_LOAD,
+  ofQueue,
+  tenantsOf,
+  toClaimedJob,
+  unleased,
+} from './store.ts'
 
 /** A job that a message is about. */
 export interface PublishedJob {
@@ -183,6 +194,7 @@ export async function claimKeys(
   },
 ): Promise<(Job | undefined)[]> {
   const { queue, keys } = input
+  const { columns, joins } = input.load ? loading(queue, input.load) : NOTHING_TO_LOAD
   const rows = await db.many(
     (row) => row,
     sql`
@@ -196,10 +208,10 @@ export async function claimKeys(
       where ${ofQueue(queue)} and j.key = any(array(select key from locked))
       returning ${claimedColumns}
     )
-    select claimed.*, loaded.* from claimed left join lateral (${input.load ?? rawSql('select')} limit 1) loaded on true`,
+    select claimed.*, ${columns} from claimed ${joins}`,
   )
   const claimed = new Map<string, Job>()
-  for (const row of rows) claimed.set(row.key, input.load ? { ...toJob(row), loaded: row } : toJob(row))
+  for (const row of rows) claimed.set(row.key, toClaimedJob(row))
   return keys.map((key) => {
     const job = claimed.get(key)
     claimed.delete(key)

@@ -145,6 +145,27 @@ export const tenantsOf = (queue: QueueName): Sql => sql`tenants as (
       from tenants t where t.tenant_id is not null
     )`
 
+/**
+ * For the end of a claim, behind `claimed`: what `load` finds, and whether it may be believed. A claim sees the other tables as they
+ * were when it began, but a job as it is once its row could be locked; what was changed together with the job meanwhile would be missed.
+ */
+export const loading = (queue: QueueName, load: LoadWithClaim): { columns: Sql; joins: Sql } => ({
+  columns: rawSql(
+    'loaded.*, seen.requested = claimed.requested and seen.lease_token + 1 = claimed.lease_token as is_loaded',
+  ),
+  joins: sql`
+    left join lateral (${load} limit 1) loaded on true
+    left join lateral (
+      select j.requested, j.lease_token from jobs j where ${ofQueue(queue)} and j.key = claimed.key limit 1
+    ) seen on true`,
+})
+
+/** For a claim that loads nothing. */
+export const NOTHING_TO_LOAD = { columns: rawSql('false as is_loaded'), joins: rawSql('') }
+
+/** A job as it is claimed, with what {@link loading} found. */
+export const toClaimedJob = (row: Row): Job => (row.is_loaded ? { ...toJob(row), loaded: row } : toJob(row))
+
 export interface Claim {
   jobs: Job[]
   /** There is, or was a moment ago, more due work than was taken. */
@@ -174,6 +195,7 @@ export async function claimJobs(
   const { queue, now, limit, free } = input
   const known = [...free.tenants]
   const due = dueBy(now)
+  const { columns, joins } = input.load ? loading(queue, input.load) : NOTHING_TO_LOAD
   const rows = await db.many(
     (row) => row,
     sql`
@@ -203,19 +225,17 @@ export async function claimJobs(
       where ${ofQueue(queue)} and j.key = any(array(select key from locked))
       returning ${claimedColumns}
     )
-    select claimed.*, loaded.*, summary.candidates, summary.wants_common, summary.next_ms
+    select claimed.*, ${columns}, summary.candidates, summary.wants_common, summary.next_ms
     from (
       select (select count(*) from candidates)::int as candidates,
              exists (select from admitted where not has_place) as wants_common,
              (select extract(epoch from min(run_at) - ${due})::float8 * 1000 from waiting where not due) as next_ms
     ) summary
     left join claimed on true
-    left join lateral (${input.load ?? rawSql('select')} limit 1) loaded on true
+    ${joins}
     order by claimed.run_at, claimed.key`,
   )
-  const jobs = rows
-    .filter((row) => row.key !== null)
-    .map((row) => (input.load ? { ...toJob(row), loaded: row } : toJob(row)))
+  const jobs = rows.filter((row) => row.key !== null).map(toClaimedJob)
   const { candidates, wants_common: wantsCommon, next_ms: nextMs } = rows[0] as Row
   return {
     jobs,

@@ -2,6 +2,7 @@ import { type Asset, createAsset, depositAssetLiquidity } from '../assets/index.
 import {
   createIncomingPayment,
   incomingPaymentUrl,
+  loadIncomingPayment,
   processIncomingPayment,
 } from '../incoming-payments/index.ts'
 import { createPostgresLedger } from '../ledger/index.ts'
@@ -9,12 +10,13 @@ import { type Amount, rate } from '../money/index.ts'
 import {
   createOutgoingPayment,
   fundOutgoingPayment,
+  loadOutgoingPayment,
   type OutgoingPayment,
   processOutgoingPayment,
 } from '../outgoing-payments/index.ts'
 import { createPaymentMethods } from '../payment-methods/index.ts'
 import { createCache, createDb, createSecretBox, silentLogger, sql, uuidv7 } from '../platform/index.ts'
-import type { Job, QueueName } from '../queue/index.ts'
+import type { Job, LoadWithClaim, QueueName } from '../queue/index.ts'
 import { claimJobs, finishJobs } from '../queue/store.ts'
 import { createQuote } from '../quotes/index.ts'
 import { createTenant, ensureOperatorTenant } from '../tenants/index.ts'
@@ -99,16 +101,21 @@ export async function createPaymentWorld(clock: TestClock = testClock()) {
     const handler = (job: Job) =>
       queue === 'incoming-payments' ? processIncomingPayment(ctx, job) : processOutgoingPayment(ctx, job)
     for (let runs = 0; runs < RUNS_MAX; ) {
-      const jobs = await claim(queue)
+      const jobs = await claim(queue, loads[queue])
       if (jobs.length === 0) return runs
       runs += jobs.length
       await Promise.all(jobs.map(async (job) => finish(job, await handler(job))))
     }
     throw new Error('jobs do not come to an end')
   }
-  const claim = async (queue: QueueName = 'outgoing-payments'): Promise<Job[]> => {
+  const loads: Partial<Record<QueueName, LoadWithClaim>> = {
+    'outgoing-payments': loadOutgoingPayment,
+    'incoming-payments': loadIncomingPayment,
+  }
+  const claim = async (queue: QueueName = 'outgoing-payments', load?: LoadWithClaim): Promise<Job[]> => {
     const free = { idle: { own: 100, places: 100 }, tenants: new Map(), common: 0 }
-    return (await claimJobs(db, { queue, now: clock.now(), limit: 100, leaseSeconds: 30, free })).jobs
+    const terms = { queue, now: clock.now(), limit: 100, leaseSeconds: 30, free, ...(load && { load }) }
+    return (await claimJobs(db, terms)).jobs
   }
   const finish = async (job: Job, outcome: Awaited<ReturnType<typeof processOutgoingPayment>>) => {
     const retry = outcome.status === 'retry' ? { retryAt: outcome.at } : {}

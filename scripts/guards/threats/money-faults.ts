@@ -201,6 +201,20 @@ export const moneyFaults: ThreatTable = {
           test: { file: localCredits, name: 'many packets at once' },
         },
         {
+          name: 'a payment that changed in the moment of its claim is read anew',
+          file: 'shared/queue/store.ts',
+          text: 'seen.requested = claimed.requested and seen.lease_token + 1 = claimed.lease_token as is_loaded',
+          without: 'true as is_loaded',
+          test: { file: 'shared/queue/published-store.test.ts', name: 'what a claim loads is not believed' },
+        },
+        {
+          name: 'what this payment brought meanwhile is not wanted once more',
+          file: attempt,
+          text: 'progress === nothingYet && ahead ? ahead',
+          without: 'ahead ? ahead',
+          test: { file: ilpPayments, name: 'a slice that another one overtook' },
+        },
+        {
           name: 'jobs are taken in one order',
           file: 'shared/queue/store.ts',
           text: '  order by source.key\n',
