@@ -57,6 +57,7 @@ const open: OpenOrClosed = {
   processAt: at(1000),
   hasCreditors: true,
   hasOneCreditor: true,
+  isFull: false,
 }
 const closed: OpenOrClosed = { ...open, state: 'COMPLETED', processAt: at(500) }
 

@@ -120,6 +120,8 @@ export interface OpenOrClosed {
   hasCreditors: boolean
   /** All its credits are decided in one place, and none is under way there. */
   hasOneCreditor: boolean
+  /** It was closed because its amount was in the ledger. */
+  isFull: boolean
 }
 
 export type Step =

@@ -21,6 +21,7 @@ export function withReceived(row: WithoutReceived | IncomingPaymentRow, received
     announcedAt: _announcedAt,
     hasCreditors: _any,
     hasOneCreditor: _one,
+    isFull: _full,
     ...payment
   } = row
   return { ...payment, receivedAmount }

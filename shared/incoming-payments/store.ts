@@ -44,7 +44,8 @@ const publicColumns = sql`p.id, p.tenant_id as payment_tenant_id, p.client, p.st
 const columns = sql`${publicColumns}, p.process_at, p.announced_at,
   p.paid_by_connector is not null or p.paid_locally as has_creditors,
   (p.paid_by_connector is null) = p.paid_locally and p.paid_by_connector is distinct from ${SEVERAL}::uuid and p.local_credits = 0
-    as has_one_creditor`
+    as has_one_creditor,
+  p.history @> '[{"reason": "amount_received"}]' as is_full`
 const joins = 'join wallet_addresses w on w.id = p.wallet_address_id join assets a on a.id = w.asset_id'
 const tenantColumn = rawSql('p.tenant_id')
 export const open = rawSql(`p.state in ('PENDING', 'PROCESSING') and p.deleted_at is null`)
@@ -83,6 +84,7 @@ const toRow = (row: Row): IncomingPaymentRow => ({
   processAt: row.process_at,
   hasCreditors: row.has_creditors,
   hasOneCreditor: row.has_one_creditor,
+  isFull: row.is_full,
   ...present({ announcedAt: row.announced_at as Date | null }),
 })
 

@@ -52,8 +52,8 @@ export {
   recordSendProgress,
 } from './read-outgoing-payments.ts'
 export { sealedPaymentColumns } from './sealed-columns.ts'
-export { cancelUnfundedPayments, sweepOutgoingPayments } from './sweep.ts'
 export { loadOutgoingPayment } from './store.ts'
+export { cancelUnfundedPayments, sweepOutgoingPayments } from './sweep.ts'
 export { getOutgoingPaymentTimeline } from './timeline.ts'
 export { postWithdrawal, voidWithdrawal } from './withdrawals.ts'
 

@@ -347,8 +347,9 @@ export const moneyFaults: ThreatTable = {
         {
           name: 'the total that is told is read behind the end',
           file: announcing,
-          text: '  const [total = 0n] = await receivedTotals(ctx.ledger, [row.id])\n  return total',
-          without: '  return received',
+          text: '  await closeForGood(ctx, fresh)\n  const [total = 0n] = await receivedTotals(ctx.ledger, [row.id])',
+          without:
+            '  const [total = 0n] = await receivedTotals(ctx.ledger, [row.id])\n  await closeForGood(ctx, fresh)',
           test: { file: interleavings, name: 'F26: a packet that is decided and credited between' },
         },
         {
