@@ -1,7 +1,6 @@
 import {
   type BatchedStatement,
   type Db,
-  noAnswer,
   oncePerId,
   type Row,
   rawSql,
@@ -104,16 +103,13 @@ export const recordReceived = (
   payment: { id: string; received: bigint; now: Date },
 ): Promise<IncomingPaymentState | undefined> => db.batched(receipts, payment)
 
-/** Without rows: nobody asks what became of it. The index gives the ids in their order. */
-const markings: BatchedStatement<string, never> = {
-  query: (ids) => sql`
-    update incoming_payments p set paid_locally = true where p.id = any(${ids}::uuid[]) and ${open} and not p.paid_locally`,
-  map: noAnswer,
-}
-
-/** From now on the connector is not the only one that decides on credits. */
-export const markPaidLocally = async (db: Db, id: string): Promise<void> =>
-  void (await db.batched(markings, id))
+/**
+ * A piece for the `with` clause of the statement that makes payments of this node: from now on they may credit those of `ids`, a query.
+ * Such credits do not pass the connector, so a packet that reaches the amount no longer is the last credit; see `ANNOUNCE_GRACE_MS`.
+ * The index gives the ids in their order.
+ */
+export const expectLocalCredits = (ids: Sql): Sql => sql`
+  update incoming_payments p set paid_locally = true where p.id = any(array(${ids})) and ${open} and not p.paid_locally`
 
 const registrations: BatchedStatement<{ id: string; now: Date }, true> = {
   query(payments) {

@@ -19,8 +19,9 @@ import {
   type CreateIncomingPaymentInput,
   createIncomingPayment,
 } from './create-incoming-payment.ts'
+import { expectLocalCredits } from './credits-store.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
-import { expectLocalCredits, findForPackets } from './local-credits.ts'
+import { findForPackets } from './local-credits.ts'
 import { ANNOUNCE_GRACE_MS, type IncomingPayment, incomingPaymentAccount, LATE_CREDIT_MS } from './model.ts'
 import { paymentMethodsOf } from './payment-methods.ts'
 import {
@@ -220,7 +221,7 @@ test('a payment that a packet completed is announced at once, with the ledger’
 
 test('a payment that is paid locally too is announced after the grace, with what both brought', async () => {
   const payment = await create()
-  await expectLocalCredits(node, payment.id)
+  await node.db.execute(expectLocalCredits(sql`select ${payment.id}::uuid`))
   await credit(payment, 100n)
   assert.deepEqual(await record(payment, 100n), { changedTo: 'COMPLETED' })
   const due = node.clock.fromNow(ANNOUNCE_GRACE_MS)

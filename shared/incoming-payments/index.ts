@@ -22,9 +22,10 @@ export {
 } from './change-incoming-payment.ts'
 export type { IncomingPaymentContext, IncomingPaymentSettings } from './context.ts'
 export { awaitIncomingPaymentApproval, type CreateIncomingPaymentInput } from './create-incoming-payment.ts'
+export { expectLocalCredits } from './credits-store.ts'
 export { IncomingPaymentRefusal, type IncomingPaymentRefusalCode } from './errors.ts'
 export type { StoredNote } from './history.ts'
-export { beginLocalCredit, endLocalCredit, expectLocalCredits, findForPackets } from './local-credits.ts'
+export { beginLocalCredit, endLocalCredit, findForPackets } from './local-credits.ts'
 export {
   ANNOUNCE_GRACE_MS,
   CREDIT_DECISION_AGE_MAX_MS,

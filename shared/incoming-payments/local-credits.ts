@@ -1,15 +1,7 @@
 import type { Clock, Db } from '../platform/index.ts'
-import { markPaidLocally, recordLocalCredit, registerLocalCredit } from './credits-store.ts'
+import { recordLocalCredit, registerLocalCredit } from './credits-store.ts'
 import type { IncomingPaymentState, ReceivingPayment } from './model.ts'
 import { selectForPackets } from './packets-store.ts'
-
-/**
- * Says, before it sends anything, that a payment of this node is going to credit an incoming payment. Such credits do not pass the
- * connector, so a packet that reaches the amount no longer is the last credit; see `ANNOUNCE_GRACE_MS`.
- */
-export async function expectLocalCredits(ctx: { db: Db }, incomingPaymentId: string): Promise<void> {
-  await markPaidLocally(ctx.db, incomingPaymentId)
-}
 
 /**
  * Right before a local credit: false when the payment takes no more money. From true on its end waits for

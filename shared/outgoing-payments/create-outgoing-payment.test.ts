@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { completeIncomingPayment, updateWalletAddress } from '../incoming-payments/index.ts'
+import { completeIncomingPayment, findForPackets, updateWalletAddress } from '../incoming-payments/index.ts'
 import { sql, uuidv7 } from '../platform/index.ts'
 import type { Quote } from '../quotes/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.ts'
@@ -101,6 +101,27 @@ test('quotes that are expired, of another wallet address, or unknown are refused
   world.clock.advance(300_000)
   await refused(create(quote), 'invalid_quote', /expired/)
   assert.equal((await createdEvents(quote.id)).length, 0)
+})
+
+test('from its creation on, connectors know that a payment of this node may credit its receiver, under a grant too', async () => {
+  const receivers = await Promise.all(Array.from({ length: 4 }, () => world.incoming(world.carol, 50n)))
+  const othersMayCredit = async () => {
+    const known = await Promise.all(receivers.map(({ id }) => findForPackets(world.ctx, id, world.alice.id)))
+    return known.map((payment) => payment?.othersMayCredit)
+  }
+  const quotes = await Promise.all(receivers.slice(0, 3).map(({ url }) => world.quote(world.alice, url)))
+  assert.deepEqual(await othersMayCredit(), [false, false, false, false])
+  const [one, two, granted] = quotes as [Quote, Quote, Quote]
+  await Promise.all([create(one), create(two), create(await remoteQuote())])
+  assert.deepEqual(await othersMayCredit(), [true, true, false, false])
+  await createGrantedPayment(world.ctx, {
+    tenantId: world.tenantId,
+    walletAddressId: world.alice.id,
+    quoteId: granted.id,
+    grant: { id: 'grant-2' },
+    initiatedBy: 'OPEN_PAYMENTS',
+  })
+  assert.deepEqual(await othersMayCredit(), [true, true, true, false])
 })
 
 test('a receiver that closed since the quote is refused', async () => {

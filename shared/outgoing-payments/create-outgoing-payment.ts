@@ -1,5 +1,4 @@
 import { toMoneyAsset } from '../assets/index.ts'
-import { expectLocalCredits } from '../incoming-payments/index.ts'
 import type { Amount } from '../money/index.ts'
 import { assert, Fault } from '../platform/index.ts'
 import { createQuote, findQuote, type Quote, type QuoteContext } from '../quotes/index.ts'
@@ -193,9 +192,14 @@ async function insert(
   }
   const payment = newPayment(quote, now, { ...given, ...(grant && { grantId: grant.grant.id }) })
   const { requestId } = input
-  const row = { ...given, quote, now, ...(grant && { grant }), ...(requestId !== undefined && { requestId }) }
-  // Said before the payment is there, so that nothing can be sent unsaid. Too much said costs the receiver a moment's grace.
-  if (quote.method === 'LOCAL') await expectLocalCredits(ctx, incomingPaymentIdOf(quote.receiver))
+  const row = {
+    ...given,
+    quote,
+    now,
+    ...(grant && { grant }),
+    ...(requestId !== undefined && { requestId }),
+    ...(quote.method === 'LOCAL' && { localReceiverId: incomingPaymentIdOf(quote.receiver) }),
+  }
   const inserted = await insertPayment(ctx.db, row, {
     tenantId: payment.tenantId,
     type: 'outgoing_payment.created',

@@ -1,3 +1,4 @@
+import { expectLocalCredits } from '../incoming-payments/index.ts'
 import {
   type BatchedStatement,
   type Db,
@@ -23,6 +24,8 @@ export interface NewOutgoingPayment {
   requestId?: string
   cardDetails?: CardDetails
   initiatedBy: OutgoingPayment['initiatedBy']
+  /** The incoming payment of this node that it is going to credit. */
+  localReceiverId?: string
   now: Date
 }
 
@@ -32,7 +35,7 @@ export interface Inserted {
 }
 
 /**
- * The row, its event and what it spends of its grant, in one statement. `undefined`, and nothing is written, when the quote was spent
+ * The row, its event, what it spends of its grant and what is said of its receiver, if that is of this node, in one statement. `undefined`, and nothing is written, when the quote was spent
  * before, because its id is the payment's, or when its request was carried out before. Throws {@link OutgoingPaymentRefusal}
  * `outside_grant`, and writes nothing, when it would pass the grant's limit.
  */
@@ -68,6 +71,7 @@ const insertRows = (payments: readonly NewOutgoingPayment[]): Sql => {
     created_at: now,
     updated_at: now,
     card_details: payment.cardDetails,
+    local_receiver_id: payment.localReceiverId,
     ...(grant && {
       grant_id: grant.grant.id,
       grant_interval_start: grant.interval ?? '-infinity',
@@ -81,14 +85,18 @@ const insertRows = (payments: readonly NewOutgoingPayment[]): Sql => {
         rows,
         `asked (place bigint, id uuid, tenant_id uuid, wallet_address_id uuid, client text, grant_id text, request_id uuid, metadata jsonb,
           initiated_by text, created_at timestamptz, updated_at timestamptz, grant_interval_start timestamptz,
-          spent_debit_amount numeric, spent_receive_amount numeric, card_details jsonb)`,
+          spent_debit_amount numeric, spent_receive_amount numeric, card_details jsonb, local_receiver_id uuid)`,
       )} order by id, place
     ), inserted as (
       insert into outgoing_payments (${columns}) select ${columns} from asked order by id on conflict do nothing returning id
     ), payment as (
-      select asked.place from asked join inserted using (id)
-    )`
+      select asked.place, asked.local_receiver_id from asked join inserted using (id)
+    )${payments.some(({ localReceiverId }) => localReceiverId !== undefined) ? expectingCredits : rawSql('')}`
 }
+
+const expectingCredits = sql`, expecting as (${expectLocalCredits(
+  rawSql('select local_receiver_id from payment where local_receiver_id is not null'),
+)})`
 
 const creations: BatchedStatement<Creation, Inserted> = {
   query: (items, requestIds) => sql`

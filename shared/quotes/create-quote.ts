@@ -34,13 +34,13 @@ export interface CreateQuoteInput {
 export async function createQuote(ctx: QuoteContext, input: CreateQuoteInput): Promise<Quote> {
   if (input.debitAmount && input.receiveAmount)
     throw invalidAmount('only one of debitAmount and receiveAmount can be given')
+  const reading = payableReceiver(ctx, input)
+  // What is wrong with the payer's side is said first, and then nobody waits for the receiver.
+  reading.catch(() => undefined)
   const walletAddress = await payingWalletAddress(ctx, input)
   const sourceAsset = toMoneyAsset(walletAddress.asset)
   if (input.debitAmount) checkAmount('debitAmount', input.debitAmount, sourceAsset)
-  const [receiver, fee] = await Promise.all([
-    payableReceiver(ctx, input),
-    findLatestFee(ctx, walletAddress.assetId, 'SENDING'),
-  ])
+  const [receiver, fee] = await Promise.all([reading, findLatestFee(ctx, walletAddress.assetId, 'SENDING')])
   const method = receiver.local ? 'LOCAL' : 'ILP'
   const priced = await price(fee, sourceAsset, async () =>
     ctx.methods[method].quote({

@@ -201,6 +201,16 @@ export const moneyFaults: ThreatTable = {
           test: { file: localCredits, name: 'many packets at once' },
         },
         {
+          name: 'a connector knows of a payment of this node before that credits anything',
+          file: 'shared/outgoing-payments/creation-store.ts',
+          text: 'payments.some(({ localReceiverId }) => localReceiverId !== undefined) ? expectingCredits',
+          without: 'payments.some(({ localReceiverId }) => localReceiverId === "") ? expectingCredits',
+          test: {
+            file: 'shared/outgoing-payments/create-outgoing-payment.test.ts',
+            name: 'from its creation on, connectors know',
+          },
+        },
+        {
           name: 'a payment that changed in the moment of its claim is read anew',
           file: 'shared/queue/store.ts',
           text: 'seen.requested = claimed.requested and seen.lease_token + 1 = claimed.lease_token as is_loaded',
