@@ -97,7 +97,7 @@ const crashPoints: [string, () => Parameters<typeof fundOutgoingPayment>[0]][] =
   ['after the account was made', () => dyingLedger('createAccounts', 'after')],
   ['before the deposit', () => dyingLedger('createTransfers', 'before')],
   ['after the deposit', () => dyingLedger('createTransfers', 'after')],
-  ['before the payment is SENDING', () => dyingDb(3)],
+  ['before the payment is SENDING', () => dyingDb(1)],
 ]
 for (const [name, ctx] of crashPoints) {
   test(`F7: funding that dies ${name} is finished by the sweep: one deposit, one payment, one event`, async () => {

@@ -1,11 +1,10 @@
 import { depositLiquidity, LiquidityRefusal } from '../assets/index.ts'
 import { accountCode, isSuccess, type NewAccount, tenantSurrogate } from '../ledger/index.ts'
 import { assert, present } from '../platform/index.ts'
-import type { TenantScope } from '../tenants/index.ts'
-import { findPaymentEvent } from '../webhooks/index.ts'
+import type { ScopedId, TenantScope } from '../tenants/index.ts'
 import type { OutgoingPaymentContext } from './context.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
-import { markFundingStarted, startSending } from './funding-store.ts'
+import { beginFunding, startSending } from './funding-store.ts'
 import type { OutgoingPayment } from './model.ts'
 import { getOutgoingPayment, unknownPayment } from './read-outgoing-payments.ts'
 import { type SideEventContext, sideEvent } from './side-events.ts'
@@ -24,42 +23,49 @@ export async function fundOutgoingPayment(
   scope: TenantScope,
   input: { outgoingPaymentId: string; amount?: bigint; sealedDataToTransmit?: string },
 ): Promise<OutgoingPayment> {
-  const row = await selectPayment(ctx.db, scope, input.outgoingPaymentId)
-  if (!row) throw unknownPayment()
-  if (input.amount !== undefined && input.amount !== row.debitAmount.value)
-    throw new OutgoingPaymentRefusal('invalid_amount', { message: 'the amount must be the debit amount' })
-  if (row.state === 'FUNDING' && (await fundAndStart(ctx, row, input.sealedDataToTransmit)))
-    return withSent({ ...row, state: 'SENDING', updatedAt: ctx.clock.now() }, 0n)
-  const payment = await getOutgoingPayment(ctx, scope, row.id)
+  const { outgoingPaymentId: id, amount, sealedDataToTransmit } = input
+  if (amount !== undefined) await checkAmount(ctx, scope, { id, amount })
+  const funded = await fundAndStart(ctx, { id, scope, ...present({ sealedDataToTransmit }) })
+  if (funded) return withSent({ ...funded, state: 'SENDING', updatedAt: ctx.clock.now() }, 0n)
+  const payment = await getOutgoingPayment(ctx, scope, id)
   if (payment.state === 'CANCELLED')
     throw new OutgoingPaymentRefusal('wrong_state', { message: 'the payment is cancelled' })
-  assert(payment.state !== 'FUNDING', 'a payment that left FUNDING does not return', payment.id)
+  // It was made between the two looks.
+  if (payment.state === 'FUNDING') throw unknownPayment()
   return payment
 }
 
-/** All steps, from wherever an earlier run stopped. `false` when the payment left FUNDING meanwhile. */
+async function checkAmount(
+  ctx: Context,
+  scope: TenantScope,
+  { id, amount }: { id: string; amount: bigint },
+): Promise<void> {
+  const payment = await selectPayment(ctx.db, scope, id)
+  if (!payment) throw unknownPayment()
+  if (amount !== payment.debitAmount.value)
+    throw new OutgoingPaymentRefusal('invalid_amount', { message: 'the amount must be the debit amount' })
+}
+
+/**
+ * All steps, from wherever an earlier run stopped. `undefined`, and nothing is done, when the payment is not in FUNDING or not in this
+ * scope.
+ */
 export async function fundAndStart(
   ctx: Context,
-  payment: OutgoingPaymentRow,
-  sealedDataToTransmit?: string,
-): Promise<boolean> {
-  const begun = { id: payment.id, now: ctx.clock.now(), ...present({ sealedDataToTransmit }) }
-  // An account without money is nobody's loss, so it is made meanwhile: of a payment that turns out to be cancelled too.
-  const [hasBegun, event] = await Promise.all([
-    markFundingStarted(ctx.db, begun),
-    findPaymentEvent(ctx.db, { outgoingPaymentId: payment.id, types: ['outgoing_payment.created'] }),
-    ensureAccount(ctx, payment),
-  ])
-  if (!hasBegun) return false
-  assert(event, 'a payment is created together with its event', payment.id)
-  await deposit(ctx, payment, event.id)
+  input: ScopedId & { sealedDataToTransmit?: string },
+): Promise<OutgoingPaymentRow | undefined> {
+  const begun = await beginFunding(ctx.db, { ...input, now: ctx.clock.now() })
+  if (!begun) return undefined
+  const { payment, createdEventId } = begun
+  await ensureAccount(ctx, payment)
+  await deposit(ctx, payment, createdEventId)
   const funded = await sideEvent(
     ctx,
     withSent({ ...payment, state: 'SENDING' }, 0n),
     'outgoing_payment.funded',
   )
   await startSending(ctx.db, { id: payment.id, now: ctx.clock.now(), ...(funded && { event: funded }) })
-  return true
+  return payment
 }
 
 const outgoingPaymentAccount = (

@@ -1,22 +1,35 @@
-import { type BatchedStatement, type Db, rawSql, sql } from '../platform/index.ts'
+import { assert, type BatchedStatement, type Db, isUuid, rawSql, sql } from '../platform/index.ts'
 import { insertJobs, notifyJobs } from '../queue/index.ts'
-import { insertEvents, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
+import type { ScopedId } from '../tenants/index.ts'
+import { insertEvents, type NewWebhookEvent, notifyDeliveries, paymentEventId } from '../webhooks/index.ts'
 import { noteText } from './history.ts'
-import { inState } from './store.ts'
+import { columns, inState, joins, type OutgoingPaymentRow, toRow } from './store.ts'
 
-interface Beginning {
-  id: string
+interface Beginning extends ScopedId {
   sealedDataToTransmit?: string
   now: Date
 }
 
-/** A payment that is asked for twice in one statement is marked once, and both are told. The data is that of the first who brings any. */
-const beginnings: BatchedStatement<Beginning, true> = {
+/** A payment whose funding has begun, and the event under whose id the money moves. */
+export interface Begun {
+  payment: OutgoingPaymentRow
+  createdEventId: string
+}
+
+/**
+ * A payment that is asked for twice in one statement is marked once, and both are told. The data is that of the first who brings any. Who may
+ * not see the payment counts for nothing.
+ */
+const beginnings: BatchedStatement<Beginning, Begun> = {
   query: (items) => sql`
     with asked as (
-      select * from unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ now }) => now)}::timestamptz[],
+      select asked.* from unnest(${items.map(({ id }) => id)}::uuid[],
+        ${items.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))}::uuid[], ${items.map(({ now }) => now)}::timestamptz[],
         ${items.map(({ sealedDataToTransmit }) => sealedDataToTransmit ?? null)}::text[])
-        with ordinality asked (id, now, sealed, place)
+        with ordinality asked (id, tenant_id, now, sealed, place)
+      cross join lateral (
+        select from outgoing_payments x where x.id = asked.id and (asked.tenant_id is null or x.tenant_id = asked.tenant_id) limit 1
+      ) visible
     ), marked as (
       update outgoing_payments p set funding_started_at = coalesce(p.funding_started_at, once.now), updated_at = once.now,
         data_to_transmit_sealed = coalesce(p.data_to_transmit_sealed, once.sealed)
@@ -24,15 +37,19 @@ const beginnings: BatchedStatement<Beginning, true> = {
         select id, (array_agg(now order by place))[1] as now, (array_agg(sealed order by place) filter (where sealed is not null))[1] as sealed
         from asked group by id order by id
       ) once
-      where p.id = any(${items.map(({ id }) => id)}::uuid[]) and p.id = once.id and ${inState('FUNDING')} returning p.id
+      where p.id = any(${items.map(({ id }) => id)}::uuid[]) and p.id = once.id and ${inState('FUNDING')} returning p.*
     )
-    select asked.place from asked join marked using (id)`,
-  map: () => true,
+    select asked.place, ${columns}, ${paymentEventId('outgoing_payment.created', rawSql('p.id'))} as created_event_id
+    from asked cross join lateral (select * from marked m where m.id = asked.id limit 1) p ${joins}`,
+  map(row) {
+    assert(row.created_event_id, 'a payment is created together with its event', row.id)
+    return { payment: toRow(row), createdEventId: row.created_event_id }
+  },
 }
 
-/** Says that money is about to be deposited: no cancel passes from now on. `false` when the payment is no longer in FUNDING. */
-export const markFundingStarted = async (db: Db, beginning: Beginning): Promise<boolean> =>
-  (await db.batched(beginnings, beginning)) ?? false
+/** Says that money is about to be deposited: no cancel passes from now on. `undefined`: not in FUNDING, or not in this scope. */
+export const beginFunding = async (db: Db, beginning: Beginning): Promise<Begun | undefined> =>
+  isUuid(beginning.id) ? await db.batched(beginnings, beginning) : undefined
 
 interface Start {
   id: string

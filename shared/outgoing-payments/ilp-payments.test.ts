@@ -406,6 +406,27 @@ test('what the wallet gives for the receiver goes along, and only in its payment
   assert.deepEqual([sent.get(given.id), sent.get(without.id)], ['for Bob', undefined])
 })
 
+test('whoever else funds the payment in the same moment: another tenant cannot, and what it gives for the receiver goes nowhere', async () => {
+  const { tenantId: stranger } = await world.addTenant()
+  const { id: outgoingPaymentId } = await world.outgoing(world.alice, world.remote.addPayment().url, {
+    debit: 50n,
+  })
+  const sealedDataToTransmit = sealDataToTransmit(world.ctx, { outgoingPaymentId, text: 'from a stranger' })
+  const strange = () =>
+    fundOutgoingPayment(world.ctx, { tenantId: stranger }, { outgoingPaymentId, sealedDataToTransmit })
+  await assert.rejects(strange(), { code: 'unknown_payment' })
+  await world.runJobs()
+  assert.equal((await getOutgoingPayment(world.ctx, 'all', outgoingPaymentId)).state, 'FUNDING')
+  const [refused, funded] = await Promise.allSettled([
+    strange(),
+    fundOutgoingPayment(world.ctx, { tenantId: world.tenantId }, { outgoingPaymentId }),
+  ])
+  assert.deepEqual([refused.status, funded.status], ['rejected', 'fulfilled'])
+  await world.runJobs()
+  const sent = world.connector.sends.find((input) => input.outgoingPaymentId === outgoingPaymentId)
+  assert.deepEqual([sent?.sentAmount, sent?.data], [0n, undefined])
+})
+
 test('what the wallet gives for the receiver is kept, whoever funds the payment at the same time without it', async () => {
   const { id: outgoingPaymentId } = await world.outgoing(world.alice, world.remote.addPayment().url, {
     debit: 50n,

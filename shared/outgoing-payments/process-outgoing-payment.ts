@@ -22,7 +22,8 @@ export async function processOutgoingPayment(ctx: SendingContext, job: Job): Pro
   const payment = await selectPaymentOf(ctx.db, job)
   if (payment?.state === 'SENDING') return await sendPayment(ctx, job, payment)
   // A crash or a lost answer in the middle of funding. Finished here, it asks for the job again.
-  if (payment?.state === 'FUNDING' && payment.fundingStartedAt) await fundAndStart(ctx, payment)
+  if (payment?.state === 'FUNDING' && payment.fundingStartedAt)
+    await fundAndStart(ctx, { id: payment.id, scope: 'all' })
   return { status: 'done' }
 }
 

@@ -45,10 +45,10 @@ export type OutgoingPaymentRow = Omit<OutgoingPayment, 'sentAmount'> & {
   sealedDataToTransmit?: string
 }
 
-const columns = sql`p.id, p.client, p.grant_id, p.state, p.error_code, p.error, p.metadata, p.state_attempts, p.transfer_attempts,
+export const columns = sql`p.id, p.client, p.grant_id, p.state, p.error_code, p.error, p.metadata, p.state_attempts, p.transfer_attempts,
   p.funding_started_at, p.delivered_amount, p.sent_amount, p.packets_sent, p.packets_fulfilled, p.packets_rejected, p.initiated_by,
   p.created_at, p.updated_at, p.card_details, p.data_to_transmit_sealed, p.grant_interval_start is not null as is_counted, ${quoteColumns}, ${walletAddressColumns}`
-const joins = rawSql(
+export const joins = rawSql(
   `join quotes q on q.id = p.id join wallet_addresses w on w.id = p.wallet_address_id join assets a on a.id = w.asset_id`,
 )
 const from = sql`outgoing_payments p ${joins}`
@@ -60,7 +60,7 @@ const tenantColumn = rawSql('p.tenant_id')
  */
 export const inState = (state: OutgoingPaymentState): Sql => rawSql(`p.state is not distinct from '${state}'`)
 
-const toRow = (row: Row): OutgoingPaymentRow => {
+export const toRow = (row: Row): OutgoingPaymentRow => {
   const quote = toQuote(row)
   const { receiveAmount } = quote
   return {

@@ -46,5 +46,6 @@ export {
   listEvents,
   loadDelivery,
   notifyDeliveries,
+  paymentEventId,
   recordEvent,
 } from './store.ts'

@@ -203,6 +203,11 @@ const latestAbout: BatchedStatement<AboutOutgoing, WebhookEvent> = {
 export const findPaymentEvent = (db: Db, filter: AboutOutgoing): Promise<WebhookEvent | undefined> =>
   db.batched(latestAbout, filter)
 
+/** Of the latest event of a type about an outgoing payment, for a `select`. `payment` is an expression. */
+export const paymentEventId = (type: WebhookEventType, payment: Sql): Sql => sql`(
+  select x.id from (${eventsAbout(rawSql('outgoing_payment_id'), payment)}) x where x.type = ${type}
+  order by x.created_at desc, x.id desc limit 1)`
+
 interface AboutIncoming {
   incomingPaymentId: string
   types: readonly WebhookEventType[]
