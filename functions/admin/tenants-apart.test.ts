@@ -100,14 +100,20 @@ describe('tenants on one node', () => {
     `select format('%I.%I', schemaname, tablename) as name from pg_tables
      where schemaname in ('public', 'ledger') and tablename not in ('idempotency_keys', 'used_signatures') order by 1`,
   )
+  let tableNames: string[] = []
+  before(async () => {
+    tableNames = await admin.node.db.many((row) => row.name as string, tables)
+  })
   /** Every row of every table but those that note that a request was made; or only those that name one of `ids`. */
   const books = async (ids?: readonly string[]): Promise<string> => {
-    const names = await admin.node.db.many((row) => row.name as string, tables)
-    const where = ids ? `where r::text ~ '${ids.join('|')}'` : ''
+    // Not a pattern of all of them, which costs PostgreSQL far more to prepare than to look for.
+    const where = ids
+      ? `where exists (select from unnest('{${ids.join()}}'::text[]) id where strpos(r::text, id) > 0)`
+      : ''
     const sums = await admin.node.db.many(
       (row) => row.sum as string,
       rawSql(
-        names
+        tableNames
           .map(
             (table) =>
               `select '${table} ' || count(*) || ' ' || coalesce(md5(string_agg(r::text, '|' order by r::text)), '') as sum from ${table} r ${where}`,
