@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CREDIT_DECISION_AGE_MAX_MS } from '../../shared/incoming-payments/index.ts'
-import type { Ledger, TransferEvent } from '../../shared/ledger/index.ts'
+import { type Ledger, type NewAccount, type TransferEvent, withoutNeeds } from '../../shared/ledger/index.ts'
 import { type Clock, Fault, type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { Payee } from './deliveries.ts'
 import { AnswerUnknown } from './errors.ts'
@@ -25,6 +25,8 @@ export interface CreditInput {
   payee: Payee
   /** In the payee's asset. */
   amount: bigint
+  /** The payee's, while nothing is known to be on it. */
+  newAccount: NewAccount | undefined
   /** When the payee was last read as open; `undefined` once it is closed. */
   mayCredit: () => Promise<number | undefined>
 }
@@ -39,8 +41,13 @@ const ABANDONED_CALL_MS = 15_000
  * {@link AnswerUnknown} when neither answer is true.
  */
 export async function creditPayee(ctx: Context, input: CreditInput): Promise<Credit> {
-  const { packet, payee, amount } = input
-  const legs = legsOf(packet, { accountId: payee.id, asset: payee.asset, amount })
+  const { packet, payee, amount, newAccount } = input
+  const legs = legsOf(packet, {
+    accountId: payee.id,
+    asset: payee.asset,
+    amount,
+    ...(newAccount && { newAccount }),
+  })
   const events = postedChain({
     packet,
     legs,
@@ -53,7 +60,10 @@ export async function creditPayee(ctx: Context, input: CreditInput): Promise<Cre
   if (readAtMs === undefined)
     return { kind: 'refused', reject: ctx.rejects('F02', rejectMessages.wrongState) }
   try {
-    const outcome = await applyWhileOpen(ctx, input, events, readAtMs)
+    let outcome = await applyWhileOpen(ctx, input, events, readAtMs)
+    // It exists with other fields, which is as good: the id is the payee's.
+    if (outcome.kind === 'refused' && outcome.status === 'needed_account_refused')
+      outcome = await applyWhileOpen(ctx, input, withoutNeeds(events), readAtMs)
     if (outcome.kind === 'unknown') return await findOut(ctx, packet)
     if (outcome.kind === 'refused') return refused(ctx, input, legs, outcome)
     // What exists may be the work of an attempt whose answer was lost, here or inside of the ledger's client.

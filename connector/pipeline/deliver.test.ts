@@ -22,6 +22,8 @@ import { fulfilWithData, postBytes, postPrepare, startTestHop, testPrepare } fro
 import { startTestNode, type TestNode, type TestReceiver } from '../testing/test-node.ts'
 
 interface Faults {
+  /** After accounts were looked up. */
+  lookup?: () => Promise<unknown>
   before?: (events: readonly TransferEvent[]) => void
   after?: (events: readonly TransferEvent[]) => void
   progress?: () => void
@@ -29,9 +31,22 @@ interface Faults {
   statuses?: (given: CreateTransferStatus[]) => CreateTransferStatus[]
 }
 let faults: Faults = {}
+/** Accounts that the ledger was asked for, by themselves and by transfers. */
+const askedFor: { alone: string[]; withTransfers: string[] } = { alone: [], withTransfers: [] }
 const faulty = (ledger: Ledger): Ledger => ({
   ...ledger,
+  async createAccounts(accounts) {
+    askedFor.alone.push(...accounts.map(({ id }) => id))
+    return await ledger.createAccounts(accounts)
+  },
+  async lookupAccounts(ids) {
+    const found = await ledger.lookupAccounts(ids)
+    await faults.lookup?.()
+    return found
+  },
   async createTransfers(events) {
+    for (const event of events)
+      if ('needs' in event) askedFor.withTransfers.push(...(event.needs ?? []).map(({ id }) => id))
     faults.before?.(events)
     const statuses = await ledger.createTransfers(events)
     faults.after?.(events)
@@ -132,6 +147,40 @@ test('a packet for an incoming payment is credited and fulfilled, and the state 
   assert.equal(await node.balance(from.id), before - 300n)
   assert.ok(isFulfill((await send(receiver, 5n)).reply))
   assert.deepEqual(await state(receiver), ['PROCESSING', 305n])
+})
+
+test('the account of a payee is made with its first credit; one that is there with other fields is as good', async () => {
+  for (const asset of [usd, eur]) {
+    const fresh = await node.incomingPayment(asset)
+    const odd = await node.incomingPayment(asset)
+    const account = { id: odd.payment.id, ledger: asset.ledger, code: 9, debitsMustNotExceedCredits: true }
+    assert.deepEqual(await node.node.ledger.createAccounts([account]), ['created'])
+    for (const { receiver, asked } of [
+      { receiver: fresh, asked: 1 },
+      { receiver: odd, asked: 0 },
+    ]) {
+      const { id } = receiver.payment
+      askedFor.withTransfers = []
+      for (let packet = 0; packet < 3; packet++) assert.ok(isFulfill((await send(receiver, 100n)).reply))
+      assert.deepEqual(
+        askedFor.withTransfers.filter((each) => each === id),
+        Array(asked).fill(id),
+      )
+      assert.ok(!askedFor.alone.includes(id))
+      assert.ok(((await node.balance(id)) ?? 0n) >= 270n)
+    }
+  }
+})
+
+test('an account that comes up with other fields between the look and the credit takes the money all the same', async () => {
+  const receiver = await node.incomingPayment(usd)
+  const { id } = receiver.payment
+  const account = { id, ledger: usd.ledger, code: 9, debitsMustNotExceedCredits: true }
+  let calls = 0
+  faults = { lookup: () => node.node.ledger.createAccounts([account]), before: () => void calls++ }
+  assert.ok(isFulfill((await send(receiver, 100n)).reply))
+  assert.equal(calls, 2)
+  assert.equal(await node.balance(id), 100n)
 })
 
 test('500 wanted: 300 and then 900 are both taken, everything later is refused', async () => {

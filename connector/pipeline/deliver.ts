@@ -116,7 +116,13 @@ async function credit(
     return current && !isClosed(ctx, current) ? current.readAtMs : undefined
   }
   try {
-    const outcome = await creditPayee(ctx, { packet, payee: delivery.payee, amount, mayCredit })
+    const outcome = await creditPayee(ctx, {
+      packet,
+      payee: delivery.payee,
+      amount,
+      newAccount: delivery.newAccount(),
+      mayCredit,
+    })
     delivery.settle(amount, outcome.kind === 'refused' ? 'unchanged' : outcome.kind)
     return outcome
   } catch (error) {

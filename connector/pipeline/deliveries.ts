@@ -1,4 +1,4 @@
-import { type accountCode, isSuccess, type Ledger, tenantSurrogate } from '../../shared/ledger/index.ts'
+import { type accountCode, type Ledger, type NewAccount, tenantSurrogate } from '../../shared/ledger/index.ts'
 import { assert, type Clock, isUuid } from '../../shared/platform/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
 
@@ -38,8 +38,10 @@ export interface Delivery {
   readonly payee: Payee
   /** When the payee's state was read. A credit must be decided soon after that (`canReceive` of shared/incoming-payments). */
   readonly readAtMs: number
-  /** The ledger account is there and its total is known. */
+  /** The total on its ledger account is known. */
   open(): Promise<void>
+  /** Its ledger account, as long as it may be missing: the first credit makes it. */
+  newAccount(): NewAccount | undefined
   /** False when the payee has, or is about to have, all that it asked for. */
   reserve(amount: bigint): boolean
   /** `unchanged`: nothing was credited. `uncertain`: it may have been, now or before; the total is read again. */
@@ -71,6 +73,7 @@ interface Entry extends Delivery {
   reserved: bigint
   /** All that was ever reserved: tells a reading of the ledger what came in between. */
   everReserved: bigint
+  isOpen: boolean
   hasAccount: boolean
   /** The total in memory may be too low. It is read again when nothing is on its way. */
   needsReading: boolean
@@ -141,6 +144,7 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
     received: 0n,
     reserved: 0n,
     everReserved: 0n,
+    isOpen: false,
     hasAccount: false,
     needsReading: true,
     reading: undefined,
@@ -155,8 +159,9 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
         })
       await entry.reading
     },
+    newAccount: () => (entry.hasAccount ? undefined : accountOf(entry.payee)),
     reserve(amount) {
-      assert(entry.hasAccount, 'a payee is opened before money is reserved', entry.payee.id)
+      assert(entry.isOpen, 'a payee is opened before money is reserved', entry.payee.id)
       const { incomingAmount } = entry.payee
       if (incomingAmount !== undefined && entry.received + entry.reserved >= incomingAmount) return false
       entry.reserved += amount
@@ -166,7 +171,10 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
     settle(amount, outcome) {
       entry.reserved -= amount
       assert(entry.reserved >= 0n, 'what is settled was reserved', { reserved: entry.reserved, amount })
-      if (outcome === 'credited') entry.received += amount
+      if (outcome === 'credited') {
+        entry.received += amount
+        entry.hasAccount = true
+      }
       if (outcome === 'uncertain') entry.needsReading = true
     },
     takeReport() {
@@ -192,17 +200,14 @@ const isShared = ({ othersMayCredit, incomingAmount }: Payee): boolean =>
   othersMayCredit === true && incomingAmount !== undefined
 
 /**
- * The ledger's total. The account is made with the first packet; that it exists already is as good. What is on its way may or may
- * not be in the figure. If nothing was from its beginning to its end the figure counts; otherwise at least what it says without
- * that has been received, and the next reading will tell.
+ * The ledger's total. What is on its way may or may not be in the figure. If nothing was from its beginning to its end the figure
+ * counts; otherwise at least what it says without that has been received, and the next reading will tell.
  */
 async function readTotal(ctx: DeliveriesContext, entry: Entry): Promise<void> {
-  const { everReserved, reserved, hasAccount } = entry
-  const [account] = await Promise.all([
-    ctx.ledger.lookupAccounts([entry.payee.id]).then(([found]) => found),
-    hasAccount || createAccount(ctx, entry.payee),
-  ])
-  entry.hasAccount = true
+  const { everReserved, reserved } = entry
+  const [account] = await ctx.ledger.lookupAccounts([entry.payee.id])
+  entry.isOpen = true
+  if (account) entry.hasAccount = true
   // All that was ever credited: withdrawals do not make room for more.
   const total = account?.creditsPosted ?? 0n
   const onItsWay = reserved + entry.everReserved - everReserved
@@ -211,20 +216,11 @@ async function readTotal(ctx: DeliveriesContext, entry: Entry): Promise<void> {
   if (onItsWay === 0n) entry.needsReading = false
 }
 
-async function createAccount(
-  ctx: DeliveriesContext,
-  { id, tenantId, asset, accountCode: code }: Payee,
-): Promise<void> {
-  const [status] = await ctx.ledger.createAccounts([
-    {
-      id,
-      ledger: asset.ledger,
-      code,
-      debitsMustNotExceedCredits: true,
-      userData128: asset.id,
-      userData64: tenantSurrogate(tenantId),
-    },
-  ])
-  const exists = status !== undefined && (isSuccess(status) || status === 'exists_with_different_fields')
-  assert(exists, 'a payee gets its account', { id, status })
-}
+const accountOf = ({ id, tenantId, asset, accountCode: code }: Payee): NewAccount => ({
+  id,
+  ledger: asset.ledger,
+  code,
+  debitsMustNotExceedCredits: true,
+  userData128: asset.id,
+  userData64: tenantSurrogate(tenantId),
+})

@@ -1,5 +1,6 @@
 import {
   type LedgerId,
+  type NewAccount,
   type PostedTransfer,
   type TransferEvent,
   tenantSurrogate,
@@ -24,6 +25,8 @@ export interface Destination {
   accountId: LedgerId
   asset: LedgerAsset
   amount: bigint
+  /** The account, where it may be missing: it is made with the movement. */
+  newAccount?: NewAccount
 }
 
 /** One line of a movement: both accounts are on one ledger. */
@@ -33,6 +36,7 @@ export interface Leg {
   creditAccountId: LedgerId
   ledger: number
   amount: bigint
+  needs?: readonly NewAccount[]
 }
 
 /**
@@ -41,6 +45,7 @@ export interface Leg {
  */
 export function legsOf(packet: IdentifiedPacket, destination: Destination): Leg[] {
   const { account, prepare } = packet
+  const needed = destination.newAccount && { needs: [destination.newAccount] }
   if (account.asset.ledger === destination.asset.ledger)
     return [
       {
@@ -49,6 +54,7 @@ export function legsOf(packet: IdentifiedPacket, destination: Destination): Leg[
         creditAccountId: destination.accountId,
         ledger: account.asset.ledger,
         amount: prepare.amount,
+        ...needed,
       },
     ]
   return [
@@ -65,6 +71,7 @@ export function legsOf(packet: IdentifiedPacket, destination: Destination): Leg[
       creditAccountId: destination.accountId,
       ledger: destination.asset.ledger,
       amount: destination.amount,
+      ...needed,
     },
   ]
 }
@@ -115,6 +122,7 @@ export const postedChain = ({ packet, legs, idOf, about, reason }: MovementInput
     creditAccountId: leg.creditAccountId,
     ledger: leg.ledger,
     amount: leg.amount,
+    ...(leg.needs && { needs: leg.needs }),
     ...fieldsOf(packet, about, reason),
     ...(index < legs.length - 1 && { linked: true }),
   }))

@@ -10,6 +10,8 @@ import {
   createPostgresLedger,
   createRpcLedger,
   type Ledger,
+  type NewAccount,
+  type PostedTransfer,
   type PostgresLedger,
   serveLedgerCall,
   settlementAccountId,
@@ -250,6 +252,79 @@ describe('a ledger over RPC, when something is wrong', () => {
     assert.equal(await debited(), 0n)
     await client.close()
     await server.close()
+  })
+
+  it('a connector that does not know accounts that transfers need is asked for both, and is told of none', async (t) => {
+    const server = await serve(store)
+    const asked: { method: string; body: string }[] = []
+    /** As it was before. */
+    const older = createServer(async (request, response) => {
+      const chunks: Buffer[] = []
+      for await (const chunk of request) chunks.push(chunk as Buffer)
+      const body = Buffer.concat(chunks).toString()
+      const { method } = JSON.parse(body) as { method: string }
+      asked.push({ method, body })
+      if (method === 'createTransfersWithAccounts') {
+        response.statusCode = 400
+        response.end(
+          JSON.stringify({ error: { code: 'invalid_request', message: 'method must be another' } }),
+        )
+        return
+      }
+      const { 'content-length': _length, host: _host, connection: _connection, ...headers } = request.headers
+      const answer = await http.request({
+        method: 'POST',
+        url: server.url,
+        headers: headers as Record<string, string>,
+        body,
+        timeoutMs: 5_000,
+      })
+      response.end(answer.body)
+    })
+    const port = await listen(older, 0)
+    const client = connect(`http://127.0.0.1:${port}`)
+    t.after(async () => {
+      await client.close()
+      older.closeAllConnections()
+      older.close()
+      await server.close()
+    })
+    const { id, debit } = await openAccount()
+    const [held] = await store.lookupAccounts([id])
+    assert.ok(held)
+    const account: NewAccount = {
+      id: randomUUID(),
+      ledger: held.ledger,
+      code: accountCode.incomingPayment,
+    }
+    const credit = (amount: bigint, needs = [account]) =>
+      ({ ...debit(), creditAccountId: account.id, amount, needs }) as PostedTransfer
+    const first = credit(10n)
+    assert.deepEqual(await client.createTransfers([first]), ['created'])
+    assert.deepEqual(await client.createTransfers([first]), ['exists'])
+    const others = [{ ...account, code: accountCode.peer }]
+    assert.deepEqual(
+      await client.createTransfers([
+        { ...credit(1n), linked: true },
+        { ...credit(2n, others), linked: true },
+        credit(3n, others),
+        credit(4n),
+        { ...debit(), amount: 5n } as PostedTransfer,
+      ]),
+      ['linked_event_failed', 'needed_account_refused', 'linked_event_failed', 'created', 'created'],
+    )
+    assert.equal((await store.lookupAccounts([account.id]))[0]?.creditsPosted, 14n)
+    // What is no account is its caller's bug here as well, and fails nobody else.
+    const wrong = credit(1n, [{ ...account, id: 'none' }])
+    const [refused, passed] = await Promise.allSettled([
+      client.createTransfers([wrong]),
+      client.createTransfers([credit(6n)]),
+    ])
+    assert.equal(refused.status, 'rejected')
+    assert.deepEqual(passed, { status: 'fulfilled', value: ['created'] })
+    assert.ok(asked.some(({ method }) => method === 'createTransfers'))
+    for (const { method, body } of asked)
+      if (method !== 'createTransfersWithAccounts') assert.ok(!body.includes('needs'), body)
   })
 
   it('events that are none are refused whole', async () => {

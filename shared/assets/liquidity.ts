@@ -4,6 +4,7 @@ import {
   type Ledger,
   type LedgerId,
   moveThroughClosed,
+  type NewAccount,
   settlementAccountId,
   type TransferEvent,
   tenantSurrogate,
@@ -25,6 +26,8 @@ export interface Deposit extends LiquidityAccount {
   amount: bigint
   /** Whether the same transfer again is success (movements that belong to an event) or {@link LiquidityRefusal} `duplicate_transfer`. */
   acceptRepeat?: boolean
+  /** The account, where it may be missing: it is made with the movement. */
+  newAccount?: NewAccount
 }
 
 export interface Withdrawal extends Deposit {
@@ -76,6 +79,9 @@ function toMovement(status: CreateTransferStatus, input: Deposit): Movement {
       throw new LiquidityRefusal('insufficient_liquidity', {
         message: 'the balance would exceed what the ledger can hold',
       })
+    case 'needed_account_refused':
+      assert(false, 'the account of a deposit can be made', input)
+      break
     case 'linked_event_failed':
     case 'linked_event_chain_open':
     case 'id_must_not_be_zero':
@@ -121,6 +127,7 @@ export async function depositLiquidity(ctx: { ledger: Ledger }, input: Deposit):
       amount: input.amount,
       userData128: input.accountId,
       userData64: tenantSurrogate(input.tenantId),
+      ...(input.newAccount && { needs: [input.newAccount] }),
     },
     input,
   )

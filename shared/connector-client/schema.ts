@@ -25,6 +25,7 @@ const paymentMethods = ['probe', 'send', 'settle', 'getPrice'] as const
 const ledgerMethods = [
   'createAccounts',
   'createTransfers',
+  'createTransfersWithAccounts',
   'lookupAccounts',
   'lookupTransfers',
   'queryTransfers',

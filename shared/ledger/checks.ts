@@ -24,6 +24,7 @@ export function assertTransferEvents(events: readonly TransferEvent[]): void {
     if (event.kind !== 'close') assertAmount(event.amount)
     assertLedger(event.ledger)
     assertCode(event.code)
+    if (event.kind !== 'close' && event.needs) assertNeeds(event.needs)
     if (event.kind === 'pending')
       assert(isWithin(event.timeoutSeconds, INTEGER_MAX), 'a timeout is whole seconds', event.timeoutSeconds)
   }
@@ -66,6 +67,14 @@ export function assertNewAccounts(accounts: readonly NewAccount[]): void {
     assert(isWithin(account.ledger, INTEGER_MAX), 'a ledger number is an integer', account.ledger)
     assertCode(account.code)
   }
+}
+
+function assertNeeds(accounts: readonly NewAccount[]): void {
+  assertNewAccounts(accounts)
+  assert(
+    accounts.every(({ linked }) => linked !== true),
+    'accounts that an event needs are made each for itself',
+  )
 }
 
 const isWithin = (value: number, max: number): boolean =>

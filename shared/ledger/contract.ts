@@ -163,6 +163,7 @@ export function ledgerContract(name: string, createSubject: () => Promise<Contra
     reservationTests(() => ({ ledger, subject }), bookOf)
     chainTests(() => ledger, bookOf)
     closingTests(() => ({ ledger, subject }), bookOf)
+    neededAccountTests(() => ({ ledger, subject }), bookOf)
     repeatTests(() => ledger, bookOf)
     readTests(() => ledger, bookOf)
     concurrencyTests(() => ({ ledger, subject }), bookOf)
@@ -854,6 +855,172 @@ function closingTests(
         )
         assert.equal(atClose, BigInt(credited))
         assert.equal((await balanceOf(ledger, to)).creditsPosted, atClose)
+      }
+    } finally {
+      for (const client of clients.slice(1)) await client.close()
+    }
+  })
+}
+
+function neededAccountTests(
+  subjectOf: () => { ledger: Ledger; subject: ContractSubject },
+  bookOf: () => Book,
+): void {
+  const isThere = async (ledger: Ledger, id: LedgerId) =>
+    (await ledger.lookupAccounts([id])).every((account) => account !== undefined)
+
+  test('F39: an account that a transfer needs is made before it, and a repeat finds both', async () => {
+    const { ledger } = subjectOf()
+    const [book, other] = [bookOf(), bookOf()]
+    await Promise.all([book.openSettlement(), other.openSettlement()])
+    const account = book.liquidity({ userData128: randomUUID(), userData64: U64_MAX, userData32: 7 })
+    const first = book.posted({ creditAccountId: account.id, amount: 100n, needs: [account] })
+    await expectAll(ledger, 'created', [first])
+    for (const _ of times(2)) await expectAll(ledger, 'exists', [first])
+    const { needs: _needs, ...bare } = first
+    await expectAll(ledger, 'exists', [bare])
+    assert.deepEqual(await ledger.createAccounts([account]), ['exists'])
+    // An account that is there is as good, and one event may need several.
+    const [here, there] = [book.liquidity(), other.liquidity()]
+    const chain = [
+      book.posted({ creditAccountId: here.id, amount: 5n, needs: [account, here, there], linked: true }),
+      other.pending({ creditAccountId: there.id, amount: 6n, linked: true }),
+      book.posted({ debitAccountId: here.id, creditAccountId: account.id, amount: 1n, needs: [account] }),
+    ]
+    await expectAll(ledger, 'created', chain)
+    await expectAll(ledger, 'exists', chain)
+    assert.deepEqual(figures(await balanceOf(ledger, account.id)), {
+      debitsPending: 0n,
+      debitsPosted: 0n,
+      creditsPending: 0n,
+      creditsPosted: 101n,
+    })
+    assert.equal((await balanceOf(ledger, there.id)).creditsPending, 6n)
+    const stored = await balanceOf(ledger, account.id)
+    assert.deepEqual(
+      [stored.userData128, stored.userData64, stored.userData32],
+      [account.userData128, U64_MAX, 7],
+    )
+  })
+
+  test('where an account exists with other fields, or is none, its event fails with its chain, and nothing else', async () => {
+    const { ledger } = subjectOf()
+    const [book, other] = [bookOf(), bookOf()]
+    await other.openSettlement()
+    const id = await book.open()
+    const account = book.liquidity({ id })
+    const impossible: NewAccount[] = [
+      { ...account, code: accountCode.incomingPayment },
+      { ...account, ledger: other.number },
+      { ...account, debitsMustNotExceedCredits: false },
+      { ...account, userData128: randomUUID() },
+      { ...account, userData64: 1n },
+      { ...account, userData32: 1 },
+      book.liquidity({ code: 0 }),
+      book.liquidity({ ledger: 0 }),
+      book.liquidity({ id: ZERO_ID }),
+      book.liquidity({ creditsMustNotExceedDebits: true }),
+    ]
+    const events = impossible.map((needed) =>
+      book.posted({ creditAccountId: id, amount: 1n, needs: [account, needed] }),
+    )
+    for (const event of events) {
+      const mate = other.liquidity()
+      const call = [
+        book.posted({ creditAccountId: id, amount: 10n }),
+        other.posted({ creditAccountId: mate.id, amount: 3n, needs: [mate], linked: true }),
+        { ...event, linked: true },
+        { ...event, id: randomUUID() },
+        book.posted({ creditAccountId: id, amount: 20n, needs: [account] }),
+      ]
+      const statuses = ['linked_event_failed', 'needed_account_refused', 'linked_event_failed'] as const
+      assert.deepEqual(await ledger.createTransfers(call), ['created', ...statuses, 'created'])
+      assert.deepEqual(await ledger.createTransfers(call), ['exists', ...statuses, 'exists'])
+      // It was made, as if it had been asked for alone.
+      assert.ok(await isThere(ledger, mate.id))
+    }
+    const total = BigInt(impossible.length) * 30n
+    assert.equal((await balanceOf(ledger, id)).creditsPosted, total)
+    // No id is lost by it; and a transfer that exists is found, whatever a repeat needs.
+    await expectAll(
+      ledger,
+      'created',
+      events.map(({ needs: _needs, ...event }) => event),
+    )
+    await expectAll(ledger, 'exists', events)
+    assert.equal((await balanceOf(ledger, id)).creditsPosted, total + BigInt(impossible.length))
+  })
+
+  test('an account stays when the transfer that needed it fails, and holds nothing', async () => {
+    const { ledger } = subjectOf()
+    const book = bookOf()
+    const poor = await book.open()
+    const [account, spender] = [book.liquidity(), book.liquidity()]
+    assert.deepEqual(
+      await ledger.createTransfers([
+        book.posted({ debitAccountId: poor, creditAccountId: account.id, amount: 1n, needs: [account] }),
+        book.posted({ debitAccountId: spender.id, creditAccountId: poor, amount: 1n, needs: [spender] }),
+        book.posted({ creditAccountId: account.id, amount: 0n, needs: [account] }),
+      ]),
+      ['exceeds_credits', 'exceeds_credits', 'amount_must_not_be_zero'],
+    )
+    for (const { id } of [account, spender]) assert.equal(await available(ledger, id), 0n)
+  })
+
+  test('an account that is closed meanwhile is the same account, and takes nothing', async () => {
+    const { ledger } = subjectOf()
+    const book = bookOf()
+    await book.openSettlement()
+    const account = book.liquidity()
+    const credit = (amount: bigint) => book.posted({ creditAccountId: account.id, amount, needs: [account] })
+    await expectAll(ledger, 'created', [credit(5n)])
+    await expectAll(ledger, 'created', [book.close(account.id)])
+    await expectAll(ledger, 'credit_account_already_closed', [credit(6n)])
+    assert.equal((await balanceOf(ledger, account.id)).creditsPosted, 5n)
+  })
+
+  test('an event whose accounts are linked is a bug of its caller, and fails no other call', async () => {
+    const { ledger } = subjectOf()
+    const book = bookOf()
+    const [id, account] = [await book.open(), book.liquidity()]
+    const bad = book.posted({ creditAccountId: id, amount: 1n, needs: [{ ...account, linked: true }] })
+    const [refused, passed] = await Promise.allSettled([
+      ledger.createTransfers([bad]),
+      ledger.createTransfers([book.posted({ creditAccountId: id, amount: 2n })]),
+    ])
+    assert.equal(refused.status, 'rejected')
+    assert.deepEqual(passed, { status: 'fulfilled', value: ['created'] })
+    assert.ok(!(await isThere(ledger, account.id)))
+  })
+
+  test('F40: many first credits of one account, from several clients, all arrive; of two accounts with one id there is one', async () => {
+    const { ledger, subject } = subjectOf()
+    const book = bookOf()
+    await book.openSettlement()
+    const clients = [ledger, await subject.another(), await subject.another()]
+    try {
+      for (const round of times(8)) {
+        const account = book.liquidity()
+        const rival = { ...account, code: accountCode.incomingPayment }
+        const call = (needed: NewAccount) => [
+          book.posted({ creditAccountId: account.id, amount: 1n, needs: [needed] }),
+        ]
+        const calls = times(24).map((index) => call(round % 2 && index % 5 === 0 ? rival : account))
+        const ask = () =>
+          Promise.all(
+            calls.map((events, index) => (clients[index % clients.length] as Ledger).createTransfers(events)),
+          )
+        const statuses = (await ask()).flat()
+        const { code, creditsPosted } = await balanceOf(ledger, account.id)
+        const expected = calls.map(([event]) =>
+          event?.needs?.[0]?.code === code ? 'created' : 'needed_account_refused',
+        )
+        assert.deepEqual(statuses, expected)
+        assert.equal(creditsPosted, BigInt(expected.filter((status) => status === 'created').length))
+        assert.deepEqual(
+          (await ask()).flat(),
+          expected.map((status) => (status === 'created' ? 'exists' : status)),
+        )
       }
     } finally {
       for (const client of clients.slice(1)) await client.close()

@@ -14,6 +14,7 @@ export {
 export type { LedgerContents, StoredAccount, StoredTransfer } from './contents.ts'
 export { assertSound, assertUnused, copyLedger, fenceSource, type LedgerCopyOptions } from './copy.ts'
 export { LedgerCopyRefusal } from './errors.ts'
+export { withoutNeeds } from './needed-accounts.ts'
 export { observeLedger } from './observe-ledger.ts'
 export * from './port.ts'
 export { openPostgresContents, type PostgresContents } from './postgres/contents.ts'

@@ -26,6 +26,8 @@ console.log(`seed ${seed} (repeat with FC_SEED=${seed})`)
 /** Each of two ledgers has: settlement, three that cannot be overdrawn, one without a limit; and then there is nobody. */
 const ACCOUNTS_PER_LEDGER = 5
 const NOBODY = 2 * ACCOUNTS_PER_LEDGER
+/** Accounts that only events which need them credit, on each ledger. */
+const NEWCOMERS = 3
 
 /** What an event is, in numbers; places are taken modulo what there is. */
 interface Draft {
@@ -42,6 +44,8 @@ interface Draft {
   timeoutSeconds: number
   tag: number
   userData32: number
+  /** Which newcomer it credits, instead of another, and what kind of account it takes that one for. */
+  newcomer: { place: number; code: number } | undefined
 }
 
 /** An account to make; its id is one of a few places. */
@@ -81,6 +85,17 @@ const drafts = (input: { faults: boolean }): fc.Arbitrary<Draft> => {
     timeoutSeconds: input.faults ? fc.nat({ max: 4 }) : fc.integer({ min: 2, max: 60 }),
     tag: fc.nat({ max: 3 }),
     userData32: fc.constantFrom(0, 0, 1, 2 ** 32 - 1),
+    newcomer: fc.oneof(
+      { weight: 4, arbitrary: fc.constant(undefined) },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          place: fc.nat({ max: NEWCOMERS - 1 }),
+          // 0 is refused for itself, 2 after a 1.
+          code: input.faults ? fc.constantFrom(0, 1, 1, 1, 1, 2) : fc.constant(1),
+        }),
+      },
+    ),
   })
 }
 
@@ -136,6 +151,7 @@ function createWorld() {
       debitsMustNotExceedCredits: role > 0 && role < 4,
     }
   })
+  const newcomers = ledgers.map(() => Array.from({ length: NEWCOMERS }, () => randomUUID()))
   const made: TransferEvent[] = []
   /** Pending transfers of this round, and those of earlier ones that nobody posted or voided yet. */
   let fresh: PendingTransfer[] = []
@@ -153,6 +169,15 @@ function createWorld() {
     ...(draft.userData32 > 0 && { userData32: draft.userData32, userData64: 2n ** 64n - 1n }),
   })
 
+  /** What an event that credits a newcomer has of its own. */
+  const towards = ({ debit, newcomer }: Draft) => {
+    if (!newcomer) return {}
+    const side = debit < ACCOUNTS_PER_LEDGER ? 0 : 1
+    const id = newcomers[side]?.[newcomer.place] as string
+    const account = { id, ledger: ledgers[side], code: newcomer.code, debitsMustNotExceedCredits: true }
+    return { creditAccountId: id, needs: [account] }
+  }
+
   /** Any two accounts, mostly of one ledger: otherwise nothing would pass. */
   const wildMovement = (draft: Draft) => {
     const first = draft.debit < ACCOUNTS_PER_LEDGER ? 0 : ACCOUNTS_PER_LEDGER
@@ -164,6 +189,7 @@ function createWorld() {
       ledger: draft.ledger === undefined ? ledgerAt(draft.debit) : (ledgers[draft.ledger] as number),
       code: draft.credit === 7 ? 0 : 1 + (draft.tag % 2),
       amount: draft.amount ?? 3n,
+      ...towards(draft),
     }
   }
 
@@ -257,6 +283,7 @@ function createWorld() {
       ledger: ledgerAt(draft.debit),
       code: 1 + (draft.tag % 2),
       amount: draft.amount ?? 3n,
+      ...towards(draft),
     }
     if (draft.kind === 'posted' || draft.kind === 'void') return [{ ...movement, kind: 'posted' }]
     const pending: PendingTransfer = { ...movement, kind: 'pending', timeoutSeconds: draft.timeoutSeconds }
@@ -274,6 +301,7 @@ function createWorld() {
 
   return {
     accounts,
+    newcomers: newcomers.flat(),
     made,
     calls(drafts: readonly Draft[][], faults: boolean): TransferEvent[][] {
       const calls = drafts.map((call) =>
@@ -365,7 +393,7 @@ describe('both paths of the Postgres ledger and the model agree', () => {
       )
       for (const answer of answers) assert.deepEqual(answer, expected)
       previous = [...new Set(events.flat().map((event) => event.id))]
-      await assertSameBooks(model, world.accounts)
+      await assertSameBooks(model, [...world.accounts.map(({ id }) => id), ...world.newcomers])
     }
     const ids = [...new Set(world.made.map((event) => event.id))]
     const expected = await model.lookupTransfers(ids)
@@ -382,8 +410,7 @@ describe('both paths of the Postgres ledger and the model agree', () => {
     }
   }
 
-  const assertSameBooks = async (model: Ledger, accounts: readonly NewAccount[]): Promise<void> => {
-    const ids = accounts.map((account) => account.id)
+  const assertSameBooks = async (model: Ledger, ids: readonly LedgerId[]): Promise<void> => {
     const books = (found: Awaited<ReturnType<Ledger['lookupAccounts']>>) =>
       found.map((account) => account && { ...account, createdAt: undefined })
     const expected = books(await model.lookupAccounts(ids))

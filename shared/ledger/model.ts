@@ -6,6 +6,7 @@ import {
   canonicalEvents,
   transferRefusal,
 } from './checks.ts'
+import { accountsNeededBy, refusedEvents } from './needed-accounts.ts'
 import {
   type Account,
   type CreateAccountStatus,
@@ -39,6 +40,8 @@ export function createModelLedger(clock: Clock): Ledger {
   const accounts = new Map<LedgerId, StoredAccount>()
   const transfers = new Map<LedgerId, StoredTransfer>()
   let undo: (() => void)[] = []
+  /** Events of the call whose accounts could not be made. */
+  let refused: ReadonlySet<TransferEvent> = new Set()
 
   const change = <T extends object>(target: T, fields: Partial<T>) => {
     const before = { ...target }
@@ -180,6 +183,7 @@ export function createModelLedger(clock: Clock): Ledger {
     if (stored) return isSame(event, stored) ? 'exists' : 'exists_with_different_fields'
     const refusal = transferRefusal(event)
     if (refusal) return refusal
+    if (refused.has(event)) return 'needed_account_refused'
     const draft = drafted(event)
     const isResolution = event.kind === 'post' || event.kind === 'void'
     const status = isResolution ? applyResolution(event) : applyMovement(event)
@@ -283,7 +287,9 @@ export function createModelLedger(clock: Clock): Ledger {
       assertTransferEvents(events)
       for (const event of events) for (const id of idsOf(event)) assert(isUuid(id), 'an id is a UUID', id)
       expire()
-      return applyChains(canonicalEvents(events), applyTransfer)
+      const canonical = canonicalEvents(events)
+      refused = refusedEvents(canonical, applyChains(accountsNeededBy(canonical), applyAccount))
+      return applyChains(canonical, applyTransfer)
     },
     async lookupAccounts(ids) {
       expire()

@@ -76,6 +76,12 @@ interface Movement extends TransferBase {
   code: number
   /** Greater than zero, at most 2^64 − 1. */
   amount: bigint
+  /**
+   * Accounts that are made before it where they are missing, in the same trip: as if {@link Ledger.createAccounts} had been called
+   * first. Where one of them is refused, so is this event (`needed_account_refused`), with its chain. They stay when the event fails,
+   * are no part of what is stored, and are not linked.
+   */
+  needs?: readonly NewAccount[]
 }
 
 /** Moves money at once. */
@@ -152,6 +158,7 @@ export type CreateTransferStatus =
   | 'amount_must_not_be_zero'
   | 'timeout_must_not_be_zero'
   | 'code_must_not_be_zero'
+  | 'needed_account_refused'
   | 'pending_transfer_not_found'
   | 'pending_transfer_not_pending'
   | 'pending_transfer_already_posted'

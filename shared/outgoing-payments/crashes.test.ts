@@ -48,10 +48,7 @@ const isRefusal = (code: string) => (error: unknown) =>
   error instanceof OutgoingPaymentRefusal && error.code === code
 
 /** A ledger that loses the process's connection at a chosen moment: before the call reaches it, or after it was applied. */
-function dyingLedger(
-  call: 'createAccounts' | 'createTransfers' | 'lookupAccounts',
-  when: 'before' | 'after',
-) {
+function dyingLedger(call: 'createTransfers' | 'lookupAccounts', when: 'before' | 'after') {
   const died = () => new Fault('ledger_outcome_unknown', { retryable: true, message: 'the process died' })
   return {
     ...world.ctx,
@@ -63,6 +60,16 @@ function dyingLedger(
       },
     },
   }
+}
+
+/** The same for a ledger in two steps: the accounts are made, and the transfers that need them are not. */
+function dyingBetween() {
+  const { ledger } = world
+  const createTransfers: typeof ledger.createTransfers = async (events) => {
+    await ledger.createAccounts(events.flatMap((event) => ('needs' in event ? (event.needs ?? []) : [])))
+    throw new Fault('ledger_outcome_unknown', { retryable: true, message: 'the process died' })
+  }
+  return { ...world.ctx, ledger: { ...ledger, createTransfers } }
 }
 
 /** A database that is gone from the n-th transaction or statement on. */
@@ -93,9 +100,8 @@ const fundWith = (ctx: Parameters<typeof fundOutgoingPayment>[0], payment: Outgo
   fundOutgoingPayment(ctx, { tenantId: payment.tenantId }, { outgoingPaymentId: payment.id })
 
 const crashPoints: [string, () => Parameters<typeof fundOutgoingPayment>[0]][] = [
-  ['after the mark', () => dyingLedger('createAccounts', 'before')],
-  ['after the account was made', () => dyingLedger('createAccounts', 'after')],
-  ['before the deposit', () => dyingLedger('createTransfers', 'before')],
+  ['after the mark', () => dyingLedger('createTransfers', 'before')],
+  ['after the account was made and before the deposit', dyingBetween],
   ['after the deposit', () => dyingLedger('createTransfers', 'after')],
   ['before the payment is SENDING', () => dyingDb(1)],
 ]

@@ -1,6 +1,6 @@
 import { depositLiquidity, LiquidityRefusal } from '../assets/index.ts'
-import { accountCode, isSuccess, type NewAccount, tenantSurrogate } from '../ledger/index.ts'
-import { assert, present } from '../platform/index.ts'
+import { accountCode, type NewAccount, tenantSurrogate } from '../ledger/index.ts'
+import { present } from '../platform/index.ts'
 import type { ScopedId, TenantScope } from '../tenants/index.ts'
 import type { OutgoingPaymentContext } from './context.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
@@ -57,7 +57,6 @@ export async function fundAndStart(
   const begun = await beginFunding(ctx.db, { ...input, now: ctx.clock.now() })
   if (!begun) return undefined
   const { payment, createdEventId } = begun
-  await ensureAccount(ctx, payment)
   await deposit(ctx, payment, createdEventId)
   const funded = await sideEvent(
     ctx,
@@ -79,12 +78,6 @@ const outgoingPaymentAccount = (
   userData64: tenantSurrogate(payment.tenantId),
 })
 
-async function ensureAccount(ctx: Context, payment: OutgoingPaymentRow): Promise<void> {
-  const account = outgoingPaymentAccount(payment)
-  const [status] = await ctx.ledger.createAccounts([account])
-  assert(status && isSuccess(status), 'the account of a payment can be made', { status, account })
-}
-
 async function deposit(ctx: Context, payment: OutgoingPaymentRow, transferId: string): Promise<void> {
   try {
     await depositLiquidity(ctx, {
@@ -94,6 +87,7 @@ async function deposit(ctx: Context, payment: OutgoingPaymentRow, transferId: st
       transferId,
       amount: payment.debitAmount.value,
       acceptRepeat: true,
+      newAccount: outgoingPaymentAccount(payment),
     })
   } catch (error) {
     // Only a definite refusal clears the mark; after anything else the money may have moved.

@@ -64,6 +64,21 @@ test('a fixed delivery across currencies costs its price, rounded up', async () 
   assert.equal(world.connector.sends.length, 0)
 })
 
+test("a receiver's account that is there with other fields takes the money all the same", async () => {
+  world.connector.prices['USD EUR'] = '0.91'
+  for (const [payee, ledger, value] of [
+    [world.carol, world.usd.ledger, 50n],
+    [world.bob, world.eur.ledger, 91n],
+  ] as const) {
+    const receiver = await world.incoming(payee, value)
+    const account = { id: receiver.id, ledger, code: 9, debitsMustNotExceedCredits: true }
+    assert.deepEqual(await world.ledger.createAccounts([account]), ['created'])
+    const paid = await pay(await world.outgoing(world.alice, receiver.url))
+    assert.equal(paid.state, 'COMPLETED')
+    assert.equal(await received(receiver.id), value)
+  }
+})
+
 test('a fixed send across currencies delivers its value, rounded down', async () => {
   world.connector.prices['USD EUR'] = '0.91'
   const receiver = await world.incoming(world.bob)

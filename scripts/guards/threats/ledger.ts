@@ -9,6 +9,7 @@ const fastPathSql = 'shared/ledger/postgres/migrations/0004_closes_on_the_fast_p
 const planning = 'shared/ledger/postgres/clean-batch.ts'
 const paths = 'shared/ledger/postgres/paths.test.ts'
 const accountsSql = 'shared/ledger/postgres/migrations/0005_accounts_in_one_statement.sql'
+const postgres = 'shared/ledger/postgres/ledger.test.ts'
 const model = 'shared/ledger/ledger.property.test.ts'
 const ending = 'shared/incoming-payments/process-incoming-payment.ts'
 const deadlines = 'shared/ledger/deadlines.ts'
@@ -121,6 +122,93 @@ export const ledgerThreats: ThreatTable = {
           test: {
             file: 'shared/ledger/postgres/limits.test.ts',
             name: 'rows that no function of the ledger',
+          },
+        },
+      ],
+    },
+    {
+      name: 'Accounts that transfers need: money on an account that is another, or none made by who does not know them',
+      guards: [
+        {
+          name: 'in Postgres no transfer of the batch is booked while an account of it is refused',
+          file: 'shared/ledger/postgres/clean-parameters.ts',
+          text: "made.statuses ~ '^(created|exists)(,(created|exists))*$'",
+          without: "made.statuses ~ 'e'",
+          test: { file: postgres, name: 'where an account exists with other fields' },
+        },
+        {
+          name: 'nor, in order, the transfer whose account it is',
+          file: 'shared/ledger/postgres/ordered-batch.ts',
+          text: "(refused.has(event) ? 'needed_account_refused' : undefined),\n",
+          without: 'undefined,\n',
+          test: { file: postgres, name: 'where an account exists with other fields' },
+        },
+        {
+          name: 'in TigerBeetle it is spoilt',
+          file: requests,
+          text: "(refused.has(event) ? 'needed_account_refused' : undefined)",
+          without: 'undefined',
+          test: { file: client, name: 'accounts that transfers need go before them' },
+        },
+        {
+          name: 'a transfer that exists is compared as it was sent first',
+          file: requests,
+          text: 'const encoded = events.map((event) => encodeTransfer(event))',
+          without:
+            'const encoded = events.map((event) => encodeTransfer(event, refusalOf(event) !== undefined))',
+          test: { file: client, name: 'accounts that transfers need go before them' },
+        },
+        {
+          name: 'a connector that would not see them is asked in a way that it refuses',
+          file: 'shared/ledger/rpc/ledger.ts',
+          text: "if (accountsNeededBy(events).length === 0) return await askTransfers('createTransfers', events)",
+          without: "if (events.length > 0) return await askTransfers('createTransfers', events)",
+          test: { file: overRpc, name: 'a connector that does not know accounts' },
+        },
+        {
+          name: 'and whose accounts it refuses then, moves nothing',
+          file: 'shared/ledger/rpc/ledger.ts',
+          text: 'if (culprit < 0) continue',
+          without: 'if (culprit < 2 ** 31) continue',
+          test: { file: overRpc, name: 'a connector that does not know accounts' },
+        },
+        {
+          name: 'the locks of both are taken in the order of everybody',
+          file: 'shared/ledger/postgres/clean-parameters.ts',
+          text: 'select case when ledger.take_locks($2::integer[] || 128) is not null',
+          without: 'select case when true',
+          test: { file: paths, name: 'who makes accounts with transfers' },
+        },
+        {
+          name: 'no account is linked to what another call made',
+          file: 'shared/ledger/checks.ts',
+          text: 'accounts.every(({ linked }) => linked !== true),',
+          without: 'accounts.length >= 0,',
+          test: { file: postgres, name: 'an event whose accounts are linked' },
+        },
+      ],
+    },
+    {
+      name: 'A payee whose account was made with other fields, and who gets nothing for it',
+      guards: [
+        {
+          name: 'packets are credited all the same',
+          file: 'connector/pipeline/credit-payee.ts',
+          text: "if (outcome.kind === 'refused' && outcome.status === 'needed_account_refused')",
+          without: 'if (false)',
+          test: {
+            file: 'connector/pipeline/deliver.test.ts',
+            name: 'an account that comes up with other fields',
+          },
+        },
+        {
+          name: 'and payments within the node',
+          file: 'shared/payment-methods/local/local-method.ts',
+          text: "return statuses.includes('needed_account_refused')",
+          without: 'return false',
+          test: {
+            file: 'shared/outgoing-payments/local-payments.test.ts',
+            name: "a receiver's account that is there with other fields",
           },
         },
       ],

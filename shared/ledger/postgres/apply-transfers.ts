@@ -1,11 +1,19 @@
 import pg from 'pg'
 import { canonicalEvents } from '../checks.ts'
-import type { CreateTransferStatus, TransferEvent } from '../port.ts'
+import { accountsNeededBy, makeNeededAccounts } from '../needed-accounts.ts'
+import type { CreateAccountStatus, CreateTransferStatus, NewAccount, TransferEvent } from '../port.ts'
 import { type Arena, CapitalLetters, createArena } from './binary.ts'
 import { type CleanBatch, noteApplied, planClean } from './clean-batch.ts'
-import { APPLY_CLEAN, encodeClean } from './clean-parameters.ts'
+import { APPLY_CLEAN, APPLY_CLEAN_WITH_ACCOUNTS, encodeClean } from './clean-parameters.ts'
 import { type Connections, OUTCOME_UNKNOWN } from './connections.ts'
-import { APPLY_IN_ORDER, encodeInOrder, parseStatuses } from './ordered-batch.ts'
+import {
+  APPLY_IN_ORDER,
+  CREATE_ACCOUNTS,
+  encodeAccounts,
+  encodeInOrder,
+  parseAccountStatuses,
+  parseStatuses,
+} from './ordered-batch.ts'
 import { type Hold, type Reservations, reservedBy } from './reservations.ts'
 import { createShortages } from './shortages.ts'
 
@@ -20,12 +28,18 @@ interface Context {
   onBatch: (batch: { path: 'clean' | 'ordered'; events: number }) => void
 }
 
+/** Memory for the parameters of one batch at a time: its transfers, and the accounts that these need. */
+interface Arenas {
+  transfers: Arena
+  accounts: Arena
+}
+
 /** After attempts that failed one after the other, so many batches at most go straight to the ordered path. */
 const SKIPPED_MAX = 15
 
 /** Applies batches of transfers: on the fast path when every event should succeed, otherwise one after the other. */
 export function transferApplier(ctx: Context, path: Path) {
-  const arena = createArena()
+  const arenas = { transfers: createArena(), accounts: createArena() }
   const shortages = createShortages()
   let skipping = 0
   let failures = 0
@@ -40,7 +54,7 @@ export function transferApplier(ctx: Context, path: Path) {
     skipping = Math.min(2 ** Math.max(0, failures - 1) - 1, SKIPPED_MAX)
   }
   const inOrder = async (events: readonly TransferEvent[]): Promise<CreateTransferStatus[]> => {
-    const statuses = await applyInOrder(ctx, arena, events)
+    const statuses = await applyInOrder(ctx, arenas, events)
     shortages.note(events, statuses)
     return statuses
   }
@@ -51,7 +65,7 @@ export function transferApplier(ctx: Context, path: Path) {
     try {
       const plan = !isApart && shouldTry() ? planClean(events, ctx.reservations) : undefined
       if (!plan) return await inOrder(events)
-      const statuses = await applyClean(ctx, arena, plan)
+      const statuses = await applyClean(ctx, arenas, plan)
       noteAttempt(statuses !== undefined)
       return statuses ?? (await inOrder(events))
     } catch (error) {
@@ -66,23 +80,64 @@ export function transferApplier(ctx: Context, path: Path) {
 /** `undefined` when not every event would succeed. */
 async function applyClean(
   ctx: Context,
-  arena: Arena,
+  arenas: Arenas,
   plan: CleanBatch,
 ): Promise<CreateTransferStatus[] | undefined> {
+  const accounts = accountsNeededBy(plan.events)
+  if (accounts.length > 0) return await applyCleanWithAccounts(ctx, arenas, plan, accounts)
   const { events } = plan
   const now = ctx.now()
+  const { transfers: arena } = arenas
   const clean = { text: APPLY_CLEAN, values: encodeClean(arena, plan, now) }
   // Repeats go in order: the first attempt may have been applied, and what it reserved is no longer known here.
   const [row] = await ctx.connections.run(
     (attempt) =>
-      attempt === 0 ? clean : { text: APPLY_IN_ORDER, values: encodeInOrder(arena, events, now) },
+      attempt === 0 ? clean : { text: APPLY_IN_ORDER, values: encodeInOrder(arena, events, now, NONE) },
     OUTCOME_UNKNOWN,
   )
   if (row && 'statuses' in row) return noteOrdered(ctx, events, row.statuses as string)
-  if (row?.applied !== true) return undefined
+  return row?.applied === true ? noteClean(ctx, plan) : undefined
+}
+
+const NONE: ReadonlySet<TransferEvent> = new Set()
+
+/** The same, in the one statement, for a batch that needs accounts. */
+async function applyCleanWithAccounts(
+  ctx: Context,
+  arenas: Arenas,
+  plan: CleanBatch,
+  accounts: readonly NewAccount[],
+): Promise<CreateTransferStatus[] | undefined> {
+  const now = ctx.now()
+  const made = encodeAccounts(arenas.accounts, accounts, now)
+  const clean = encodeClean(arenas.transfers, plan, now)
+  let isRepeat = false
+  const [row] = await ctx.connections.run((attempt) => {
+    isRepeat = attempt > 0
+    return isRepeat
+      ? // As without accounts: what was perhaps applied is found in order, once the accounts are known to be there.
+        { text: CREATE_ACCOUNTS, values: made }
+      : { text: APPLY_CLEAN_WITH_ACCOUNTS, values: [...clean, ...made.slice(1)] }
+  }, OUTCOME_UNKNOWN)
+  return !isRepeat && row?.applied === true ? noteClean(ctx, plan) : undefined
+}
+
+function noteClean(ctx: Context, plan: CleanBatch): CreateTransferStatus[] {
+  const { events } = plan
   noteApplied(plan, ctx.reservations)
   ctx.onBatch({ path: 'clean', events: events.length })
   return events.map(() => 'created')
+}
+
+export async function applyAccounts(
+  connections: Connections,
+  arena: Arena,
+  accounts: readonly NewAccount[],
+  now: Date | undefined,
+): Promise<CreateAccountStatus[]> {
+  const values = encodeAccounts(arena, accounts, now)
+  const [row] = await connections.run(() => ({ text: CREATE_ACCOUNTS, values }), OUTCOME_UNKNOWN)
+  return parseAccountStatuses(row?.statuses as string)
 }
 
 /** Another process created a transfer under one of the ids, on other ledgers, while this batch was decided. */
@@ -92,13 +147,16 @@ const TAKEN_ID_ATTEMPTS = 5
 
 async function applyInOrder(
   ctx: Context,
-  arena: Arena,
+  arenas: Arenas,
   events: readonly TransferEvent[],
 ): Promise<CreateTransferStatus[]> {
   const now = ctx.now()
+  const refused = await makeNeededAccounts(events, (accounts) =>
+    applyAccounts(ctx.connections, arenas.accounts, accounts, now),
+  )
   for (let attempt = 1; ; attempt++) {
     try {
-      const values = encodeInOrder(arena, events, now)
+      const values = encodeInOrder(arenas.transfers, events, now, refused)
       const [row] = await ctx.connections.run(() => ({ text: APPLY_IN_ORDER, values }), OUTCOME_UNKNOWN)
       return noteOrdered(ctx, events, row?.statuses as string)
     } catch (error) {

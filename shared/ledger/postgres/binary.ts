@@ -216,6 +216,6 @@ export function setBit(bits: Bits, index: number): void {
 export const textArray = (values: readonly (bigint | string | undefined)[]): string =>
   `{${values.map((value) => (value === undefined ? 'NULL' : value.toString())).join(',')}}`
 
-/** `$1, $2, …` */
-export const placeholders = (count: number): string =>
-  Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ')
+/** `$1, $2, …`, after so many others. */
+export const placeholders = (count: number, after = 0): string =>
+  Array.from({ length: count }, (_, index) => `$${after + index + 1}`).join(', ')

@@ -10,8 +10,26 @@ import {
   uuidArray,
 } from './binary.ts'
 import { type CleanBatch, holdId, type NewHold, type Subject } from './clean-batch.ts'
+import { ACCOUNT_PARAMETERS } from './ordered-batch.ts'
 
-export const APPLY_CLEAN = `select ledger.apply_clean(${placeholders(34)}) as applied`
+const PARAMETERS = 34
+export const APPLY_CLEAN = `select ledger.apply_clean(${placeholders(PARAMETERS)}) as applied`
+
+/**
+ * The accounts that the batch needs, and then the batch, unless one of them is refused: `accounts` says so then, and `applied` is null.
+ * The locks of both are taken first, in the order in which everybody takes them (128 is that of accounts). Each part is what the next
+ * one waits for, so nothing but this order is possible. The parameters are those of {@link APPLY_CLEAN}, and those of CREATE_ACCOUNTS
+ * without their first, which is the same.
+ */
+export const APPLY_CLEAN_WITH_ACCOUNTS = `
+  select made.statuses as accounts,
+    case when made.statuses ~ '^(created|exists)(,(created|exists))*$'
+      then ledger.apply_clean(${placeholders(PARAMETERS)}) end as applied
+  from (
+    select case when ledger.take_locks($2::integer[] || 128) is not null
+      then ledger.create_accounts($1, ${placeholders(ACCOUNT_PARAMETERS - 1, PARAMETERS)}) end as statuses
+    offset 0
+  ) made`
 
 /** Ledgers share so many locks (ledger.locks_of). */
 const LOCKS = 128

@@ -2,11 +2,10 @@ import { type Clock, createCompany, type Logger } from '../../platform/index.ts'
 import { batchedCalls } from '../batched-calls.ts'
 import { createBatcher } from '../batcher.ts'
 import { OUTCOME_TIMEOUT_MS } from '../deadlines.ts'
-import { type CreateAccountStatus, EVENTS_PER_CALL_MAX, type Ledger, type NewAccount } from '../port.ts'
-import { type Path, transferApplier } from './apply-transfers.ts'
-import { type Arena, createArena } from './binary.ts'
-import { type Connections, createConnections, OUTCOME_UNKNOWN } from './connections.ts'
-import { CREATE_ACCOUNTS, encodeAccounts, parseAccountStatuses } from './ordered-batch.ts'
+import { EVENTS_PER_CALL_MAX, type Ledger, type NewAccount } from '../port.ts'
+import { applyAccounts, type Path, transferApplier } from './apply-transfers.ts'
+import { createArena } from './binary.ts'
+import { createConnections } from './connections.ts'
 import { readAccounts, readTransfers, searchTransfers } from './reads.ts'
 import { createReservations } from './reservations.ts'
 import { startSweeper, sweep } from './sweeper.ts'
@@ -110,15 +109,4 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
       await Promise.all([writes.close(), reads.close()])
     },
   }
-}
-
-async function applyAccounts(
-  connections: Connections,
-  arena: Arena,
-  events: readonly NewAccount[],
-  now: Date | undefined,
-): Promise<CreateAccountStatus[]> {
-  const values = encodeAccounts(arena, events, now)
-  const [row] = await connections.run(() => ({ text: CREATE_ACCOUNTS, values }), OUTCOME_UNKNOWN)
-  return parseAccountStatuses(row?.statuses as string)
 }

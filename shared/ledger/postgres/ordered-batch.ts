@@ -22,7 +22,9 @@ import {
 const KIND = { posted: 0, pending: 1, post: 2, void: 3, close: 4 } as const
 
 export const APPLY_IN_ORDER = `select ledger.apply_in_order(${placeholders(19)}) as statuses`
-export const CREATE_ACCOUNTS = `select ledger.create_accounts(${placeholders(12)}) as statuses`
+/** How many parameters {@link CREATE_ACCOUNTS} has. */
+export const ACCOUNT_PARAMETERS = 12
+export const CREATE_ACCOUNTS = `select ledger.create_accounts(${placeholders(ACCOUNT_PARAMETERS)}) as statuses`
 
 /** Numbers things in the order of their first mention, from 1. */
 function numbering() {
@@ -56,11 +58,12 @@ const tagOf = (id: LedgerId | undefined): LedgerId | undefined => (id === ZERO_I
 const signed = (value: number | undefined): number | undefined =>
   value === undefined ? undefined : value | 0
 
-/** The parameters of {@link APPLY_IN_ORDER}. */
+/** The parameters of {@link APPLY_IN_ORDER}. `refused`: events whose accounts could not be made. */
 export function encodeInOrder(
   arena: Arena,
   events: readonly TransferEvent[],
   now: Date | undefined,
+  refused: ReadonlySet<TransferEvent>,
 ): unknown[] {
   resetArena(arena)
   const accounts = numbering()
@@ -74,7 +77,9 @@ export function encodeInOrder(
   })
   const debit = movements.map((event) => event && accounts.of(event.debitAccountId))
   const credit = movements.map((event) => event && accounts.of(event.creditAccountId))
-  const refusals: (string | undefined)[] = events.map(transferRefusal)
+  const refusals: (string | undefined)[] = events.map(
+    (event) => transferRefusal(event) ?? (refused.has(event) ? 'needed_account_refused' : undefined),
+  )
   if (isOpen) refusals[events.length - 1] = 'linked_event_chain_open'
   return [
     now ?? null,

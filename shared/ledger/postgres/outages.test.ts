@@ -103,6 +103,36 @@ test('F39: an answer that is lost is asked for again, and the money moves once',
   assert.equal(await received(parties.to), 40n)
 })
 
+test('F39: an account and the transfer that needs it are one request: both are there when its answer is lost', async () => {
+  const parties = await openAccounts()
+  const account = { id: randomUUID(), ledger: parties.number, code: accountCode.incomingPayment }
+  const credit = (amount: bigint): TransferEvent => ({
+    ...movement({ ...parties, to: account.id }, amount),
+    kind: 'posted',
+    needs: [account],
+  })
+  for (const [index, event] of [credit(30n), credit(5n)].entries()) {
+    proxy.mode = 'lose'
+    assert.deepEqual(await ledger.createTransfers([event]), ['exists'])
+    assert.equal(proxy.lost, index + 1)
+  }
+  assert.equal(await received(account.id), 35n)
+  // Neither is lost when the request itself was.
+  const other = { ...account, id: randomUUID() }
+  const late: TransferEvent = {
+    ...movement({ ...parties, to: other.id }, 7n),
+    kind: 'posted',
+    needs: [other],
+  }
+  proxy.mode = 'refuse'
+  proxy.cut()
+  setTimeout(() => {
+    proxy.mode = 'pass'
+  }, 100)
+  assert.deepEqual(await again(() => ledger.createTransfers([late])), ['created'])
+  assert.equal(await received(other.id), 7n)
+})
+
 test('F39: a server that stays away makes the outcome unknown, and the same events settle it', async () => {
   const parties = await openAccounts()
   await ledger.close()

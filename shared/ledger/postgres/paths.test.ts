@@ -106,6 +106,67 @@ const isClosed = async (id: LedgerId): Promise<boolean | undefined> =>
 
 const send = (...calls: TransferEvent[][]) => Promise.all(calls.map((call) => ledger.createTransfers(call)))
 
+test('accounts that transfers need cost them no fast path, and are no matter to others in the batch', async () => {
+  const accounts = Array.from({ length: 3 }, () => ({
+    id: randomUUID(),
+    ledger: 1,
+    code: accountCode.incomingPayment,
+    debitsMustNotExceedCredits: true,
+  }))
+  const calls = () => [
+    [pay(rich, payee, 1n)],
+    ...accounts.map((account) => [{ ...pay(rich, account.id, 2n), needs: [account] }]),
+    [hold(rich, payee, 1n)],
+  ]
+  // Made, and there already.
+  for (let round = 1; round <= 2; round++) {
+    assert.ok((await send(...calls())).flat().every((status) => status === 'created'))
+    assert.deepEqual(batches.splice(0), [{ path: 'clean', events: 5 }])
+  }
+  const impossible = { ...pay(rich, payee, 1n), needs: [{ ...accounts[0], code: 9 }] } as PostedTransfer
+  const statuses = await send([pay(rich, payee, 1n)], [impossible], [pay(rich, payee, 1n)])
+  assert.deepEqual(statuses.flat(), ['created', 'needed_account_refused', 'created'])
+})
+
+test('who makes accounts with transfers waits for nobody who has the locks, and waits for those: never both', async () => {
+  const warnings: unknown[] = []
+  const log = { ...silentLogger, warn: (...words: unknown[]) => void warnings.push(words) }
+  const direct = createDb({ connectionString: database.connectionString })
+  const others = [1, 2, 3].map(() =>
+    createPostgresLedger({
+      connectionString: database.connectionString,
+      log,
+      sweepIntervalMs: 0,
+      outcomeTimeoutMs: 60_000,
+    }),
+  )
+  let isOver = false
+  const everyLock = (async () => {
+    while (!isOver) {
+      await direct.tx((db) => db.execute(sql`select ledger.take_all_locks()`))
+      await sleep(1)
+    }
+  })()
+  try {
+    for (let round = 0; round < 40; round++) {
+      const account = { id: randomUUID(), ledger: 1, code: accountCode.incomingPayment }
+      const statuses = await Promise.all(
+        others.map((other) =>
+          other.createTransfers([{ ...pay(rich, account.id, 1n), needs: [account] }, pay(rich, payee, 1n)]),
+        ),
+      )
+      assert.ok(statuses.flat().every((status) => status === 'created'))
+    }
+  } finally {
+    isOver = true
+    await everyLock
+    for (const other of others) await other.close()
+    await direct.close()
+  }
+  // A deadlock would have been repeated, and told.
+  assert.deepEqual(warnings, [])
+})
+
 test('one who has no money slows down nobody else, once that is known', async () => {
   const calls = () => [[pay(rich, payee, 1n)], [pay(poor, payee, 1n)], [pay(rich, payee, 1n)]]
   const expected = [['created'], ['exceeds_credits'], ['created']]

@@ -5,11 +5,13 @@ import {
   parsedAnswer,
   type RpcCallOptions,
 } from '../../connector-client/index.ts'
-import { Fault, messageOf } from '../../platform/index.ts'
+import { assert, Fault, messageOf } from '../../platform/index.ts'
 import { batchedCalls } from '../batched-calls.ts'
 import { createBatcher } from '../batcher.ts'
 import { OUTCOME_TIMEOUT_MS, remotePatience } from '../deadlines.ts'
+import { accountsNeededBy, makeNeededAccounts, withoutNeeds } from '../needed-accounts.ts'
 import {
+  type CreateTransferStatus,
   EVENTS_PER_CALL_MAX,
   type Ledger,
   type LedgerId,
@@ -49,6 +51,27 @@ function errorOf({ code, message }: { code: string; message: string }): Error {
     retryable: true,
     message: words,
   })
+}
+
+/** Applies the chains that have no refused event; the others fail here as they would there. */
+async function applyOthers(
+  events: readonly TransferEvent[],
+  refused: ReadonlySet<TransferEvent>,
+  apply: (others: readonly TransferEvent[]) => Promise<CreateTransferStatus[]>,
+): Promise<CreateTransferStatus[]> {
+  const failures = new Map<number, CreateTransferStatus>()
+  for (let first = 0, last = 0; first < events.length; first = ++last) {
+    while (last < events.length - 1 && events[last]?.linked) last++
+    const culprit = events.findIndex((event, index) => index >= first && index <= last && refused.has(event))
+    if (culprit < 0) continue
+    for (let index = first; index <= last; index++)
+      failures.set(index, index === culprit ? 'needed_account_refused' : 'linked_event_failed')
+  }
+  const others = events.filter((_event, index) => !failures.has(index))
+  const statuses = others.length > 0 ? await apply(others) : []
+  assert(statuses.length === others.length, 'one status per event', { statuses, events: others.length })
+  let at = 0
+  return events.map((_event, index) => failures.get(index) ?? (statuses[at++] as CreateTransferStatus))
 }
 
 /**
@@ -100,10 +123,32 @@ export function createRpcLedger(options: RpcLedgerOptions): Ledger {
     'createAccounts',
     parseAccountStatuses,
   )
-  const transfers = write<TransferEvent, Awaited<ReturnType<Ledger['createTransfers']>>[number]>(
-    'createTransfers',
-    parseTransferStatuses,
-  )
+  const askTransfers = (
+    method: 'createTransfers' | 'createTransfersWithAccounts',
+    events: readonly TransferEvent[],
+  ) => ask(method, toWire(events), parseTransferStatuses, 'ledger_outcome_unknown')
+  /** As connectors from before this method understand it: one call for the accounts, and one for the transfers. */
+  const inTwoCalls = async (events: readonly TransferEvent[]): Promise<CreateTransferStatus[]> => {
+    const refused = await makeNeededAccounts(events, (needed) =>
+      ask('createAccounts', toWire(needed), parseAccountStatuses, 'ledger_outcome_unknown'),
+    )
+    return await applyOthers(events, refused, (others) =>
+      askTransfers('createTransfers', withoutNeeds(others)),
+    )
+  }
+  const transfers = createBatcher<TransferEvent, CreateTransferStatus>({
+    ...limits,
+    async apply(events) {
+      if (accountsNeededBy(events).length === 0) return await askTransfers('createTransfers', events)
+      try {
+        return await askTransfers('createTransfersWithAccounts', events)
+      } catch (error) {
+        // Refused before anything was applied. Perhaps it is the method that is not known there.
+        if (error instanceof Fault) throw error
+        return await inTwoCalls(events)
+      }
+    },
+  })
   const accountReads = read('lookupAccounts', parseFoundAccounts)
   const transferReads = read('lookupTransfers', parseFoundTransfers)
   let queriesUnderWay: Promise<unknown>[] = []

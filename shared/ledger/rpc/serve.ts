@@ -12,6 +12,7 @@ export async function serveLedgerCall(
     case 'createAccounts':
       return await ledger.createAccounts(parseNewAccounts(params))
     case 'createTransfers':
+    case 'createTransfersWithAccounts':
       return await ledger.createTransfers(parseTransferEvents(params))
     case 'lookupAccounts':
       return toWire(await ledger.lookupAccounts(parseIds(params)))

@@ -109,6 +109,7 @@ export const parseTransferEvents = (value: unknown): TransferEvent[] =>
       ledger: ledgerNumberOf(fields),
       code: codeOf(fields),
       amount: amountOf(fields, 'amount'),
+      ...maybe(fields, 'needs', (from, name) => parseNewAccounts(from[name])),
     })
     switch (fields.kind) {
       case 'posted':
@@ -200,6 +201,7 @@ export const parseTransferStatuses = statusesOf<CreateTransferStatus>({
   amount_must_not_be_zero: true,
   timeout_must_not_be_zero: true,
   code_must_not_be_zero: true,
+  needed_account_refused: true,
   pending_transfer_not_found: true,
   pending_transfer_not_pending: true,
   pending_transfer_already_posted: true,

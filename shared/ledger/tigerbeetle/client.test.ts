@@ -257,3 +257,29 @@ test('F40: a repeated chain exists only when all of it does, with the same field
   native.stored = sent.slice(0, 1)
   assert.deepEqual(await ledger.createTransfers(chain), ['exists', 'linked_event_failed'])
 })
+
+test('accounts that transfers need go before them; a transfer without its account must fail, with its chain', async () => {
+  const { native, ledger } = await setUp()
+  const account = { id: randomUUID(), ledger: 1, code: 4 }
+  const asked: string[] = []
+  native.answerAccounts = (batch) => {
+    asked.push(`${batch.length} accounts`)
+    return batch.map(({ code }) => (code === 4 ? 'created' : 'exists_with_different_code'))
+  }
+  native.answer = async (batch) => {
+    asked.push(`${batch.length} transfers`)
+    return batch.map(({ pending_id }) => (pending_id === 0n ? 'created' : 'pending_id_must_be_zero'))
+  }
+  const good = pay({ needs: [account] })
+  assert.deepEqual(await ledger.createTransfers([good, pay()]), ['created', 'created'])
+  const bad = pay({ needs: [account, { ...account, code: 3 }] })
+  assert.deepEqual(await ledger.createTransfers([bad, pay()]), ['needed_account_refused', 'created'])
+  assert.deepEqual(await ledger.createTransfers([pay()]), ['created'])
+  assert.deepEqual(asked, ['1 accounts', '2 transfers', '2 accounts', '2 transfers', '1 transfers'])
+  // What exists under the id is found all the same.
+  const [stored] = native.clients[0]?.batches[0] ?? []
+  assert.ok(stored)
+  native.stored = [{ ...stored, timestamp: 5n }]
+  native.answer = async (batch) => batch.map(() => 'exists_with_different_pending_id')
+  assert.deepEqual(await ledger.createTransfers([{ ...good, needs: bad.needs ?? [] }]), ['exists'])
+})

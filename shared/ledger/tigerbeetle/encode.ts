@@ -40,11 +40,13 @@ export const encodeAccount = (account: NewAccount): NativeAccount => ({
 })
 
 /**
- * An event that the port refuses and TigerBeetle would take (an amount of 0, a pending transfer without an end) is spoilt: it must
- * fail in its place, with its chain, and still be compared with a transfer that exists under its id.
+ * An event that the port refuses and TigerBeetle would take (an amount of 0, a pending transfer without an end, an account that it needs
+ * and cannot have) is spoilt: it must fail in its place, with its chain, and still be compared with a transfer that exists under its id.
  */
-export function encodeTransfer(event: TransferEvent): NativeTransfer {
-  const isSpoilt = transferRefusal(event) !== undefined
+export function encodeTransfer(
+  event: TransferEvent,
+  isSpoilt = transferRefusal(event) !== undefined,
+): NativeTransfer {
   const common = {
     id: toU128(event.id),
     user_data_128: optionalId(event.userData128),

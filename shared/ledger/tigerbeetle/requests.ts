@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { assert } from '../../platform/index.ts'
 import { transferRefusal } from '../checks.ts'
 import { expiryId } from '../contents.ts'
+import { makeNeededAccounts } from '../needed-accounts.ts'
 import {
   type CreateAccountStatus,
   type CreateTransferStatus,
@@ -68,11 +69,18 @@ export async function applyTransfers(
   ctx: RequestContext,
   events: readonly TransferEvent[],
 ): Promise<CreateTransferStatus[]> {
-  const encoded = events.map(encodeTransfer)
-  const results = await sendTransfers(ctx, encoded, OUTCOME_UNKNOWN)
+  const refused = await makeNeededAccounts(events, (accounts) => applyAccounts(ctx, accounts))
+  const refusalOf = (event: TransferEvent) =>
+    transferRefusal(event) ?? (refused.has(event) ? 'needed_account_refused' : undefined)
+  const encoded = events.map((event) => encodeTransfer(event))
+  const sent =
+    refused.size === 0
+      ? encoded
+      : events.map((event) => encodeTransfer(event, refusalOf(event) !== undefined))
+  const results = await sendTransfers(ctx, sent, OUTCOME_UNKNOWN)
   const statuses = results.map((code, index): CreateTransferStatus => {
     const status = ctx.statuses.transfer(code)
-    const refusal = transferRefusal(events[index] as TransferEvent)
+    const refusal = refusalOf(events[index] as TransferEvent)
     if (refusal && !abovePort.has(status)) return refusal
     assert(status !== 'refused_by_port', 'what is spoilt is refused', { code })
     return status

@@ -6,7 +6,7 @@ import {
   type IncomingPaymentContext,
   incomingPaymentAccount,
 } from '../../incoming-payments/index.ts'
-import type { PostedTransfer } from '../../ledger/index.ts'
+import { type CreateTransferStatus, type PostedTransfer, withoutNeeds } from '../../ledger/index.ts'
 import { convertCeil, minimum, rate, scaleRate } from '../../money/index.ts'
 import { assert, Fault, type Logger } from '../../platform/index.ts'
 import type {
@@ -41,11 +41,12 @@ async function quoteLocal(ctx: LocalMethodContext, input: MethodQuoteInput): Pro
   return priceLocal(input.amount, scaleRate(price, assets))
 }
 
-const destinationOf = ({ id, tenantId, walletAddress }: IncomingPayment) => ({
-  incomingPaymentId: id,
-  tenantId,
-  assetId: walletAddress.assetId,
-  ledger: walletAddress.asset.ledger,
+const destinationOf = (incoming: IncomingPayment) => ({
+  incomingPaymentId: incoming.id,
+  tenantId: incoming.tenantId,
+  assetId: incoming.walletAddress.assetId,
+  ledger: incoming.walletAddress.asset.ledger,
+  ...(incoming.receivedAmount.value === 0n && { newAccount: incomingPaymentAccount(incoming) }),
 })
 
 async function payLocal(ctx: LocalMethodContext, input: PayInput): Promise<PayResult> {
@@ -60,11 +61,8 @@ async function payLocal(ctx: LocalMethodContext, input: PayInput): Promise<PayRe
   }
   if (!(await beginLocalCredit(ctx, incoming.id)))
     return { status: 'failed', failure: closedMeanwhile, sentAmount: 0n, ...delivered(0n) }
-  // A repeat would find it; but an account that is known to be missing must not cost the transfer its id.
-  if (incoming.receivedAmount.value === 0n)
-    await ctx.ledger.createAccounts([incomingPaymentAccount(incoming)])
   const transfers = localTransfers(input, destinationOf(incoming), amounts)
-  const statuses = await ctx.ledger.createTransfers(transfers)
+  const statuses = await applyTransfers(ctx, transfers)
   if (statuses.every((status) => status === 'created')) {
     await tellReceiver(ctx, incoming.id)
     return { status: 'done', sentAmount: sentBy(transfers), ...delivered(amounts.deliverAmount) }
@@ -78,6 +76,17 @@ async function payLocal(ctx: LocalMethodContext, input: PayInput): Promise<PayRe
   const sentAmount = account?.debitsPosted ?? 0n
   const { deliveredAmount } = await localProgress(ctx, { ...input, sentAmount })
   return { status: 'done', sentAmount, ...delivered(deliveredAmount) }
+}
+
+async function applyTransfers(
+  ctx: LocalMethodContext,
+  transfers: readonly PostedTransfer[],
+): Promise<CreateTransferStatus[]> {
+  const statuses = await ctx.ledger.createTransfers(transfers)
+  // The receiver's account exists with other fields, which is as good: the id is the receiver's.
+  return statuses.includes('needed_account_refused')
+    ? await ctx.ledger.createTransfers(withoutNeeds(transfers))
+    : statuses
 }
 
 const closedMeanwhile: PayFailure = {

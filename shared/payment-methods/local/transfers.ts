@@ -1,5 +1,6 @@
 import {
   type CreateTransferStatus,
+  type NewAccount,
   type PostedTransfer,
   tenantSurrogate,
   transferCode,
@@ -13,6 +14,8 @@ export interface LocalDestination {
   tenantId: string
   assetId: string
   ledger: number
+  /** The account, where it may be missing: it is made with the credit. */
+  newAccount?: NewAccount
 }
 
 /** The id of the transfer that credits the receiver; the same for every repeat of one attempt. */
@@ -39,6 +42,7 @@ export function localTransfers(
     ledger: to.ledger,
     amount: amounts.deliverAmount,
     userData64: tenantSurrogate(to.tenantId),
+    ...(to.newAccount && { needs: [to.newAccount] }),
   }
   if (isSameLedger) return [delivery]
   const debit: PostedTransfer = {
