@@ -81,7 +81,7 @@ export {
   type SecretBox,
   sealedParts,
 } from './secret-box.ts'
-export { joinSql, type Row, rawSql, rowsSql, type Sql, sql, sqlText } from './sql.ts'
+export { joinById, joinSql, plannedAnew, type Row, rawSql, rowsSql, type Sql, sql, sqlText } from './sql.ts'
 export { createStandstill, type Standstill } from './standstill.ts'
 export {
   adminApiVariables,

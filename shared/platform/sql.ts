@@ -120,6 +120,13 @@ export function joinSql(pieces: readonly Sql[], separator = ' and '): Sql {
 }
 
 /**
+ * Joins the row of `table` with the id that `id` names, where there is one, as `alias`. "limit 1" makes it a look-up whatever the planner
+ * believes about sizes: with plans made of a small table a plain join walks through all of it.
+ */
+export const joinById = (table: string, alias: string, id: string): Sql =>
+  rawSql(`cross join lateral (select * from ${table} where id = ${id} limit 1) ${alias}`)
+
+/**
  * Rows of the program as a table of a query: `as` is its name and its columns with their types, like `r (id uuid, amount numeric)`. What
  * a row does not have is null; bigints are given as text. One parameter however many there are: beyond a few columns an array for each
  * costs both sides more.

@@ -1,4 +1,4 @@
-import { type Db, type Row, type Sql, sql } from '../../../shared/platform/index.ts'
+import { type Db, type Row, rawSql, type Sql, sql } from '../../../shared/platform/index.ts'
 import { type AccessItem, accessSql, toAccess } from '../access/index.ts'
 import { type Client, toClient } from '../clients/index.ts'
 import { hashSecret, type IssuedToken, insertTokenSql } from '../tokens/index.ts'
@@ -41,6 +41,9 @@ export interface NewGrant {
 }
 
 const REVOKED = sql`'REVOKED'`
+
+/** Of a grant that is found by its id: no equality, which could lead along the list of all in this state. */
+const inState = (state: 'PENDING' | 'APPROVED'): Sql => rawSql(`state is not distinct from '${state}'`)
 
 const accessCteSql = (access: readonly AccessItem[]): Sql => sql`,
     accessed as (
@@ -98,7 +101,7 @@ export const findContinuedGrant = (
 export async function recordPoll(db: Db, grantId: string, now: Date, lastBefore: Date): Promise<boolean> {
   const recorded = await db.execute(
     sql`update grants set continued_at = ${now}, updated_at = ${now}
-        where id = ${grantId} and state = 'PENDING' and continued_at <= ${lastBefore}`,
+        where id = ${grantId} and ${inState('PENDING')} and continued_at <= ${lastBefore}`,
   )
   return recorded === 1
 }
@@ -115,7 +118,7 @@ export async function issueGrant(
     (row) => row.id,
     sql`with issued as (
           update grants set state = 'FINALIZED', finalization_reason = 'ISSUED', continued_at = ${now}, updated_at = ${now}
-          where id = ${grantId} and state = 'APPROVED'
+          where id = ${grantId} and ${inState('APPROVED')}
           returning id)${tokenCte}
         select id from issued`,
   )
@@ -132,7 +135,7 @@ export async function settlePendingGrant(
   const [state, reason] = decision === 'approve' ? ['APPROVED', null] : ['FINALIZED', 'REJECTED']
   const settled = await db.execute(
     sql`update grants set state = ${state}, finalization_reason = ${reason}, updated_at = ${now}
-        where id = ${grantId} and state = 'PENDING'`,
+        where id = ${grantId} and ${inState('PENDING')}`,
   )
   return settled === 1
 }
@@ -156,6 +159,7 @@ export async function revokeGrant(db: Db, grantId: string, now: Date): Promise<b
 /** Requests that nobody agreed to in time: never approved, and nobody can any more. */
 export const deleteAbandonedGrants = (db: Db, limit: Date): Promise<number> =>
   db.execute(
-    sql`delete from grants using interactions i
-        where grants.state = 'PENDING' and i.grant_id = grants.id and i.expires_at < ${limit}`,
+    // As a list of ids: otherwise all grants that there are would be walked through for the few.
+    sql`delete from grants
+        where id = any(array(select i.grant_id from interactions i where i.expires_at < ${limit})) and ${inState('PENDING')}`,
   )

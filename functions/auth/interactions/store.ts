@@ -1,4 +1,4 @@
-import { type Db, type Row, sql } from '../../../shared/platform/index.ts'
+import { type Db, joinById, type Row, rawSql, type Sql, sql } from '../../../shared/platform/index.ts'
 import { type AccessItem, accessSql, toAccess } from '../access/index.ts'
 import { type Subject, subjectIdsSql, withNewGrantSql } from '../grants/index.ts'
 import { hashSecret } from '../tokens/index.ts'
@@ -28,7 +28,12 @@ const columns = sql`i.id, i.state, i.expires_at, i.interact_ref_sealed, i.grant_
   g.finalization_reason, g.client_name, g.client, g.finish_uri, g.finish_nonce,
   case when t.deleted_at is null then t.idp_consent_url end as consent_url`
 
-const joined = sql`interactions i join grants g on g.id = i.grant_id join tenants t on t.id = g.tenant_id`
+const joined = sql`interactions i ${joinById('grants', 'g', 'i.grant_id')} ${joinById('tenants', 't', 'g.tenant_id')}`
+
+/** Of an interaction `i`. The offset makes it a look-up for each: otherwise all grants that there are would be walked through. */
+const grantIn = (state: 'PENDING' | 'FINALIZED'): Sql =>
+  rawSql(`
+  exists (select from grants g where g.id = i.grant_id and g.state = '${state}' offset 0)`)
 
 /** A pending grant and its interaction, in one statement. */
 export async function insertInteraction(
@@ -81,9 +86,8 @@ export async function recordChoice(
   now: Date,
 ): Promise<boolean> {
   const recorded = await db.execute(
-    sql`update interactions i set state = ${state}, updated_at = ${now} from grants g
-        where i.id = ${id} and i.state = 'PENDING' and i.expires_at > ${now}
-          and g.id = i.grant_id and g.state = 'PENDING'`,
+    sql`update interactions i set state = ${state}, updated_at = ${now}
+        where i.id = ${id} and i.state = 'PENDING' and i.expires_at > ${now} and ${grantIn('PENDING')}`,
   )
   return recorded === 1
 }
@@ -125,7 +129,4 @@ export const deleteOldSessions = (db: Db, now: Date): Promise<number> =>
  * here, but an operator may want to see where the grant came from.
  */
 export const deleteOldInteractions = (db: Db, limit: Date): Promise<number> =>
-  db.execute(
-    sql`delete from interactions i using grants g
-        where i.expires_at < ${limit} and g.id = i.grant_id and g.state = 'FINALIZED'`,
-  )
+  db.execute(sql`delete from interactions i where i.expires_at < ${limit} and ${grantIn('FINALIZED')}`)

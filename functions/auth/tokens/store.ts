@@ -1,4 +1,11 @@
-import { type BatchedStatement, type Db, type Row, type Sql, sql } from '../../../shared/platform/index.ts'
+import {
+  type BatchedStatement,
+  type Db,
+  joinById,
+  type Row,
+  type Sql,
+  sql,
+} from '../../../shared/platform/index.ts'
 import { type AccessItem, accessSql, toAccess } from '../access/index.ts'
 import { type Client, toClient } from '../clients/index.ts'
 import { hashSecret, type IssuedToken } from './model.ts'
@@ -23,7 +30,8 @@ const toStoredToken = (row: Row): StoredToken => ({
 const columns = sql`t.id, t.grant_id, g.tenant_id, g.client, g.client_jwk,
   ${accessSql(sql`g.id`)} as access`
 
-const notRevoked = sql`t.revoked_at is null and g.finalization_reason is distinct from 'REVOKED'`
+const grantNotRevoked = sql`g.finalization_reason is distinct from 'REVOKED'`
+const notRevoked = sql`t.revoked_at is null and ${grantNotRevoked}`
 
 /** From behind a "select" the planner cannot see the keys, so it plans once. */
 const activeToken: BatchedStatement<{ value: string; now: Date }, StoredToken> = {
@@ -50,7 +58,7 @@ export const findManagedToken = (
 ): Promise<StoredToken | undefined> =>
   db.maybe(
     toStoredToken,
-    sql`select ${columns} from access_tokens t join grants g on g.id = t.grant_id
+    sql`select ${columns} from access_tokens t ${joinById('grants', 'g', 't.grant_id')}
         where t.id = ${key.id} and t.token_hash = ${hashSecret(key.value)} and ${notRevoked}`,
   )
 
@@ -65,8 +73,9 @@ export async function replaceToken(db: Db, oldId: string, token: IssuedToken, no
   const replaced = await db.maybe(
     (row) => row.id,
     sql`with old as (
-          update access_tokens t set revoked_at = ${now} from grants g
-          where t.id = ${oldId} and g.id = t.grant_id and ${notRevoked}
+          update access_tokens t set revoked_at = ${now}
+          where t.id = ${oldId} and t.revoked_at is null
+            and exists (select from grants g where g.id = t.grant_id and ${grantNotRevoked} offset 0)
           returning t.grant_id as id),
         new as (${insertTokenSql(token, now, sql`old`)})
         select id from old`,
