@@ -20,7 +20,7 @@ import {
   scopeSql,
   type TenantScope,
 } from '../tenants/index.ts'
-import { toWalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
+import { joinWalletAddress, toWalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
 import { insertEvents, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import type { CloseReason, HistoryNote, IncomingPaymentHistory, StoredNote } from './history.ts'
 import {
@@ -46,7 +46,7 @@ const columns = sql`${publicColumns}, p.process_at, p.announced_at,
   (p.paid_by_connector is null) = p.paid_locally and p.paid_by_connector is distinct from ${SEVERAL}::uuid and p.local_credits = 0
     as has_one_creditor,
   p.history @> '[{"reason": "amount_received"}]' as is_full`
-const joins = 'join wallet_addresses w on w.id = p.wallet_address_id join assets a on a.id = w.asset_id'
+const joins = joinWalletAddress('p.wallet_address_id')
 const tenantColumn = rawSql('p.tenant_id')
 export const open = rawSql(`p.state in ('PENDING', 'PROCESSING') and p.deleted_at is null`)
 
@@ -94,20 +94,20 @@ const table = 'incoming_payments'
 export const paymentById: BatchedStatement<ScopedId, Omit<IncomingPayment, 'receivedAmount'>> = {
   query: (asked) => sql`
     select asked.place, ${publicColumns}
-    from ${askedById(asked, { table, alias: 'p', visible: 'x.deleted_at is null' })} ${rawSql(joins)}`,
+    from ${askedById(asked, { table, alias: 'p', visible: 'x.deleted_at is null' })} ${joins}`,
   map: toPublicRow,
 }
 
 /** Payments that disappeared are found by the worker only. */
 const rowById: BatchedStatement<ScopedId, IncomingPaymentRow> = {
   query: (asked) =>
-    sql`select asked.place, ${columns} from ${askedById(asked, { table, alias: 'p' })} ${rawSql(joins)}`,
+    sql`select asked.place, ${columns} from ${askedById(asked, { table, alias: 'p' })} ${joins}`,
   map: toRow,
 }
 
 /** For a consumer of this queue: what {@link selectRowOf} would otherwise have to ask for. */
 export const loadIncomingPayment: LoadWithClaim = sql`
-  select ${columns} from ${rawSql(`${table} p ${joins}`)} where p.id = claimed.key`
+  select ${columns} from ${rawSql(table)} p ${joins} where p.id = claimed.key`
 
 /** The payment that a job is about: from the claim where that loaded it, otherwise read now. */
 export async function selectRowOf(
@@ -181,7 +181,7 @@ export const selectPayments = (
       columns,
       tables: [table],
       alias: 'p',
-      joins: rawSql(joins),
+      joins,
       where,
       ...(values && !isWithinOne && { anyOf: { column: 'initiated_by', type: 'text', values } }),
       cursorWhere: [scopeSql(scope, tenantColumn)],

@@ -4,13 +4,14 @@ import {
   type BatchedStatement,
   type Db,
   isUuid,
+  joinById,
   present,
   type Row,
   rawSql,
   type Sql,
   sql,
 } from '../platform/index.ts'
-import { insertJobs, type Job, type LoadWithClaim, notifyJobs } from '../queue/index.ts'
+import { insertJobs, type Job, type LoadWithClaim, notifyJobs, ofQueue } from '../queue/index.ts'
 import { quoteColumns, toQuote } from '../quotes/index.ts'
 import {
   type AnyOf,
@@ -22,7 +23,7 @@ import {
   scopeSql,
   type TenantScope,
 } from '../tenants/index.ts'
-import { inWalletAddresses, walletAddressColumns } from '../wallet-addresses/index.ts'
+import { inWalletAddresses, joinWalletAddress, walletAddressColumns } from '../wallet-addresses/index.ts'
 import { insertEvent, type NewWebhookEvent, notifyDeliveries } from '../webhooks/index.ts'
 import { endedColumns, returnSpending } from './grant-spending-store.ts'
 import { failureNote, type Note, type NotedFailure, noted, notedWhereRoom } from './history.ts'
@@ -48,9 +49,7 @@ export type OutgoingPaymentRow = Omit<OutgoingPayment, 'sentAmount'> & {
 export const columns = sql`p.id, p.client, p.grant_id, p.state, p.error_code, p.error, p.metadata, p.state_attempts, p.transfer_attempts,
   p.funding_started_at, p.delivered_amount, p.sent_amount, p.packets_sent, p.packets_fulfilled, p.packets_rejected, p.initiated_by,
   p.created_at, p.updated_at, p.card_details, p.data_to_transmit_sealed, p.grant_interval_start is not null as is_counted, ${quoteColumns}, ${walletAddressColumns}`
-export const joins = rawSql(
-  `join quotes q on q.id = p.id join wallet_addresses w on w.id = p.wallet_address_id join assets a on a.id = w.asset_id`,
-)
+export const joins = sql`${joinById('quotes', 'q', 'p.id')} ${joinWalletAddress('p.wallet_address_id')}`
 const from = sql`outgoing_payments p ${joins}`
 const tenantColumn = rawSql('p.tenant_id')
 
@@ -169,11 +168,11 @@ export const selectPayments = (
   )
 }
 
-/** Of the payment that a request made. */
+/** Of the payment that a request made. One at most has its id: whose it is must not lead along the list of the tenant's payments. */
 export const findRequestedId = (db: Db, scope: TenantScope, requestId: string): Promise<string | undefined> =>
   db.maybe(
     (row) => row.id as string,
-    sql`select p.id from outgoing_payments p where p.request_id = ${requestId} and ${scopeSql(scope, tenantColumn)}`,
+    sql`select p.id from (select * from outgoing_payments where request_id = ${requestId} offset 0) p where ${scopeSql(scope, tenantColumn)}`,
   )
 
 /** What a payment counts that is cancelled: nothing, if it counted at all. */
@@ -274,7 +273,10 @@ export const selectNotes = async (
       )
     : undefined
 
-/** Puts unfinished payments without a job back into the queue. A job that is there is left alone: it has its own time. */
+/**
+ * Puts unfinished payments without a job back into the queue. A job that is there is left alone: it has its own time. Each is looked up,
+ * because of the offset, where otherwise the whole queue would be read.
+ */
 export const enqueueLost = (db: Db, before: Date, limit: number): Promise<string[]> => {
   const jobs = insertJobs('outgoing-payments', sql`select id, tenant_id from lost`)
   return db.many(
@@ -282,7 +284,7 @@ export const enqueueLost = (db: Db, before: Date, limit: number): Promise<string
     sql`with lost as (
       select p.id, p.tenant_id from outgoing_payments p
       where (p.state = 'SENDING' or (p.state = 'FUNDING' and p.funding_started_at is not null)) and p.updated_at <= ${before}
-        and not exists (select 1 from jobs j where j.queue = 'outgoing-payments' and j.key = p.id)
+        and not exists (select from jobs j where ${ofQueue('outgoing-payments')} and j.key = p.id offset 0)
       order by p.updated_at limit ${limit}
     ), job as (${jobs})
     select key, ${notifyJobs('outgoing-payments')} from job`,

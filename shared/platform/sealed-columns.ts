@@ -46,11 +46,12 @@ function selectStale(column: SealedColumn, currentPrefix: string, after: unknown
 
 /** Only where the text is still the one that was read: who wrote meanwhile had the newer word. */
 const updateSealed = (column: SealedColumn, texts: readonly { row: SealedRow; sealed: string }[]): Sql => {
-  const name = rawSql(column.column)
+  const [name, key] = [rawSql(column.column), rawSql(`t.${column.key}`)]
+  const keys = texts.map(({ row }) => row.keyText)
   return sql`update ${rawSql(column.table)} t set ${name} = s.new
-    from unnest(${texts.map(({ row }) => row.keyText)}::text[], ${texts.map(({ row }) => row.sealed)}::text[],
+    from unnest(${keys}::text[], ${texts.map(({ row }) => row.sealed)}::text[],
       ${texts.map(({ sealed }) => sealed)}::text[]) as s (key, old, new)
-    where t.${rawSql(column.key)} = s.key::${rawSql(column.keyType)} and t.${name} = s.old`
+    where ${key} = any(${keys}::${rawSql(column.keyType)}[]) and ${key} = s.key::${rawSql(column.keyType)} and t.${name} = s.old`
 }
 
 async function resealColumn(db: Db, secretBox: SecretBox, column: SealedColumn): Promise<Resealed> {

@@ -63,5 +63,6 @@ export {
   leaseColumns,
   noRequest,
   notifyJobs,
+  ofQueue,
   outcomeOf,
 } from './store.ts'

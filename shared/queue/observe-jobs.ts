@@ -76,6 +76,7 @@ interface Depth {
   oldestSeconds: number
 }
 
+/** In the order of the index by queue, so that it is read along that one and other queues are not. */
 const readDepth = (db: Db, queue: QueueName): Promise<Depth> =>
   db.one(
     (row) => ({
@@ -88,7 +89,7 @@ const readDepth = (db: Db, queue: QueueName): Promise<Depth> =>
     sql`
     with counted as (
       select run_at, lease_until is not null and lease_until > now() as is_running, attempts > 1 as is_retrying
-      from jobs where queue = ${queue} limit ${COUNTED_MAX}
+      from jobs where queue = ${queue} order by tenant_id limit ${COUNTED_MAX}
     )
     select count(*) filter (where is_running) as running, count(*) filter (where not is_running and run_at <= now()) as due,
       count(*) filter (where not is_running and run_at > now()) as later, count(*) filter (where is_retrying) as retrying,

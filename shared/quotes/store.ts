@@ -23,6 +23,7 @@ import {
 } from '../tenants/index.ts'
 import {
   inWalletAddresses,
+  joinWalletAddress,
   toWalletAddress,
   type WalletAddress,
   walletAddressColumns,
@@ -36,9 +37,7 @@ export const quoteColumns = rawSql(
   q.max_packet_amount, q.min_rate_numerator, q.min_rate_denominator, q.low_rate_numerator, q.low_rate_denominator,
   q.high_rate_numerator, q.high_rate_denominator, q.created_at as quote_created_at, q.expires_at as quote_expires_at`,
 )
-const joins = rawSql(
-  'join wallet_addresses w on w.id = q.wallet_address_id join assets a on a.id = q.asset_id',
-)
+const joins = joinWalletAddress('q.wallet_address_id')
 const tenantColumn = rawSql('q.tenant_id')
 
 const toRate = (row: Row, name: string): Rate => rate(row[`${name}_numerator`], row[`${name}_denominator`])

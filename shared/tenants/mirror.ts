@@ -1,6 +1,6 @@
 import type { AuthServiceClient, MirroredChange } from '../auth-service-client/index.ts'
 import { type Clock, type Db, Fault, type SecretBox, sql } from '../platform/index.ts'
-import { enqueueJob, holdLease, type Job, type JobOutcome } from '../queue/index.ts'
+import { enqueueJob, holdLease, type Job, type JobOutcome, ofQueue } from '../queue/index.ts'
 import { TenantRefusal } from './errors.ts'
 import type { Tenant, TenantDefaults } from './model.ts'
 import { announceTenant, forgetTenantHere } from './notice.ts'
@@ -165,7 +165,8 @@ export async function untilMirrored(
   options: { mirroringMsMax: number } = { mirroringMsMax: MIRRORING_MS_MAX },
 ): Promise<boolean> {
   const isDone = async () =>
-    (await ctx.db.execute(sql`select 1 from jobs where queue = 'tenant-mirror' and key = ${id}`)) === 0
+    (await ctx.db.execute(sql`select 1 from jobs j where ${ofQueue('tenant-mirror')} and j.key = ${id}`)) ===
+    0
       ? true
       : undefined
   return (await pollWorking(ctx, options.mirroringMsMax, isDone)) ?? false

@@ -25,7 +25,7 @@ export {
   type WalletAddress,
   type WalletAddressKey,
 } from './model.ts'
-export { inWalletAddresses, toWalletAddress, walletAddressColumns } from './store.ts'
+export { inWalletAddresses, joinWalletAddress, toWalletAddress, walletAddressColumns } from './store.ts'
 export {
   type CreateWalletAddressInput,
   createWalletAddress,

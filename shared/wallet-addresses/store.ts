@@ -3,6 +3,7 @@ import {
   type BatchedStatement,
   type Db,
   isUuid,
+  joinById,
   present,
   type Row,
   rawSql,
@@ -23,16 +24,21 @@ import {
 import { WalletAddressRefusal } from './errors.ts'
 import type { AdditionalProperty, Jwk, WalletAddress, WalletAddressKey } from './model.ts'
 
-/** Columns of a wallet address under the aliases `w` and `a` of {@link walletAddressJoins}; other rooms join them into their own rows. */
+/**
+ * Columns of a wallet address under the aliases `w` and `a` of {@link joinWalletAddress}; other rooms join them into their own rows. The
+ * offset makes the question a look-up: with plans made while hardly any address had properties those of all would be read for it.
+ */
 export const walletAddressColumns = rawSql(
   `w.id as wallet_address_id, w.tenant_id as wallet_address_tenant_id, w.asset_id as wallet_address_asset_id, w.address as wallet_address,
   w.public_name as wallet_address_public_name, w.deactivated_at as wallet_address_deactivated_at, w.created_at as wallet_address_created_at,
   a.code as wallet_asset_code, a.scale as wallet_asset_scale, a.ledger as wallet_asset_ledger,
-  case when exists (select from wallet_address_properties p where p.wallet_address_id = w.id) then
+  case when exists (select from wallet_address_properties p where p.wallet_address_id = w.id offset 0) then
     (select json_agg(json_build_object('key', p.key, 'value', p.value, 'visibleInOpenPayments', p.visible_in_open_payments) order by p.key)
       from wallet_address_properties p where p.wallet_address_id = w.id) end as wallet_address_properties`,
 )
-const joins = rawSql('join assets a on a.id = w.asset_id')
+const joins = joinById('assets', 'a', 'w.asset_id')
+/** To a row that names its wallet address by `id`. */
+export const joinWalletAddress = (id: string): Sql => sql`${joinById('wallet_addresses', 'w', id)} ${joins}`
 const from = sql`wallet_addresses w ${joins}`
 const tenantColumn = rawSql('w.tenant_id')
 
@@ -220,7 +226,8 @@ export const revokeKey = (
   db.maybe(
     toKey,
     sql`update wallet_address_keys k set revoked_at = coalesce(k.revoked_at, ${now})
-      from wallet_addresses w where k.id = ${id} and w.id = k.wallet_address_id and ${scopeSql(scope, tenantColumn)}
+      where k.id = ${id}
+        and exists (select from wallet_addresses w where w.id = k.wallet_address_id and ${scopeSql(scope, tenantColumn)} offset 0)
       returning ${keyColumns}`,
   )
 

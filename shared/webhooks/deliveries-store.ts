@@ -2,14 +2,16 @@ import {
   type BatchedStatement,
   type Db,
   isUuid,
+  joinById,
   joinSql,
+  plannedAnew,
   present,
   type Row,
   rawSql,
   type Sql,
   sql,
 } from '../platform/index.ts'
-import { insertJobs, notifyJobs } from '../queue/index.ts'
+import { insertJobs, notifyJobs, ofQueue } from '../queue/index.ts'
 import { WebhookRefusal } from './errors.ts'
 import type { DeliveryReport, WebhookAttempt } from './model.ts'
 import { shareOf } from './store.ts'
@@ -65,7 +67,7 @@ const reports: BatchedStatement<{ eventId: string } & DeliveryScope, DeliveryRep
       with ordinality as k (event_id, tenant_id, place)
     cross join lateral (
       select d.id, d.recipient_tenant_id, d.endpoint, d.state, d.created_at,
-        case when d.state = 'pending' then (select run_at from jobs where queue = 'webhooks' and key = d.id) end as next_attempt_at,
+        case when d.state = 'pending' then (select run_at from jobs j where ${ofQueue('webhooks')} and j.key = d.id) end as next_attempt_at,
         coalesce((
           select json_agg(a order by a.number) from (
             select number, at, status_code, latency_ms, error, answer from webhook_attempts where delivery_id = d.id
@@ -73,9 +75,8 @@ const reports: BatchedStatement<{ eventId: string } & DeliveryScope, DeliveryRep
             select d.attempts, d.delivered_at, d.status_code, d.latency_ms, null, d.answer where d.state = 'delivered'
           ) a
         ), '[]') as attempts
-      from webhook_deliveries d join webhook_events e on e.id = d.event_id
-      where d.event_id = k.event_id
-        and (k.tenant_id is null or (d.recipient_tenant_id = k.tenant_id and d.endpoint = 'wallet' and e.tenant_id = k.tenant_id))
+      from (select * from webhook_deliveries where event_id = k.event_id offset 0) d ${joinById('webhook_events', 'e', 'd.event_id')}
+      where (k.tenant_id is null or (d.recipient_tenant_id = k.tenant_id and d.endpoint = 'wallet' and e.tenant_id = k.tenant_id))
     ) r
     group by k.place`,
 }
@@ -175,7 +176,7 @@ const resend = (db: Db, now: Date, limit: number, chosen: Sql): Promise<Resent> 
         share: shareOf(row.endpoint, row.recipient_tenant_id),
         at: row.created_at as Date,
       }),
-      sql`${chosen} limit ${limit + 1}`,
+      plannedAnew(sql`${chosen} limit ${limit + 1}`),
     )
     const taken = rows.slice(0, limit)
     const last = taken.at(-1)

@@ -24,6 +24,7 @@ import {
   type LoadWithClaim,
   leaseColumns,
   notifyJobs,
+  ofQueue,
   outcomeOf,
 } from '../queue/index.ts'
 import type {
@@ -295,7 +296,7 @@ export const loadDelivery: LoadWithClaim = sql`
         -- The offset keeps the order: from the payment's few events to their deliveries, not through all that the endpoint ever had.
         cross join lateral (
           select from webhook_deliveries untried
-          cross join lateral (select from jobs where queue = 'webhooks' and key = untried.id offset 0) coming
+          cross join lateral (select from jobs j where ${ofQueue('webhooks')} and j.key = untried.id offset 0) coming
           where untried.event_id = earlier.id and untried.recipient_tenant_id = d.recipient_tenant_id
             and untried.endpoint = d.endpoint and untried.state = 'pending' and untried.attempts = 0
           offset 0
