@@ -1,5 +1,5 @@
 import type { AssetRef } from '../assets/index.ts'
-import { type Db, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
+import { type Db, joinById, present, type Row, rawSql, type Sql, sql } from '../platform/index.ts'
 import { scopeSql, type TenantScope } from '../tenants/index.ts'
 
 /** An address that packets may have credited, or whose money is to be announced. */
@@ -40,21 +40,30 @@ export const expectCredits = (
 
 const tenantColumn = rawSql('w.tenant_id')
 
-/** In the order of ids, from `after` on. */
+/**
+ * In the order of ids, from `after` on. Those of either kind along the index of their own: both in one condition would be looked for among
+ * all addresses, and so would those that are due in the order of ids, which is why they are fenced off by the offset.
+ */
 export const selectCredited = (
   db: Db,
   scope: TenantScope,
   input: { after: string; now: Date; limit: number },
-): Promise<CreditedAddress[]> =>
-  db.many(
+): Promise<CreditedAddress[]> => {
+  const inScope = scopeSql(scope, tenantColumn)
+  return db.many(
     toCreditedAddress,
     sql`select w.id, w.tenant_id, w.total_events_amount, w.announce_at, w.credits_expected_until, w.created_at,
         a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger, a.withdrawal_threshold
-      from wallet_addresses w join assets a on a.id = w.asset_id
-      where (w.credits_expected_until is not null or w.announce_at <= ${input.now})
-        and w.id > ${input.after} and ${scopeSql(scope, tenantColumn)}
+      from (
+        (select w.* from wallet_addresses w where w.credits_expected_until is not null and w.id > ${input.after} and ${inScope}
+          order by w.id limit ${input.limit})
+        union all
+        (select w.* from (select * from wallet_addresses where announce_at <= ${input.now} offset 0) w
+          where w.credits_expected_until is null and w.id > ${input.after} and ${inScope} order by w.id limit ${input.limit})
+      ) w ${joinById('assets', 'a', 'w.asset_id')}
       order by w.id limit ${input.limit}`,
   )
+}
 
 /** False when somebody else has announced since `announced` was read. */
 export async function addAnnounced(
@@ -82,6 +91,6 @@ export async function settleCredited(
     set announce_at = coalesce(w.announce_at, s.announce_at),
       credits_expected_until = case when w.credits_expected_until > ${now} then w.credits_expected_until end
     from unnest(${ids}, ${times}) as s (id, announce_at)
-    where w.id = s.id
+    where w.id = any(${ids}) and w.id = s.id
       and (w.credits_expected_until <= ${now} or (w.announce_at is null and s.announce_at is not null))`)
 }
