@@ -6,7 +6,7 @@ import { listAssets, listFees } from '../../shared/assets/index.ts'
 import { listIncomingPayments } from '../../shared/incoming-payments/index.ts'
 import { listAnyPayments, listOutgoingPayments } from '../../shared/outgoing-payments/index.ts'
 import { listPeers } from '../../shared/peers/index.ts'
-import { type Db, type Page, type Paged, type Sql, sqlText } from '../../shared/platform/index.ts'
+import { type Db, type Page, type Paged, type Sql, sql, sqlText } from '../../shared/platform/index.ts'
 import { listQuotes } from '../../shared/quotes/index.ts'
 import { listTenants, type TenantScope } from '../../shared/tenants/index.ts'
 import { createTestNode, type TestNode } from '../../shared/testing/node.ts'
@@ -56,6 +56,13 @@ describe('plans of lists', () => {
     node = await createTestNode()
     client = new pg.Client({ connectionString: node.db.connectionString })
     await client.connect()
+    // As the node plans.
+    const settings = await node.db.many(
+      ({ name, setting }) => ({ name, setting }),
+      sql`select name, setting from pg_settings where source = 'client' and (name like 'enable%' or name in ('random_page_cost', 'jit'))`,
+    )
+    assert.ok(settings.length >= 4)
+    for (const { name, setting } of settings) await client.query(`set ${name} = ${setting}`)
     has = await populate(client)
   })
   after(async () => {
@@ -164,6 +171,20 @@ describe('plans of lists', () => {
     'Asset.fees': (ctx, _scope, page) => listFees(ctx, has.assetId, page),
     'WalletAddress.incomingPayments': (ctx, _scope, page) =>
       listIncomingPayments(ctx, has.large, { walletAddressId: has.walletAddressId }, page),
+    'WalletAddress.incomingPayments, of a client': (ctx, _scope, page) =>
+      listIncomingPayments(
+        ctx,
+        has.large,
+        { walletAddressId: has.walletAddressId, client: has.client },
+        page,
+      ),
+    'WalletAddress.outgoingPayments, of a client': (ctx, _scope, page) =>
+      listOutgoingPayments(
+        ctx,
+        has.large,
+        { walletAddressId: [has.walletAddressId], client: has.client },
+        page,
+      ),
     'WalletAddress.outgoingPayments': (ctx, _scope, page) =>
       listOutgoingPayments(ctx, has.large, { walletAddressId: [has.walletAddressId] }, page),
     'WalletAddress.quotes': (ctx, _scope, page) =>

@@ -10,6 +10,8 @@ export interface Populated {
   walletAddressId: string
   walletAddressIds: string[]
   receiver: string
+  /** With few payments at the wallet address, long ago. */
+  client: string
 }
 
 const TENANTS = 200
@@ -26,6 +28,7 @@ const payer = `case when n % 10 = 0 or n % 20000 % 3 = 0 then 0 else n % ${TENAN
 const at = `'2031-01-01'::timestamptz + n * interval '1 second'`
 /** What is rare is old: whoever looks for it from the new end has far to go. */
 const isRare = `n < 2000 and n % 7 = 0`
+const client = `'https://client.example/' || case when ${isRare} then 'rare' else (n % 100)::text end`
 /** As old, and too many to be sorted for a page. */
 const isOld = `n < 30000 and n % 7 = 1`
 
@@ -45,8 +48,8 @@ const statements = [
     from generate_series(0, 19999) n`,
   `insert into wallet_address_keys (id, wallet_address_id, kid, x, created_at)
     select ${id('key', 'n')}, ${id('wallet', 'n % 50')}, n::text, 'x', ${at} from generate_series(0, 20000) n`,
-  `insert into incoming_payments (id, tenant_id, wallet_address_id, asset_id, state, initiated_by, expires_at, process_at, announced_at, created_at)
-    select ${id('incoming', 'n')}, ${id('tenant', payer)}, ${id('wallet', wallet)}, ${id('asset', 'n % 500')}, 'COMPLETED',
+  `insert into incoming_payments (id, tenant_id, wallet_address_id, asset_id, client, state, initiated_by, expires_at, process_at, announced_at, created_at)
+    select ${id('incoming', 'n')}, ${id('tenant', payer)}, ${id('wallet', wallet)}, ${id('asset', 'n % 500')}, ${client}, 'COMPLETED',
       case when ${isRare} then 'CARD' else 'ADMIN' end, ${at}, ${at}, ${at}, ${at}
     from generate_series(0, ${PAYMENTS}) n`,
   `insert into quotes (id, tenant_id, wallet_address_id, asset_id, receiver, method, debit_amount, source_amount, receive_amount,
@@ -54,8 +57,8 @@ const statements = [
     select ${id('outgoing', 'n')}, ${id('tenant', payer)}, ${id('wallet', wallet)}, ${id('asset', 'n % 500')},
       'https://bank.example/incoming-payments/' || n / 30, 'LOCAL', 1, 1, 1, 'USD', 2, ${at}, ${at}
     from generate_series(0, ${PAYMENTS}) n`,
-  `insert into outgoing_payments (id, tenant_id, wallet_address_id, state, initiated_by, sent_amount, created_at)
-    select ${id('outgoing', 'n')}, ${id('tenant', payer)}, ${id('wallet', wallet)},
+  `insert into outgoing_payments (id, tenant_id, wallet_address_id, client, state, initiated_by, sent_amount, created_at)
+    select ${id('outgoing', 'n')}, ${id('tenant', payer)}, ${id('wallet', wallet)}, ${client},
       case when ${isRare} then 'FAILED' when ${isOld} then 'CANCELLED' else 'COMPLETED' end, 'ADMIN', 1, ${at}
     from generate_series(0, ${PAYMENTS}) n`,
   `insert into webhook_events (id, tenant_id, type, data, created_at)
@@ -88,5 +91,6 @@ export async function populate(client: pg.Client): Promise<Populated> {
     walletAddressId: rows[0].wallet,
     walletAddressIds: more.rows.map(({ wallet }) => wallet),
     receiver: 'https://bank.example/incoming-payments/77',
+    client: 'https://client.example/rare',
   }
 }
