@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { readTap } from './run-test.ts'
 import { withTables } from './table.ts'
@@ -17,7 +18,8 @@ test('every guard stands where the list says, once, and its removal changes some
 /** Of a suite that runs on several adapters the names stand in its `contract.ts`. */
 function testsOf(file: string): string {
   const text = read(file)
-  return text.includes("from './contract.ts'") ? text + read(file.replace(/[^/]+$/, 'contract.ts')) : text
+  const [, contract] = /from '(\.{1,2}\/contract\.ts)'/.exec(text) ?? []
+  return contract === undefined ? text : text + read(join(dirname(file), contract))
 }
 
 test('every test that is named exists', () => {

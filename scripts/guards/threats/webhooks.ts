@@ -157,7 +157,7 @@ export const webhookThreats: ThreatTable = {
         {
           name: 'a tenant has several places',
           file: worker,
-          text: '{ own: 8, most: 32, common: 256 }',
+          text: '{ own: 8, most: 128, common: 256 }',
           without: '{ own: 1, most: 1, common: 0 }',
           test: { file: faults, name: 'F14: slow answers are waited for side by side' },
         },
