@@ -158,7 +158,7 @@ export const moneyFaults: ThreatTable = {
           file: 'shared/outgoing-payments/funding-store.ts',
           text: `p.id = once.id and \${inState('FUNDING')} returning p.*`,
           without: 'p.id = once.id returning p.*',
-          test: { file: crashes, name: 'a cancel and a deposit at once' },
+          test: { file: crashes, name: 'a cancelled payment takes no money' },
         },
         {
           name: 'another tenant does not fund it, also in one statement with its own',
