@@ -55,5 +55,5 @@ export const buildAdminApp = (node: AdminContext, options: AdminAppOptions): Pro
       claim: createSignatureClaims(node),
     },
     ...(options.apiKeysEnabled && { findTenantByApiKey: (key: string) => findTenantByApiKey(node, key) }),
-    contextOf: (caller) => ({ node, caller }),
+    contextOf: (caller, signature) => ({ node, caller, ...(signature && { signature }) }),
   })

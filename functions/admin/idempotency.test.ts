@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { SignatureUsed } from '../../shared/graphql-server/index.ts'
 import { createDb, type DbPool, Refusal, sql, uuidv7 } from '../../shared/platform/index.ts'
 import { createTestDatabase, testClock, waitFor } from '../../shared/testing/index.ts'
 import {
@@ -230,12 +231,13 @@ describe('idempotency keys', () => {
       db.batched(takeKey, { ...early, tenantId: otherTenantId, owner: third }),
     ])
     assert.deepEqual(
-      asked.map((taken) => taken?.isRepeat),
+      asked.map((taken) => taken !== 'signature_used' && taken?.isRepeat),
       [false, undefined, false],
     )
     assert.equal(await db.batched(takeKey, { ...early, owner: second, now: clock.fromNow(9_999) }), undefined)
     const late = { ...early, owner: second, now: clock.fromNow(10_000), lockedUntil: clock.fromNow(20_000) }
-    assert.equal((await db.batched(takeKey, late))?.isRepeat, true)
+    const taken = await db.batched(takeKey, late)
+    assert.ok(taken !== 'signature_used' && taken?.isRepeat)
     const stored = await Promise.all([
       db.batched(storeAnswer, { ...claimOf('overtaken'), owner: first, answer: 'first' }),
       db.batched(storeAnswer, { ...claimOf('overtaken'), owner: second, answer: 'second' }),
@@ -253,6 +255,65 @@ describe('idempotency keys', () => {
         [otherTenantId, 3],
       ]),
     )
+  })
+
+  const newSignature = () => ({ digest: randomBytes(32), expiresAt: clock.fromNow(60_000) })
+  const isUsed = (error: unknown) => error instanceof SignatureUsed
+  const countKeys = (key: string) => db.execute(sql`select from idempotency_keys where key = ${key}`)
+
+  it('uses up the signature with the key: of 20 replays at once over two processes one runs, and others beside them too', async () => {
+    const other = createDb({ connectionString: database.connectionString })
+    try {
+      const { calls, run } = counting()
+      const signature = newSignature()
+      const outcomes = await Promise.allSettled([
+        ...Array.from({ length: 20 }, (_, index) =>
+          runOnce({ ...ctx(), db: index % 2 ? db : other }, { ...request('replayed'), signature }, run),
+        ),
+        ...Array.from({ length: 10 }, (_, index) =>
+          runOnce(ctx(), { ...request(`beside ${index}`), signature: newSignature() }, run),
+        ),
+        ...Array.from({ length: 10 }, (_, index) => runOnce(ctx(), request(`unsigned ${index}`), run)),
+      ])
+      const [replays, others] = [outcomes.slice(0, 20), outcomes.slice(20)]
+      assert.equal(replays.filter(({ status }) => status === 'fulfilled').length, 1)
+      assert.equal(replays.filter((end) => end.status === 'rejected' && isUsed(end.reason)).length, 19)
+      assert.ok(others.every(({ status }) => status === 'fulfilled'))
+      assert.equal(calls.count, 21)
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('takes no key for a signature that was used, and leaves one that is there as it is; a key that is taken uses it up all the same', async () => {
+    const { calls, run } = counting()
+    const signature = newSignature()
+    const refuse = () => Promise.reject(new Refused('refused', { message: 'refused' }))
+    await assert.rejects(runOnce(ctx(), { ...request('freed'), signature }, refuse), Refused)
+    await assert.rejects(runOnce(ctx(), { ...request('freed'), signature }, run), isUsed)
+    assert.equal(await countKeys('freed'), 0)
+    const failing = () => Promise.reject(new Error('connection cut'))
+    const second = newSignature()
+    await assert.rejects(runOnce(ctx(), { ...request('left'), signature: second }, failing), /cut/)
+    await assert.rejects(runOnce(ctx(), { ...request('left'), signature: second }, run), isUsed)
+    assert.equal(calls.count, 0)
+    const third = newSignature()
+    await runOnce(ctx(), { ...request('left'), signature: third }, run)
+    const fourth = newSignature()
+    assert.deepEqual(await runOnce(ctx(), { ...request('left'), signature: fourth }, run), { id: 'thing-1' })
+    for (const used of [third, fourth])
+      await assert.rejects(runOnce(ctx(), { ...request('left'), signature: used }, run), isUsed)
+    assert.equal(calls.count, 1)
+  })
+
+  it('uses a signature up without a key', async () => {
+    const { calls, run } = counting()
+    const signature = newSignature()
+    const unkeyed = { ...request('none'), key: undefined, signature }
+    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => runOnce(ctx(), unkeyed, run)))
+    assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1)
+    await assert.rejects(runOnce(ctx(), { ...request('keyed'), signature }, run), isUsed)
+    assert.equal(calls.count, 1)
   })
 
   it('forgets keys whose time is over', async () => {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
+import { SignatureUsed, type UsedSignature } from '../../shared/graphql-server/index.ts'
 import { type Clock, type Db, deriveId, Refusal, type Row, sql, uuidv7 } from '../../shared/platform/index.ts'
 import { type OwnedKey, storeAnswer, takeKey } from './idempotency-store.ts'
+import { createSignatureClaims } from './used-signatures.ts'
 
 export type IdempotencyRefusalCode = 'idempotency_conflict' | 'idempotency_in_progress'
 
@@ -52,6 +54,8 @@ export interface IdempotentRequest {
   key: string | undefined
   operation: string
   arguments: unknown
+  /** The request's, if it is unused yet: it is used up before anything else. */
+  signature?: UsedSignature
   /** The whole effect is rows of this database: they are written together with the answer, or not at all. */
   isOneTransaction?: boolean
 }
@@ -63,13 +67,18 @@ export interface IdempotentRequest {
  * An effect that is rows only is one transaction with its answer. One that also moves money or asks other nodes cannot be: such a
  * run may have had its effect and no stored answer. Its key stays with its arguments then, and the next run with both is told
  * {@link Run.isRepeat} and the same {@link Run.requestId}, so that it finds what is there.
+ *
+ * Throws SignatureUsed, and neither runs nor takes the key, where the signature was used before.
  */
 export async function runOnce<T>(
   ctx: IdempotencyContext,
   request: IdempotentRequest,
   run: (known: Run) => Promise<T>,
 ): Promise<T> {
-  if (request.key === undefined) return run({ requestId: undefined, isRepeat: false, db: ctx.db })
+  if (request.key === undefined) {
+    if (request.signature && !(await createSignatureClaims(ctx)(request.signature))) throw new SignatureUsed()
+    return run({ requestId: undefined, isRepeat: false, db: ctx.db })
+  }
   const claim: HashedRequest = {
     tenantId: request.tenantId,
     key: toStoredKey(request.key),
@@ -80,8 +89,10 @@ export async function runOnce<T>(
     owner: uuidv7(),
   }
   const waitUntil = ctx.clock.nowMs() + ctx.lockMs
+  let unused = request.signature
   for (;;) {
-    const acquired = await acquire(ctx, claim)
+    const acquired = await acquire(ctx, claim, unused)
+    unused = undefined
     if (acquired) return finish(ctx, claim, { ...request, ...acquired }, run)
     const entry = await find(ctx, claim)
     if (!entry) {
@@ -113,14 +124,20 @@ interface HashedRequest extends OwnedKey {
 
 type Acquired = Pick<Run, 'isRepeat'> & { requestId: string }
 
-async function acquire(ctx: IdempotencyContext, request: HashedRequest): Promise<Acquired | undefined> {
+async function acquire(
+  ctx: IdempotencyContext,
+  request: HashedRequest,
+  signature: UsedSignature | undefined,
+): Promise<Acquired | undefined> {
   const taken = await ctx.db.batched(takeKey, {
     ...request,
     now: ctx.clock.now(),
     lockedUntil: ctx.clock.fromNow(LOCK_LEASE_MS),
     expiresAt: ctx.clock.fromNow(ctx.lifespanMs),
+    ...(signature && { signature }),
   })
   if (!taken) return undefined
+  if (taken === 'signature_used') throw new SignatureUsed()
   const { tenantId, key, operation, hash } = request
   const parts = [tenantId, key, operation, hash.toString('hex'), taken.expiresAt.toISOString()]
   return { requestId: deriveId('admin request', ...parts), isRepeat: taken.isRepeat }

@@ -9,11 +9,12 @@ import { buildGraphqlApp, type GraphqlAppOptions } from './graphql-app.ts'
 import { InvalidInput } from './input.ts'
 import { createErrorRenderer } from './render-error.ts'
 import { buildServedSchema, type ResolverMap } from './schema.ts'
+import { SignatureUsed, type UsedSignature, usingSignature } from './signature.ts'
 
 const sdl = `
   type Node { id: ID! ${Array.from({ length: 200 }, (_, index) => `f${index}: String`).join(' ')} next: Node! echo(id: ID): String }
   type Query { sum(of: [Int!]!): Int! who: ID! operator: Boolean! node: Node! fail(how: String!): String }
-  type Mutation { count: Int! }
+  type Mutation { count: Int! own: Int! other: Int! }
 `
 const node: object = {
   id: 'n',
@@ -37,6 +38,14 @@ const failures: Record<string, () => Error> = {
 
 interface Context {
   caller: Caller
+  signature?: UsedSignature
+}
+/** Of mutations that use their signatures themselves. */
+const usedBy = new Set<string>()
+const uses = ({ signature }: Context): number => {
+  const digest = signature?.digest.toString('hex')
+  if (digest !== undefined && usedBy.size === usedBy.add(digest).size) throw new SignatureUsed()
+  return ++counted
 }
 
 let counted = 0
@@ -50,7 +59,11 @@ const resolvers: ResolverMap<Context> = {
       throw failures[how]?.() ?? new Error(how)
     },
   },
-  Mutation: { count: () => ++counted },
+  Mutation: {
+    count: () => ++counted,
+    own: usingSignature((_source: unknown, _args: never, ctx: Context) => uses(ctx)),
+    other: usingSignature((_source: unknown, _args: never, ctx: Context) => uses(ctx)),
+  },
 }
 
 const operator = { tenantId: uuidv7(), apiSecret: 'operator secret' }
@@ -85,7 +98,7 @@ const buildApp = (more: Partial<GraphqlAppOptions<Context>> = {}) => {
       codes: { known: 'CONFLICT', invalid_input: 'BAD_USER_INPUT', invalid_page: 'BAD_USER_INPUT' },
       extensionsOf: (refusal) => (refusal.code === 'known' ? { details: { more: 1 } } : {}),
     }),
-    contextOf: (caller) => ({ caller }),
+    contextOf: (caller, signature) => ({ caller, ...(signature && { signature }) }),
     ...more,
   })
 }
@@ -166,6 +179,31 @@ describe('a GraphQL listener', () => {
     const query = { ...body, operationName: 'Who' }
     const again = headersFor(operator, query)
     for (let time = 0; time < 3; time++) assert.equal((await post(app, query, again)).statusCode, 200)
+  })
+
+  it('leaves the signature to a mutation that uses it itself, where it is all that is asked for, and tells as ever that it was used', async () => {
+    const replay = async (query: string) => {
+      const headers = headersFor(operator, { query })
+      const before = { counted, used: usedBy.size }
+      const answers = await Promise.all(Array.from({ length: 20 }, () => post(app, { query }, headers)))
+      answers.push(await post(app, { query }, headers))
+      const refused = answers.filter(({ statusCode, body }) => statusCode === 401 && body === 'Unauthorized')
+      for (const { headers: told } of refused) assert.match(String(told['content-type']), /^text\/plain/)
+      assert.equal(refused.length, 20, query)
+      assert.equal(answers.filter(({ statusCode }) => statusCode === 200).length, 1)
+      return { counted: counted - before.counted, used: usedBy.size - before.used }
+    }
+    assert.deepEqual(await replay('mutation { own }'), { counted: 1, used: 1 })
+    assert.deepEqual(await replay('mutation { a: own }'), { counted: 1, used: 1 })
+    // Otherwise it is used up before anything runs.
+    for (const [query, count] of [
+      ['mutation { own other }', 2],
+      ['mutation { own count }', 2],
+      ['mutation { a: own b: own }', 2],
+      ['mutation { ... on Mutation { own } }', 1],
+      ['mutation { ...Both } fragment Both on Mutation { own other }', 2],
+    ] as const)
+      assert.deepEqual(await replay(query), { counted: count, used: 0 }, query)
   })
 
   it('carries out nothing while signatures cannot be noted', async () => {

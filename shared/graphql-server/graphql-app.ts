@@ -22,8 +22,8 @@ export interface GraphqlAppOptions<Context> {
   findTenantByApiKey?: (key: string) => Promise<string | undefined>
   renderError: RenderError
   observeOperation?: ObserveOperation
-  /** What resolvers get, made anew for each request. */
-  contextOf: (caller: Caller) => Context
+  /** What resolvers get, made anew for each request. `signature`: for resolvers that use it themselves, where it is unused yet. */
+  contextOf: (caller: Caller, signature?: UsedSignature) => Context
 }
 
 const GRAPHQL_PATH = '/graphql'
@@ -80,14 +80,13 @@ export async function buildGraphqlApp<Context>(
     if (!caller) return reply.status(401).type('text/plain').send('Unauthorized')
     if (!isObject(request.body))
       return reply.status(400).send(badRequest('the body must be one GraphQL request'))
-    const answer = await graphql(
-      request.body,
-      options.contextOf(caller),
+    const answer = await graphql(request.body, {
+      contextOf: (unused) => options.contextOf(caller, unused),
       // Only proven signatures are noted, so nobody fills the table, and only of mutations: repeating a query is harmless. A key
       // may be used again: who could repeat its request could as well make another.
-      async () =>
-        signed === undefined || signature.claim({ digest: signed.digest, expiresAt: signed.expiresAt }),
-    )
+      ...(signed && { signature: { digest: signed.digest, expiresAt: signed.expiresAt } }),
+      claim: signature.claim,
+    })
     return reply.status(answer.status).type(answer.contentType).send(answer.body)
   })
 

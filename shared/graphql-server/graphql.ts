@@ -6,15 +6,18 @@ import {
   GraphQLError,
   type GraphQLSchema,
   getOperationAST,
+  Kind,
   NoSchemaIntrospectionCustomRule,
+  type OperationDefinitionNode,
   parse,
   specifiedRules,
   validate,
 } from 'graphql'
-import { createHandler } from 'graphql-http'
+import { createHandler, type Response } from 'graphql-http'
 import { limitRules, limits } from './limits.ts'
 import type { ObserveOperation } from './observe-graphql.ts'
 import type { RenderError } from './render-error.ts'
+import { SignatureUsed, type UsedSignature, usesSignature } from './signature.ts'
 import { storableTexts } from './text-rule.ts'
 
 export interface GraphqlAnswer {
@@ -22,6 +25,8 @@ export interface GraphqlAnswer {
   contentType: string
   body: string
 }
+
+const UNAUTHORIZED: Response = [null, { status: 401, statusText: 'Unauthorized' }]
 
 const DOCUMENTS_MAX = 500
 /** Longer ones carry their values inside and differ each time. */
@@ -73,6 +78,25 @@ const executeWith =
     return observe && operation ? observe(operation, async () => await execute(args)) : execute(args)
   }
 
+/** Whether an operation is one mutation, and that uses its signature itself. */
+function isUsing(schema: GraphQLSchema, { selectionSet }: OperationDefinitionNode): boolean {
+  const [field, ...others] = selectionSet.selections
+  if (field?.kind !== Kind.FIELD || others.length > 0) return false
+  return usesSignature(schema.getMutationType()?.getFields()[field.name.value]?.resolve)
+}
+
+const isOfUsed = ({ errors }: ExecutionResult): boolean =>
+  errors?.some(({ originalError }) => originalError instanceof SignatureUsed) ?? false
+
+/** Who asks, as far as an operation has to know. */
+export interface GraphqlRequest<Context> {
+  /** Absent: nothing is to be used up. */
+  signature?: UsedSignature
+  claim(signature: UsedSignature): Promise<boolean>
+  /** `unused`: the operation is to use it up. */
+  contextOf(unused?: UsedSignature): Context
+}
+
 /**
  * Answers one GraphQL request over graphql-http, with the statuses that clients of the reference see: 400 for what never ran,
  * 200 for what did, whatever it answered (admin-api.md §1).
@@ -84,11 +108,7 @@ export function createGraphql<Context>(options: {
   observeOperation?: ObserveOperation
 }) {
   const documentOf = createDocuments(options.schema, options.introspection)
-  const handle = createHandler<
-    undefined,
-    { notRun: boolean; value: Context; beforeMutation: () => Promise<boolean> },
-    never
-  >({
+  const handle = createHandler<undefined, GraphqlRequest<Context> & { notRun: boolean }, never>({
     schema: options.schema,
     onSubscribe: async (request, params) => {
       const document = documentOf(params.query)
@@ -103,19 +123,23 @@ export function createGraphql<Context>(options: {
           withCode(new GraphQLError('the document has no such operation'), 'OPERATION_RESOLUTION_FAILURE'),
         ]
       }
-      if (operation.operation === 'mutation' && !(await request.context.beforeMutation()))
-        return [null, { status: 401, statusText: 'Unauthorized' }]
+      const { signature, claim, contextOf } = request.context
+      const toUse = operation.operation === 'mutation' ? signature : undefined
+      const unused = toUse && isUsing(options.schema, operation) ? toUse : undefined
+      if (toUse && !unused && !(await claim(toUse))) return UNAUTHORIZED
       return {
         schema: options.schema,
         document,
-        contextValue: request.context.value as never,
+        contextValue: contextOf(unused) as never,
         ...(params.operationName != null && { operationName: params.operationName }),
         ...(params.variables != null && { variableValues: params.variables }),
       }
     },
     execute: executeWith(options.observeOperation) as never,
     onOperation: (request, _args, result: ExecutionResult) => {
+      if (isOfUsed(result)) return UNAUTHORIZED
       if (!('data' in result)) request.context.notRun = true
+      return undefined
     },
     formatError: (error) =>
       options.renderError(
@@ -129,10 +153,9 @@ export function createGraphql<Context>(options: {
   return async (
     /** Parsed JSON. */
     body: Record<string, unknown>,
-    context: Context,
-    beforeMutation: () => Promise<boolean>,
+    request: GraphqlRequest<Context>,
   ): Promise<GraphqlAnswer> => {
-    const state = { notRun: false, value: context, beforeMutation }
+    const state = { ...request, notRun: false }
     const [text, init] = await handle({
       method: 'POST',
       url: '/graphql',

@@ -8,6 +8,23 @@ export interface UsedSignature {
   expiresAt: Date
 }
 
+/** Thrown by a mutation that uses its signature itself ({@link usingSignature}): another request was first. Nothing has happened. */
+export class SignatureUsed extends Error {}
+
+const usingResolvers = new WeakSet<object>()
+
+/**
+ * Marks the resolver of a mutation that uses the signature up itself, together with the first thing it writes and before it does
+ * anything else. It gets the signature in its context where none was used up for it: where it is all that the request asks for.
+ */
+export function usingSignature<R extends object>(resolver: R): R {
+  usingResolvers.add(resolver)
+  return resolver
+}
+
+export const usesSignature = (resolver: object | undefined): boolean =>
+  resolver !== undefined && usingResolvers.has(resolver)
+
 /** What signatures are held against; the ports are the deployable's. */
 export interface SignatureTerms {
   clock: Clock

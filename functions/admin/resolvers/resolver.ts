@@ -1,5 +1,5 @@
 import type * as server from '../../../shared/graphql-server/index.ts'
-import { scopeOf, listScope as scopeOfList } from '../../../shared/graphql-server/index.ts'
+import { scopeOf, listScope as scopeOfList, usingSignature } from '../../../shared/graphql-server/index.ts'
 import type { AdminContext } from '../context.ts'
 import { type Run, runOnce } from '../idempotency.ts'
 
@@ -7,6 +7,8 @@ import { type Run, runOnce } from '../idempotency.ts'
 export interface RequestContext {
   node: AdminContext
   caller: server.Caller
+  /** The request's, where the resolver is to use it up. */
+  signature?: server.UsedSignature
 }
 
 export type Resolver<Source = unknown, Arguments = Record<string, unknown>> = server.Resolver<
@@ -39,6 +41,7 @@ const requestOf = (operation: string, input: Keyed, ctx: RequestContext) => ({
   key: input.idempotencyKey ?? undefined,
   operation,
   arguments: plain(input),
+  ...(ctx.signature && { signature: ctx.signature }),
 })
 
 const idempotency = ({ node }: RequestContext) => ({ ...node.idempotency, db: node.db, clock: node.clock })
@@ -48,31 +51,30 @@ const idempotency = ({ node }: RequestContext) => ({ ...node.idempotency, db: no
  * object: JSON, with the ids that nested fields need. A run that `isRepeat` must find what an earlier one may have done:
  * see {@link Run}.
  */
-export const mutation =
-  <Input extends Keyed, Answer>(
-    operation: string,
-    run: (
-      ctx: RequestContext,
-      input: Input,
-      requestId: string | undefined,
-      isRepeat: boolean,
-    ) => Promise<Answer>,
-  ): Resolver<unknown, { input: Input }> =>
-  (_source, args, ctx) =>
+export const mutation = <Input extends Keyed, Answer>(
+  operation: string,
+  run: (
+    ctx: RequestContext,
+    input: Input,
+    requestId: string | undefined,
+    isRepeat: boolean,
+  ) => Promise<Answer>,
+): Resolver<unknown, { input: Input }> =>
+  usingSignature((_source, args, ctx) =>
     runOnce(idempotency(ctx), requestOf(operation, args.input, ctx), ({ requestId, isRepeat }) =>
       run(ctx, args.input, requestId, isRepeat),
-    )
+    ),
+  )
 
 /**
  * As {@link mutation}, for one whose effect is rows of this node's database and nothing else: no ledger, no other node. They are
  * written in one transaction with the stored answer.
  */
-export const rowMutation =
-  <Input extends Keyed, Answer>(
-    operation: string,
-    run: (ctx: RequestContext, input: Input) => Promise<Answer>,
-  ): Resolver<unknown, { input: Input }> =>
-  async (_source, args, ctx) => {
+export const rowMutation = <Input extends Keyed, Answer>(
+  operation: string,
+  run: (ctx: RequestContext, input: Input) => Promise<Answer>,
+): Resolver<unknown, { input: Input }> =>
+  usingSignature(async (_source, args, ctx) => {
     const changed: string[] = []
     const answer = await runOnce(
       idempotency(ctx),
@@ -85,7 +87,7 @@ export const rowMutation =
     )
     for (const key of changed) ctx.node.cache.delete(key)
     return answer
-  }
+  })
 
 /** GraphQL says null where we say absent. */
 export const given = <T>(value: T | null | undefined): T | undefined => value ?? undefined

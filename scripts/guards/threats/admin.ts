@@ -17,13 +17,44 @@ export const adminThreats: ThreatTable = {
       guards: [
         {
           name: 'a mutation is carried out once for a signature',
-          file: app,
-          text: 'signature.claim({ digest: signed.digest, expiresAt: signed.expiresAt })',
-          without: 'Promise.resolve(true)',
+          file: 'shared/graphql-server/graphql.ts',
+          text: 'if (toUse && !unused && !(await claim(toUse))) return UNAUTHORIZED',
+          without: '',
           test: {
             file: appTests,
             name: 'carries a mutation out once for a signature, whichever way it is repeated; a query again',
           },
+        },
+        {
+          name: 'and so is one that is asked for together with one that uses its signature itself',
+          file: 'shared/graphql-server/graphql.ts',
+          text: 'field?.kind !== Kind.FIELD || others.length > 0',
+          without: 'field?.kind !== Kind.FIELD',
+          test: { file: appTests, name: 'leaves the signature to a mutation that uses it itself' },
+        },
+        {
+          name: 'a mutation without a key uses its signature up',
+          file: 'functions/admin/idempotency.ts',
+          text: '!(await createSignatureClaims(ctx)(request.signature))',
+          without: 'request.key',
+          test: { file: 'functions/admin/idempotency.test.ts', name: 'uses a signature up without a key' },
+        },
+        {
+          name: 'whose signature was used takes no key',
+          file: 'functions/admin/idempotency-store.ts',
+          text: 'from asked where place in (select place from admitted) order by',
+          without: 'from asked order by',
+          test: {
+            file: 'functions/admin/idempotency.test.ts',
+            name: 'takes no key for a signature that was used',
+          },
+        },
+        {
+          name: 'of replays in one statement one takes the key',
+          file: 'functions/admin/idempotency-store.ts',
+          text: '(select distinct on (digest) place from asked join used',
+          without: '(select place from asked join used',
+          test: { file: 'functions/admin/idempotency.test.ts', name: 'uses up the signature with the key' },
         },
         {
           name: 'of 100 at once one, at the node',
@@ -87,9 +118,8 @@ export const adminThreats: ThreatTable = {
         {
           name: 'nothing is carried out while the store of signatures is away',
           file: app,
-          text: 'signature.claim({ digest: signed.digest, expiresAt: signed.expiresAt })',
-          without:
-            'signature.claim({ digest: signed.digest, expiresAt: signed.expiresAt }).catch(() => true)',
+          text: 'claim: signature.claim,',
+          without: 'claim: (used) => signature.claim(used).catch(() => true),',
           test: { file: appTests, name: 'carries out nothing while signatures cannot be noted' },
         },
       ],

@@ -41,9 +41,9 @@ export const graphqlThreats: ThreatTable = {
         {
           name: 'each request has a context of its own',
           file: `${room}/graphql-app.ts`,
-          text: 'options.contextOf(caller),',
+          text: 'options.contextOf(caller, unused),',
           without:
-            'Reflect.get(options, "kept") ?? Reflect.set(options, "kept", options.contextOf(caller)) ? Reflect.get(options, "kept") : options.contextOf(caller),',
+            'Reflect.get(options, "kept") ?? Reflect.set(options, "kept", options.contextOf(caller, unused)) ? Reflect.get(options, "kept") : options.contextOf(caller, unused),',
           test: { file: listener, name: 'interleaved requests of 20 tenants' },
         },
         {
