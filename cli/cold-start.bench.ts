@@ -45,8 +45,23 @@ const httpRequest = (publicUrl: string, target: string, headers: Record<string, 
 /** Outside tests nothing on this machine may be asked, and where nobody is asked nothing need be. */
 const NOBODY_ASKED = { EGRESS_ALLOW: '', EGRESS_ALLOW_HTTP: 'false' }
 
+/** What Lambda itself sets, as far as no client of AWS takes it for an order. */
+const OF_LAMBDA = {
+  AWS_LAMBDA_FUNCTION_NAME: 'upesi',
+  AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
+  AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '1024',
+  AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
+  AWS_LAMBDA_LOG_GROUP_NAME: '/aws/lambda/upesi',
+  AWS_LAMBDA_LOG_STREAM_NAME: 'bench',
+  AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x',
+  AWS_REGION: 'eu-central-1',
+  LAMBDA_TASK_ROOT: '/var/task',
+  LAMBDA_RUNTIME_DIR: '/var/runtime',
+}
+
 /** As on Lambda: a pool of one, migrated by somebody else. */
 const SANDBOX = {
+  ...OF_LAMBDA,
   NODE_ENV: 'production',
   LOG_LEVEL: 'warn',
   ENABLE_MANUAL_MIGRATIONS: 'true',

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import { CRYPTO_OF_PG } from './parts.ts'
+import { CRYPTO_OF_PG, inMainThread } from './parts.ts'
 
 interface CryptoOfPg {
   randomBytes(length: number): Buffer
@@ -44,4 +45,16 @@ test('what a bundle gives pg for SCRAM does what pg’s own does', async () => {
   }
   await assert.rejects(ours.hashByName('MD5', randomBytes(4)))
   assert.equal(ours.randomBytes(18).length, 18)
+})
+
+test('the logger of a bundle does not ask for threads, and a logger that asks in another way is noticed', () => {
+  const tools = readFileSync(require.resolve('pino').replace(/pino\.js$/, 'lib/tools.js'), 'utf8')
+  const ours = inMainThread(tools)
+  assert.match(tools, /worker_threads/)
+  assert.doesNotMatch(ours, /worker_threads/)
+  assert.match(ours, /const isMainThread = true/)
+  assert.throws(
+    () => inMainThread("const threads = require('worker_threads')"),
+    /pino's tools are not as they were/,
+  )
 })

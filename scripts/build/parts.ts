@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Plugin } from 'esbuild'
 
 /** Of large packages, what is used of them: packages of CommonJS are bundled whole otherwise. */
@@ -47,6 +48,19 @@ module.exports = {
 const isCryptoOfPg = (path: string, importer: string) =>
   path === (importer.endsWith('sasl.js') ? './utils' : './crypto/utils')
 
+/**
+ * The logger asks whether it is in a thread, and all of Node's threads are loaded for the answer. A bundle's entries are run by Node or by
+ * Lambda, in the main thread.
+ */
+const TOOLS_OF_PINO = /\/node_modules\/pino\/lib\/tools\.js$/
+const ASKED = "const { isMainThread } = require('worker_threads')"
+
+export function inMainThread(source: string): string {
+  if (!source.includes(ASKED))
+    throw new Error("pino's tools are not as they were: see whether they load threads")
+  return source.replace(ASKED, 'const isMainThread = true')
+}
+
 export function partsOfPackages(): Plugin {
   return {
     name: 'parts',
@@ -61,6 +75,10 @@ export function partsOfPackages(): Plugin {
           ? { path: 'pg/lib/crypto/utils', namespace: 'parts' }
           : undefined,
       )
+      build.onLoad({ filter: TOOLS_OF_PINO }, ({ path }) => ({
+        contents: inMainThread(readFileSync(path, 'utf8')),
+        loader: 'js',
+      }))
       build.onResolve({ filter: new RegExp(`^(${Object.keys(USED).join('|')})$`) }, ({ path, importer }) =>
         importer.includes(`/node_modules/${path}/`) ? undefined : { path, namespace: 'parts' },
       )

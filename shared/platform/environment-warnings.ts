@@ -5,18 +5,30 @@ import type { Logger } from './log.ts'
 const known: ReadonlySet<string> = new Set([...namesOfVariables, ...namesBeside])
 const mayBeMeant = [...namesOfVariables]
 
-/** Edits between two names: letters put in, left out or exchanged. */
-function distance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
+/**
+ * Edits between two names: letters put in, left out or exchanged. `undefined` where there are more than `most`. Every name in the
+ * environment is held against all of ours at each start, so only what may be near is looked at: cells of the table near its diagonal, and
+ * no row below one that is too far already.
+ */
+export function editsBetween(a: string, b: string, most: number): number | undefined {
+  if (Math.abs(a.length - b.length) > most) return undefined
+  // What is missing is far from the diagonal, and so more than `most`.
+  let previous: number[] = []
+  for (let column = 0; column <= Math.min(b.length, most); column++) previous.push(column)
   for (let row = 1; row <= a.length; row++) {
-    const current = [row]
-    for (let column = 1; column <= b.length; column++) {
-      const exchanged = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1)
-      current.push(Math.min(exchanged, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1))
+    const current: number[] = [row]
+    let least = row
+    for (let column = Math.max(1, row - most); column <= Math.min(b.length, row + most); column++) {
+      const exchanged = (previous[column - 1] ?? most) + (a[row - 1] === b[column - 1] ? 0 : 1)
+      const edits = Math.min(exchanged, (previous[column] ?? most) + 1, (current[column - 1] ?? most) + 1)
+      current[column] = edits
+      least = Math.min(least, edits)
     }
+    if (least > most) return undefined
     previous = current
   }
-  return previous[b.length] ?? 0
+  const edits = previous[b.length] ?? most + 1
+  return edits <= most ? edits : undefined
 }
 
 const NEAR = 2
@@ -30,14 +42,16 @@ const PREFIX =
 /** What Kubernetes sets in every pod for each service beside it. */
 const OF_KUBERNETES = /_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)/
 
-function nearest(name: string): { name: string; edits: number } | undefined {
+/** The one that is nearest, of those with no more edits than `most`. */
+function nearest(name: string, most: number): string | undefined {
   let best: { name: string; edits: number } | undefined
   for (const candidate of mayBeMeant) {
+    const nearer = best === undefined ? most : best.edits - 1
     // One that only lacks its unit or its last word is nearer than its letters say.
-    const edits = candidate.startsWith(`${name}_`) ? NEAR : distance(name, candidate)
-    if (best === undefined || edits < best.edits) best = { name: candidate, edits }
+    const edits = candidate.startsWith(`${name}_`) ? NEAR : editsBetween(name, candidate, nearer)
+    if (edits !== undefined && edits <= nearer) best = { name: candidate, edits }
   }
-  return best
+  return best?.name
 }
 
 function warningOf(name: string): string | undefined {
@@ -47,10 +61,9 @@ function warningOf(name: string): string | undefined {
   if (feature !== undefined) return `${name} has no effect: this version does not have ${feature}`
   if (name.length < NAME_LENGTH_MIN || !/^[A-Z0-9_]+$/.test(name) || OF_KUBERNETES.test(name))
     return undefined
-  const near = nearest(name)
   const beginsLikeOurs = PREFIX.test(name)
-  if (near && near.edits <= (beginsLikeOurs ? name.length * NEAR_BEHIND_PREFIX : NEAR))
-    return `${name} is unknown and has no effect; is ${near.name} meant?`
+  const near = nearest(name, beginsLikeOurs ? Math.floor(name.length * NEAR_BEHIND_PREFIX) : NEAR)
+  if (near !== undefined) return `${name} is unknown and has no effect; is ${near} meant?`
   return beginsLikeOurs ? `${name} is unknown and has no effect` : undefined
 }
 
