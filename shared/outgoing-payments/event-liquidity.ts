@@ -1,4 +1,4 @@
-import { getAsset, withdrawLiquidity } from '../assets/index.ts'
+import { getAsset, LiquidityRefusal, withdrawLiquidity } from '../assets/index.ts'
 import { withdrawIncomingPayment } from '../incoming-payments/index.ts'
 import type { Ledger } from '../ledger/index.ts'
 import { type Cache, type Db, deriveId, isUuid } from '../platform/index.ts'
@@ -49,12 +49,16 @@ export async function withdrawOutgoingPayment(
   scope: TenantScope,
   input: WithdrawOutgoingPaymentInput,
 ): Promise<{ transferId: string; amount: bigint }> {
-  const payment = await selectPayment(ctx.db, scope, input.outgoingPaymentId)
+  const { outgoingPaymentId } = input
+  if (!isUuid(outgoingPaymentId)) throw unknownPayment()
+  const [payment, event] = await Promise.all([
+    selectPayment(ctx.db, scope, outgoingPaymentId),
+    findPaymentEvent(ctx.db, {
+      outgoingPaymentId,
+      types: ['outgoing_payment.completed', 'outgoing_payment.failed'],
+    }),
+  ])
   if (!payment) throw unknownPayment()
-  const event = await findPaymentEvent(ctx.db, {
-    outgoingPaymentId: payment.id,
-    types: ['outgoing_payment.completed', 'outgoing_payment.failed'],
-  })
   if (!event)
     throw new OutgoingPaymentRefusal('wrong_state', {
       message: 'the payment has not ended',
@@ -85,14 +89,26 @@ interface EventWithdrawal {
 
 async function withdraw(ctx: { ledger: Ledger }, input: EventWithdrawal): Promise<string> {
   const { eventId, ...withdrawal } = input
+  let refusal: LiquidityRefusal | undefined
+  try {
+    const movement = await withdrawLiquidity(ctx, { ...withdrawal, transferId: eventId, acceptRepeat: true })
+    if (movement === 'created') return eventId
+  } catch (error) {
+    if (!(error instanceof LiquidityRefusal && error.code === 'duplicate_transfer')) throw error
+    refusal = error
+  }
   const [first] = await ctx.ledger.lookupTransfers([eventId])
   const released = first?.kind === 'pending' && (first.state === 'voided' || first.state === 'expired')
+  if (!released) {
+    if (refusal !== undefined) throw refusal
+    return eventId
+  }
   // As for incoming payments: behind a reservation that ended the money must not be stuck. One withdrawal in one step may follow.
-  if (released && input.timeoutSeconds > 0)
+  if (input.timeoutSeconds > 0)
     throw new OutgoingPaymentRefusal('withdrawal_released', {
       message: 'the reserved withdrawal was voided or ran out; withdraw with timeoutSeconds 0',
     })
-  const transferId = released ? deriveId('withdrawal-after-release', eventId) : eventId
+  const transferId = deriveId('withdrawal-after-release', eventId)
   await withdrawLiquidity(ctx, { ...withdrawal, transferId, acceptRepeat: true })
   return transferId
 }
