@@ -74,12 +74,26 @@ const statements = [
     select 'webhooks', ${id('delivery', 'n')}, ${id('tenant', tenant)}, ${at}
     from generate_series(0, ${PAYMENTS}) n where ${isRare} and n % 2 = 1`,
   `set session_replication_role = default`,
-  // As autovacuum does where there is time.
-  `vacuum analyze`,
 ]
 
+/** What makes the indexes anew that {@link statements} would otherwise keep row by row, which takes three times as long. */
+async function dropIndexes(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string; definition: string }>(
+    `select i.indexrelid::regclass::text as name, pg_get_indexdef(i.indexrelid) as definition
+     from pg_index i join pg_class c on c.oid = i.indrelid
+     where c.relnamespace = 'public'::regnamespace
+       and not exists (select from pg_constraint where conindid = i.indexrelid)`,
+  )
+  for (const { name } of rows) await client.query(`drop index ${name}`)
+  return rows.map(({ definition }) => definition)
+}
+
 export async function populate(client: pg.Client): Promise<Populated> {
+  const indexes = await dropIndexes(client)
   for (const statement of statements) await client.query(statement)
+  for (const definition of indexes) await client.query(definition)
+  // As autovacuum does where there is time.
+  await client.query('vacuum analyze')
   const { rows } = await client.query(
     `select ${id('tenant', '0')} as large, ${id('tenant', '7')} as small, ${id('asset', '3')} as asset, ${id('wallet', '3')} as wallet`,
   )
