@@ -12,8 +12,8 @@ export const createNonces = (ctx: { db: Db; clock: Clock }): NonceStore => ({
     const now = ctx.clock.now()
     const claimed = await ctx.db.execute(sql`
       with swept as (
-        delete from used_signatures where digest in (
-          select digest from used_signatures where expires_at < ${now} and digest <> ${digest} limit ${SWEPT_PER_CLAIM} for update skip locked))
+        delete from used_signatures where digest = any(array(
+          select digest from used_signatures where expires_at < ${now} and digest <> ${digest} limit ${SWEPT_PER_CLAIM} for update skip locked)))
       insert into used_signatures (digest, expires_at) values (${digest}, ${expiresAt})
       on conflict (digest) do update set expires_at = excluded.expires_at where used_signatures.expires_at < ${now}`)
     return claimed === 1
