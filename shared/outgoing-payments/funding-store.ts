@@ -23,9 +23,10 @@ export interface Begun {
 const beginnings: BatchedStatement<Beginning, Begun> = {
   query: (items) => sql`
     with asked as (
-      select asked.* from unnest(${items.map(({ id }) => id)}::uuid[],
-        ${items.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))}::uuid[], ${items.map(({ now }) => now)}::timestamptz[],
-        ${items.map(({ sealedDataToTransmit }) => sealedDataToTransmit ?? null)}::text[])
+      select asked.* from unnest((select ${items.map(({ id }) => id)}::uuid[]),
+        (select ${items.map(({ scope }) => (scope === 'all' ? null : scope.tenantId))}::uuid[]),
+        (select ${items.map(({ now }) => now)}::timestamptz[]),
+        (select ${items.map(({ sealedDataToTransmit }) => sealedDataToTransmit ?? null)}::text[]))
         with ordinality asked (id, tenant_id, now, sealed, place)
       cross join lateral (
         select from outgoing_payments x where x.id = asked.id and (asked.tenant_id is null or x.tenant_id = asked.tenant_id) limit 1
@@ -37,7 +38,7 @@ const beginnings: BatchedStatement<Beginning, Begun> = {
         select id, (array_agg(now order by place))[1] as now, (array_agg(sealed order by place) filter (where sealed is not null))[1] as sealed
         from asked group by id order by id
       ) once
-      where p.id = any(${items.map(({ id }) => id)}::uuid[]) and p.id = once.id and ${inState('FUNDING')} returning p.*
+      where p.id = any(array(select id from asked)) and p.id = once.id and ${inState('FUNDING')} returning p.*
     )
     select asked.place, ${columns}, ${paymentEventId('outgoing_payment.created', rawSql('p.id'))} as created_event_id
     from asked cross join lateral (select * from marked m where m.id = asked.id limit 1) p ${joins}`,
