@@ -5,7 +5,7 @@ import {
   incomingPaymentUrl,
   processIncomingPayment,
 } from '../incoming-payments/index.ts'
-import { type Logger, sql } from '../platform/index.ts'
+import { createCache, type Logger, sql } from '../platform/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.ts'
 import { cancelOutgoingPayment } from './cancel-outgoing-payment.ts'
 import { createOutgoingPayment } from './create-outgoing-payment.ts'
@@ -36,8 +36,10 @@ const create = async (initiatedBy: 'CARD' | 'ADMIN', payer = world.alice) => {
 }
 const scope = () => ({ tenantId: world.tenantId })
 const card = { cardWebhookUrl: 'http://card.example/webhook' }
+/** With a memory of its own: a tenant's settings are remembered as these make them. */
 const withSettings = (settings: object) => ({
   ...world.ctx,
+  cache: createCache({ clock: world.ctx.clock, lifeMs: 0 }),
   settings: { ...world.ctx.settings, ...settings },
 })
 

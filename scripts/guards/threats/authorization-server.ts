@@ -36,7 +36,7 @@ export const authorizationServerThreats: ThreatTable = {
         {
           name: 'so is one that was revoked, or whose grant was',
           file: tokenStore,
-          text: "const notRevoked = sql`t.revoked_at is null and g.finalization_reason is distinct from 'REVOKED'`",
+          text: `const notRevoked = sql\`t.revoked_at is null and \${grantNotRevoked}\``,
           without: 'const notRevoked = sql`true`',
           test: {
             file: introspection,
@@ -72,8 +72,8 @@ export const authorizationServerThreats: ThreatTable = {
         {
           name: 'of parallel rotations one wins',
           file: tokenStore,
-          text: `where t.id = \${oldId} and g.id = t.grant_id and \${notRevoked}`,
-          without: `where t.id = \${oldId} and g.id = t.grant_id`,
+          text: `where t.id = \${oldId} and t.revoked_at is null\n`,
+          without: `where t.id = \${oldId}\n`,
           test: { file: auth, name: 'eight parallel rotations have one winner, and one token is alive' },
         },
       ],
@@ -103,7 +103,7 @@ export const authorizationServerThreats: ThreatTable = {
         {
           name: 'an approved grant is issued once',
           file: grantStore,
-          text: `where id = \${grantId} and state = 'APPROVED'`,
+          text: `where id = \${grantId} and \${inState('APPROVED')}`,
           without: `where id = \${grantId}`,
           test: {
             file: attacks,

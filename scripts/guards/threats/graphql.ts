@@ -81,13 +81,6 @@ export const graphqlThreats: ThreatTable = {
           test: { file: grants, name: 'knows no cursor but its own' },
         },
         {
-          name: 'a filter cannot widen it',
-          file: store,
-          text: '(g.finalization_reason is null or',
-          without: '(true) or (g.finalization_reason is null or',
-          test: { file: grants, name: "a filter never widens the tenant's scope" },
-        },
-        {
           name: 'the tenant that is named counts for the operator only',
           file: `${room}/caller.ts`,
           text: '!caller.isOperator || ',

@@ -76,7 +76,7 @@ export const interactionThreats: ThreatTable = {
         {
           name: 'a finish moves a pending grant only',
           file: `${room}/grants/store.ts`,
-          text: `where id = \${grantId} and state = 'PENDING'\`,\n  )\n  return settled === 1`,
+          text: `where id = \${grantId} and \${inState('PENDING')}\`,\n  )\n  return settled === 1`,
           without: `where id = \${grantId}\`,\n  )\n  return settled === 1`,
           test: {
             file: interactions,
@@ -86,7 +86,7 @@ export const interactionThreats: ThreatTable = {
         {
           name: 'a reference is good once, also for eight at a time',
           file: `${room}/grants/store.ts`,
-          text: `where id = \${grantId} and state = 'APPROVED'`,
+          text: `where id = \${grantId} and \${inState('APPROVED')}`,
           without: `where id = \${grantId}`,
           test: {
             file: interactions,
@@ -237,8 +237,8 @@ export const interactionThreats: ThreatTable = {
         {
           name: 'a decision counts once',
           file: store,
-          text: `where i.id = \${id} and i.state = 'PENDING' and i.expires_at > \${now}\n          and g.id = i.grant_id and g.state = 'PENDING'\``,
-          without: `where i.id = \${id} and g.id = i.grant_id\``,
+          text: `where i.id = \${id} and i.state = 'PENDING' and i.expires_at > \${now} and \${grantIn('PENDING')}\``,
+          without: `where i.id = \${id}\``,
           test: { file: idpApi, name: 'eight at a time: one' },
         },
       ],
