@@ -11,7 +11,7 @@ export interface Company {
 /** With fewer items under way, whatever their kinds, nobody waits: a request alone has one, now and then two. */
 const ITEMS_MIN = 3
 /** A statement waits for as long as so many take, and no longer than the maximum. */
-const PAUSE = { statements: 3, msMax: 20 }
+const PAUSE = { statements: 2, msMax: 8 }
 /** Of how many statements the time is averaged. */
 const STATEMENTS_REMEMBERED = 16
 
