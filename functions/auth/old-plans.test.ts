@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { createDb, type DbPool, rawSql, silentLogger, sql, uuidv7 } from '../../shared/platform/index.ts'
-import { createTestDatabase, rowsRead, type TestDatabase, testClock } from '../../shared/testing/index.ts'
+import { type DbPool, rawSql, silentLogger, sql, uuidv7 } from '../../shared/platform/index.ts'
+import {
+  countReads,
+  createDatabaseOfOldPlans,
+  type DatabaseOfOldPlans,
+  testClock,
+} from '../../shared/testing/index.ts'
 import {
   findContinuedGrant,
   issueGrant,
@@ -69,14 +74,12 @@ async function live(db: DbPool): Promise<void> {
 for (const tables of ['have never been analysed', 'were analysed when there was little in them'])
   for (const keepsPlans of [true, false])
     describe(`with ${keepsPlans ? 'kept' : 'usual'} plans of the beginning and tables that ${tables}`, () => {
-      let database: TestDatabase
+      let database: DatabaseOfOldPlans
       let db: DbPool
       before(async () => {
-        database = await createTestDatabase('auth')
-        db = createDb({ connectionString: database.connectionString, poolSizeMax: 1, keepsPlans })
+        database = await createDatabaseOfOldPlans('auth', TABLES, { keepsPlans })
+        db = database.db
         await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${tenantId}, 'sealed')`)
-        for (const table of TABLES)
-          await db.execute(rawSql(`alter table ${table} set (autovacuum_enabled = off)`))
         // Postgres plans a statement anew five times and then may keep a plan; after an analysis it begins again.
         for (let count = 0; count < 20; count++) {
           clock.advance(1_000)
@@ -101,15 +104,10 @@ for (const tables of ['have never been analysed', 'were analysed when there was 
         ])
           await db.execute(history)
       })
-      after(async () => {
-        await db.close()
-        await database.drop()
-      })
+      after(() => database.close())
 
       it('a grant finds its own rows, whatever was granted before', async () => {
-        const before = await rowsRead(db, TABLES)
-        await live(db)
-        const read = (await rowsRead(db, TABLES)) - before
+        const { read } = await countReads(db, TABLES, () => live(db))
         assert.ok(read < READ_MAX, `${read} rows read`)
       })
 
@@ -128,9 +126,9 @@ for (const tables of ['have never been analysed', 'were analysed when there was 
             sql`select (select count(*) from grants) as grants, (select count(*) from interactions) as interactions`,
           )
         const [grants = 0, interactions = 0] = await count()
-        const before = await rowsRead(db, TABLES)
-        await deleteOldRows({ db, clock, log: silentLogger }, KEPT_DAYS)
-        const read = (await rowsRead(db, TABLES)) - before
+        const { read } = await countReads(db, TABLES, () =>
+          deleteOldRows({ db, clock, log: silentLogger }, KEPT_DAYS),
+        )
         assert.deepEqual(await count(), [grants - 10, interactions - 20])
         assert.ok(read < READ_MAX, `${read} rows read`)
       })

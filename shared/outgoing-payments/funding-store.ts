@@ -72,7 +72,7 @@ const starts: BatchedStatement<Start, true> = {
       ), started as (
         update outgoing_payments p set state = 'SENDING', updated_at = once.now, history = p.history || once.note
         from (select distinct on (id) * from asked order by id, place) once
-        where p.id = any(${items.map(({ id }) => id)}::uuid[]) and p.id = once.id and ${inState('FUNDING')} and p.funding_started_at is not null
+        where p.id = any(array(select id from asked)) and p.id = once.id and ${inState('FUNDING')} and p.funding_started_at is not null
         returning p.id, p.tenant_id, once.place, once.request_id
       ), job as (${insertJobs('outgoing-payments', sql`select id, tenant_id, request_id from started`, undefined, rawSql('source.request_id'))})
       ${isAnnounced ? sql`, ${insertEvents(events, rawSql('select place from started'), requestIds)}` : rawSql('')}

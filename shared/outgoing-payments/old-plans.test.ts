@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { createDb, type DbPool, deriveId, rawSql, uuidv7 } from '../platform/index.ts'
-import { createTestDatabase, rowsRead, type TestDatabase } from '../testing/index.ts'
+import { countReads, createDatabaseOfOldPlans, type DatabaseOfOldPlans } from '../testing/index.ts'
 import { enqueueLost, findRequestedId } from './store.ts'
 
 const tenantId = deriveId('tenant', 1)
@@ -9,18 +9,13 @@ const TABLES = ['outgoing_payments', 'jobs']
 const HISTORY = 20_000
 const READ_MAX = 100
 
-let database: TestDatabase
+let database: DatabaseOfOldPlans
 let db: DbPool
 before(async () => {
-  database = await createTestDatabase('resources')
-  // One connection: its plans and its counts of rows read are what this is about.
-  db = createDb({ connectionString: database.connectionString, poolSizeMax: 1, keepsPlans: true })
-  for (const table of TABLES) await db.execute(rawSql(`alter table ${table} set (autovacuum_enabled = off)`))
+  database = await createDatabaseOfOldPlans('resources', TABLES)
+  db = database.db
 })
-after(async () => {
-  await db.close()
-  await database.drop()
-})
+after(() => database.close())
 
 /** By another connection: what payments and jobs belong to is not checked, and plans of a connection that says so are made anew. */
 async function write(text: string): Promise<void> {
@@ -31,12 +26,6 @@ async function write(text: string): Promise<void> {
   } finally {
     await other.close()
   }
-}
-
-const read = async (work: () => Promise<unknown>) => {
-  const before = await rowsRead(db, TABLES)
-  await work()
-  return (await rowsRead(db, TABLES)) - before
 }
 
 test('with plans of the beginning: the payment of a request, and those whose jobs were lost, are found among their own', async () => {
@@ -55,8 +44,10 @@ test('with plans of the beginning: the payment of a request, and those whose job
   await write(`
     insert into jobs (queue, key, tenant_id, run_at)
     select 'outgoing-payments', md5(case when n < 10 then 'u' else 'x' end || n)::uuid, '${tenantId}', now() from generate_series(1, ${HISTORY}) n`)
-  const readToFind = await read(async () => assert.ok(await find()))
+  const { read: readToFind } = await countReads(db, TABLES, async () => assert.ok(await find()))
   assert.ok(readToFind < READ_MAX, `${readToFind} rows read for one payment`)
-  const readToSweep = await read(async () => assert.equal((await sweep()).length, 1))
+  const { read: readToSweep } = await countReads(db, TABLES, async () =>
+    assert.equal((await sweep()).length, 1),
+  )
   assert.ok(readToSweep < READ_MAX, `${readToSweep} rows read by the sweep`)
 })

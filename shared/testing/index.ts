@@ -18,9 +18,9 @@ export {
   type TestHttpServer,
 } from './http-server.ts'
 export { testNodeEnvironment } from './node-environment.ts'
+export { countReads, createDatabaseOfOldPlans, type DatabaseOfOldPlans } from './old-plans.ts'
 export { recordEffect } from './record-effect.ts'
 export { startTestRedis, type TestRedis } from './redis.ts'
-export { rowsRead } from './rows-read.ts'
 export { startTestServer, TEST_SERVER_VARIABLE, type TestServer } from './server.ts'
 export { startTestSqs, type TestQueue, type TestSqs } from './sqs.ts'
 export {

@@ -1,35 +1,29 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
-import { createDb, type DbPool, deriveId, rawSql, sql, systemClock, uuidv7 } from '../platform/index.ts'
+import { type DbPool, deriveId, rawSql, sql, systemClock, uuidv7 } from '../platform/index.ts'
 import { createTenantShares } from '../queue/shares.ts'
 import { claimJobs } from '../queue/store.ts'
-import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
+import { countReads, createDatabaseOfOldPlans, type DatabaseOfOldPlans } from '../testing/index.ts'
 import { loadDelivery, recordEvent } from './store.ts'
 
 const tenantId = deriveId('tenant', 1)
+const TABLES = ['jobs', 'webhook_events', 'webhook_deliveries']
 const HISTORY = 20_000
 /** Postgres plans a statement anew five times and then keeps a plan. */
 const CLAIMS_BEFORE = 8
 
-let database: TestDatabase
+let database: DatabaseOfOldPlans
 let db: DbPool
 
 beforeEach(async () => {
-  database = await createTestDatabase('resources')
-  // One connection: its plans and its counts of rows read are what this is about.
-  db = createDb({ connectionString: database.connectionString, poolSizeMax: 1, keepsPlans: true })
+  database = await createDatabaseOfOldPlans('resources', TABLES)
+  db = database.db
   await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${tenantId}, 'sealed')`)
   await db.execute(
     rawSql('alter table webhook_events drop constraint webhook_events_incoming_payment_id_fkey'),
   )
-  // An analysis would let the plans be made again; for a while after each growth there is none.
-  for (const table of ['jobs', 'webhook_events', 'webhook_deliveries'])
-    await db.execute(rawSql(`alter table ${table} set (autovacuum_enabled = off)`))
 })
-afterEach(async () => {
-  await db.close()
-  await database.drop()
-})
+afterEach(() => database.close())
 
 const claim = () =>
   claimJobs(db, {
@@ -40,18 +34,6 @@ const claim = () =>
     free: createTenantShares({ concurrency: 50 }).free(),
     load: loadDelivery,
   })
-
-async function rowsRead(): Promise<number> {
-  await db.execute(sql`select pg_stat_force_next_flush()`)
-  await db.execute(sql`select pg_stat_clear_snapshot()`)
-  return await db.one(
-    (row) => Number(row.rows),
-    // Entries of indexes and not rows fetched: an index that is only intersected with another fetches none.
-    sql`select sum(read) as rows from (
-          select seq_tup_read as read, relname from pg_stat_user_tables union all select idx_tup_read, relname from pg_stat_user_indexes
-        ) reads where relname in ('jobs', 'webhook_events', 'webhook_deliveries')`,
-  )
-}
 
 const announce = () =>
   recordEvent(db, {
@@ -66,8 +48,7 @@ for (const tables of ['were analysed then', 'have never been analysed'])
     for (let count = 0; count < CLAIMS_BEFORE; count++) {
       await announce()
       assert.equal((await claim()).jobs.length, 1)
-      if (count === 0 && tables === 'were analysed then')
-        await db.execute(rawSql('analyze jobs, webhook_events, webhook_deliveries'))
+      if (count === 0 && tables === 'were analysed then') await db.execute(rawSql(`analyze ${TABLES.join()}`))
     }
     await db.execute(sql`
     with event as (
@@ -77,12 +58,12 @@ for (const tables of ['were analysed then', 'have never been analysed'])
     )
     insert into webhook_deliveries (id, event_id, recipient_tenant_id, state, attempts)
     select gen_random_uuid(), id, ${tenantId}, 'delivered', 1 from event`)
-    const before = await rowsRead()
-    await announce()
-    const { jobs } = await claim()
-    assert.equal(jobs.length, 1)
-    assert.ok(jobs[0]?.loaded?.event_id)
-    const read = (await rowsRead()) - before
+    const { read } = await countReads(db, TABLES, async () => {
+      await announce()
+      const { jobs } = await claim()
+      assert.equal(jobs.length, 1)
+      assert.ok(jobs[0]?.loaded?.event_id)
+    })
     // Planning takes longer than the claim itself: after the first it is done with, whatever an analysis found meanwhile.
     const claims = await db.one(
       ({ generic, custom }) => ({ generic, custom }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
-import { createDb, type DbPool, deriveId, rawSql, sql, uuidv7 } from '../platform/index.ts'
-import { createTestDatabase, rowsRead, type TestDatabase } from '../testing/index.ts'
+import { type DbPool, deriveId, rawSql, sql, uuidv7 } from '../platform/index.ts'
+import { countReads, createDatabaseOfOldPlans, type DatabaseOfOldPlans } from '../testing/index.ts'
 import {
   findDeliveries,
   forgetAttempts,
@@ -18,22 +18,17 @@ const TABLES = ['webhook_events', 'webhook_deliveries', 'webhook_attempts', 'job
 const HISTORY = 20_000
 const READ_MAX = 200
 
-let database: TestDatabase
+let database: DatabaseOfOldPlans
 let db: DbPool
 beforeEach(async () => {
-  database = await createTestDatabase('resources')
-  // One connection: its plans and its counts of rows read are what this is about.
-  db = createDb({ connectionString: database.connectionString, poolSizeMax: 1, keepsPlans: true })
+  database = await createDatabaseOfOldPlans('resources', TABLES)
+  db = database.db
   await db.execute(sql`insert into tenants (id, api_secret_sealed) values (${tenantId}, 'sealed')`)
   await db.execute(
     rawSql('alter table webhook_events drop constraint webhook_events_incoming_payment_id_fkey'),
   )
-  for (const table of TABLES) await db.execute(rawSql(`alter table ${table} set (autovacuum_enabled = off)`))
 })
-afterEach(async () => {
-  await db.close()
-  await database.drop()
-})
+afterEach(() => database.close())
 
 /** An event that was not delivered, and all that is asked and done about it. What each of that read. */
 async function live(): Promise<Record<string, number>> {
@@ -47,10 +42,9 @@ async function live(): Promise<Record<string, number>> {
   })
   const read: Record<string, number> = {}
   const measure = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
-    const before = await rowsRead(db, TABLES)
-    const result = await work()
-    read[name] = (await rowsRead(db, TABLES)) - before
-    return result
+    const counted = await countReads(db, TABLES, work)
+    read[name] = counted.read
+    return counted.result
   }
   const fail = (at: Date) =>
     db.execute(sql`

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { createDb, type DbPool, type Page, rawSql, sql, uuidv7 } from '../../../shared/platform/index.ts'
-import { createTestDatabase, rowsRead, type TestDatabase } from '../../../shared/testing/index.ts'
+import { countReads, createTestDatabase, type TestDatabase } from '../../../shared/testing/index.ts'
 import { type GrantFilter, listGrants } from './store.ts'
 
 const tenantId = uuidv7()
@@ -64,9 +64,10 @@ describe('plans of lists of grants', () => {
     for (const scope of [{ tenantId }, 'all'] as const)
       it(`${name}, of ${scope === 'all' ? 'all tenants' : 'a tenant'}`, async () => {
         const read = async (page: Page) => {
-          const before = await rowsRead(db, TABLES)
-          const { items } = await listGrants(db, scope, filter, page)
-          const rows = (await rowsRead(db, TABLES)) - before
+          const { read: rows, result } = await countReads(db, TABLES, () =>
+            listGrants(db, scope, filter, page),
+          )
+          const { items } = result
           assert.ok(rows <= READ_MAX, `${rows} rows read for ${items.length}: ${JSON.stringify(page)}`)
           return items.map(({ id }) => id)
         }
