@@ -8,6 +8,7 @@ import {
 } from './batched-statements.ts'
 import { assert, Fault } from './errors.ts'
 import type { Logger } from './log.ts'
+import { queryNamed } from './named-query.ts'
 import { type Row, type Sql, sqlText } from './sql.ts'
 
 /** Queries against one database. Inside {@link Db.tx} the same interface runs on the transaction's connection. */
@@ -208,16 +209,15 @@ export function createDb(options: DbOptions): DbPool {
     client.on('error', () => undefined)
   })
 
-  const queryOf = (query: Sql): pg.QueryConfig => {
+  const runOn = (client: pg.Pool | pg.PoolClient) => async (query: Sql) => {
     const text = sqlText(query)
+    const values = query.values as unknown[]
     const isNamed = options.prepared !== false && !query.isPlannedAnew
     const name = isNamed ? statementName(text) : undefined
-    return { text, values: query.values as unknown[], ...(name && { name }) }
-  }
-
-  const runOn = (client: pg.Pool | pg.PoolClient) => async (query: Sql) => {
     try {
-      return await client.query<Row>(queryOf(query))
+      return await (name === undefined
+        ? client.query<Row>({ text, values })
+        : queryNamed(client, { name, text, values }))
     } catch (error) {
       throw asFault(error)
     }

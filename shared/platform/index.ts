@@ -60,6 +60,7 @@ export {
   withLogContext,
 } from './log-context.ts'
 export { assertMigrated, MigrationMismatch, migrate, PendingMigrations } from './migrations.ts'
+export { type NamedStatement, queryNamed } from './named-query.ts'
 export {
   type AnyOf,
   InvalidPage,

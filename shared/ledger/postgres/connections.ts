@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { Fault, isWorthALine, type Logger, messageOf } from '../../platform/index.ts'
+import { Fault, isWorthALine, type Logger, messageOf, queryNamed } from '../../platform/index.ts'
 import { fenceFault } from './fence.ts'
 
 export interface Connections {
@@ -71,13 +71,10 @@ export function createConnections(options: ConnectionOptions): Connections {
 
   const attempt = async (statement: Statement, timeoutMs: number) => {
     const client = await pool.connect()
-    const query = {
-      ...statement,
-      ...(options.prepared && { name: nameOf(statement.text) }),
-      query_timeout: timeoutMs,
-    }
     try {
-      const { rows } = await client.query<Record<string, unknown>>(query)
+      const { rows } = await (options.prepared
+        ? queryNamed(client, { ...statement, name: nameOf(statement.text), timeoutMs })
+        : client.query<Record<string, unknown>>({ ...statement, query_timeout: timeoutMs } as pg.QueryConfig))
       client.release()
       return rows
     } catch (error) {
