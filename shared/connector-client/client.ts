@@ -1,6 +1,7 @@
+import { createCache } from '../platform/index.ts'
 import { connectorUnavailable, createRpcCall, parsedAnswer, type RpcCallOptions } from './call.ts'
 import { ConnectorRefusal, type ConnectorRefusalCode } from './errors.ts'
-import type { ConnectorClient } from './model.ts'
+import type { ConnectorClient, RateInput } from './model.ts'
 import {
   parseProbeResult,
   parseSendResult,
@@ -36,6 +37,11 @@ const errorOf = ({ code, message }: RpcError): Error =>
 /** Speaks to the connector's RPC. The HTTP client stays its owner's: closing this one does not close that one. */
 export function createConnectorClient(options: RpcCallOptions): ConnectorClient {
   const call = createRpcCall(options, errorOf)
+  const askPrice = async (input: RateInput) =>
+    parsedAnswer(parseWireRate, await call('getPrice', toWireRateInput(input), ANSWER_MS))
+  // Many payments between the same two currencies ask for one price in the same moment: the call costs both sides more than its answer is
+  // worth. Nothing is kept: the connector knows for how long a price is good.
+  const prices = createCache({ clock: options.clock, lifeMs: 0 })
   return {
     probe: async (input) =>
       parsedAnswer(parseProbeResult, await call('probe', toWireProbeInput(input), ANSWER_MS)),
@@ -46,8 +52,12 @@ export function createConnectorClient(options: RpcCallOptions): ConnectorClient 
         parseSettleResult,
         await call('settle', toWireSettleInput(input), input.budgetMs + GRACE_MS),
       ),
-    getPrice: async (input) =>
-      parsedAnswer(parseWireRate, await call('getPrice', toWireRateInput(input), ANSWER_MS)),
+    getPrice: (input) => {
+      const { tenantId, sourceAssetCode, destinationAssetCode } = input
+      return prices.get(JSON.stringify([tenantId, sourceAssetCode, destinationAssetCode]), () =>
+        askPrice(input),
+      )
+    },
     close: async () => {},
   }
 }
