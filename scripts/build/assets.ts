@@ -1,9 +1,10 @@
 import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import type { Plugin } from 'esbuild'
 import { parse as parseGraphql } from 'graphql'
 import { parse } from 'yaml'
+import { CHECKSUMS_FILE, migrationChecksums } from '../../shared/platform/index.ts'
 
 /** As sources name what they read: a file or folder beside them. */
 const ASSET = /new URL\((['"])([^'"]+)\1, import\.meta\.url\)/g
@@ -25,6 +26,8 @@ export const withAssets = (path: string, text: string, outdir: string): string =
       recursive: true,
       filter: (file) => statSync(file).isDirectory() || !file.endsWith('.ts'),
     })
+    if (basename(source) === 'migrations')
+      writeFileSync(join(outdir, target, CHECKSUMS_FILE), migrationChecksums(source))
     return `new URL(${JSON.stringify(`./${target}`)}, import.meta.url)`
   })
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { signHmac } from '../../shared/platform/index.ts'
+import { CHECKSUMS_FILE, migrationChecksums, signHmac } from '../../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
 import { type Bundle, bundleRole } from './bundle.ts'
 import { findRoles } from './roles.ts'
@@ -88,6 +88,28 @@ describe('bundles', () => {
                 role.installed.includes(path),
               `${name} imports ${path}`,
             )
+  })
+
+  test('what speaks HTTP/2 is in none: no client of ours offers it', () => {
+    for (const { role, metafile } of bundles) {
+      const inputs = Object.keys(metafile.inputs)
+      assert.deepEqual(
+        inputs.filter((input) => input.endsWith('client-h2.js') && !input.startsWith('unused:')),
+        [],
+        role.name,
+      )
+    }
+  })
+
+  test('a list of its migrations lies beside them, so that a start need not read them', () => {
+    const folders = ['shared/migrations', 'shared/ledger/postgres/migrations', 'functions/auth/migrations']
+    const lists = bundles.flatMap(({ outdir }) =>
+      folders
+        .map((folder) => [folder, join(outdir, 'assets', folder, CHECKSUMS_FILE)] as const)
+        .filter(([, file]) => existsSync(file)),
+    )
+    for (const [folder, file] of lists) assert.equal(readFileSync(file, 'utf8'), migrationChecksums(folder))
+    assert.deepEqual(new Set(lists.map(([folder]) => folder)), new Set(folders))
   })
 
   test('the terms of every package go with it', () => {

@@ -22,6 +22,9 @@ exports.satisfies = (...args) => require('semver/functions/satisfies')(...args)
  */
 const UNUSED = /^(@fastify\/(ajv-compiler|fast-json-stringify-compiler)|thread-stream|pg-native)$/
 
+/** HTTP/2 of the client, which nothing here speaks (`allowH2` is off): with it comes what Node has of HTTP/2. */
+const HTTP_2_OF_UNDICI = /^\.\/client-h2\.js$/
+
 /**
  * What `pg` asks of cryptography for SCRAM, by Node's own calls: it uses the Web Crypto API, which is a good deal of Node that nothing else
  * of ours needs.
@@ -66,6 +69,11 @@ export function partsOfPackages(): Plugin {
     name: 'parts',
     setup(build) {
       build.onResolve({ filter: UNUSED }, ({ path }) => ({ path, namespace: 'unused' }))
+      build.onResolve({ filter: HTTP_2_OF_UNDICI }, ({ importer }) =>
+        importer.endsWith('/node_modules/undici/lib/dispatcher/client.js')
+          ? { path: 'undici/lib/dispatcher/client-h2.js', namespace: 'unused' }
+          : undefined,
+      )
       build.onLoad({ filter: /.*/, namespace: 'unused' }, ({ path }) => ({
         contents: `module.exports = () => { throw new Error(${JSON.stringify(`${path} is not in this bundle`)}) }`,
         loader: 'js',

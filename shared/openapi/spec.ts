@@ -62,9 +62,17 @@ export function readOperation(name: SpecName, method: string, path: string): Ope
   const item = document.paths[path]
   const operation = item?.[method.toLowerCase()]
   if (!item || !operation) return undefined
-  const { parameters = [], ...resolved } = dereference(document, operation) as OperationSpec
+  const { responses, ...ofRequest } = operation as OperationSpec
+  const { parameters = [], ...resolved } = dereference(document, ofRequest) as typeof ofRequest
   const ofPath = dereference(document, item.parameters ?? []) as Parameter[]
-  return { ...resolved, parameters: [...parameters, ...ofPath] }
+  return {
+    ...resolved,
+    parameters: [...parameters, ...ofPath],
+    // Most of a document is its answers, and a node in production does not ask about its own.
+    get responses() {
+      return dereference(document, responses) as OperationSpec['responses']
+    },
+  }
 }
 
 /** The schema as requests are held against it: bounded texts, and `unevaluatedProperties` left out, as the field does. */

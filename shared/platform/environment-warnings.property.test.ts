@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { editsBetween } from './environment-warnings.ts'
+import { editsBetween, lettersOf, mayBeNear } from './environment-warnings.ts'
 
 /** By the definition, without a bound. */
 function edits(a: string, b: string): number {
@@ -20,4 +20,15 @@ test('edits between two names are counted up to a bound', () => {
     }),
     { numRuns: 2_000 },
   )
+})
+
+test('names that are near have nearly the same letters', () => {
+  const name = fc.string({ unit: fc.constantFrom('A', 'B', 'Y', 'Z', '_', '7'), maxLength: 7 })
+  fc.assert(
+    fc.property(name, name, (a, b) => {
+      assert.ok(mayBeNear(lettersOf(a), lettersOf(b), edits(a, b)))
+    }),
+    { numRuns: 2_000 },
+  )
+  assert.equal(mayBeNear(lettersOf('ABCDEF'), lettersOf('UVWXYZ'), 5), false)
 })

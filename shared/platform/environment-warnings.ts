@@ -3,7 +3,29 @@ import { namesBeside, namesOfAbsentFeatures, namesOfVariables, retiredNames } fr
 import type { Logger } from './log.ts'
 
 const known: ReadonlySet<string> = new Set([...namesOfVariables, ...namesBeside])
-const mayBeMeant = [...namesOfVariables]
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+const NO_LETTER = LETTERS.length
+
+/** The letters of a name, a bit for each; digits and `_` share one more. */
+export function lettersOf(name: string): number {
+  let letters = 0
+  for (let index = 0; index < name.length; index++) {
+    const letter = name.charCodeAt(index) - 65
+    letters |= 1 << (letter >= 0 && letter < LETTERS.length ? letter : NO_LETTER)
+  }
+  return letters
+}
+
+/** An edit puts in one letter at most, and takes away one: with more letters that only one has, names are further apart. */
+export function mayBeNear(lettersOfA: number, lettersOfB: number, edits: number): boolean {
+  let most = edits * 2
+  for (let onlyInOne = lettersOfA ^ lettersOfB; onlyInOne !== 0; onlyInOne &= onlyInOne - 1)
+    if (--most < 0) return false
+  return true
+}
+
+const mayBeMeant = [...namesOfVariables].map((name) => ({ name, letters: lettersOf(name) }))
 
 /**
  * Edits between two names: letters put in, left out or exchanged. `undefined` where there are more than `most`. Every name in the
@@ -45,10 +67,14 @@ const OF_KUBERNETES = /_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)/
 /** The one that is nearest, of those with no more edits than `most`. */
 function nearest(name: string, most: number): string | undefined {
   let best: { name: string; edits: number } | undefined
-  for (const candidate of mayBeMeant) {
+  const lettersOfName = lettersOf(name)
+  for (const { name: candidate, letters } of mayBeMeant) {
     const nearer = best === undefined ? most : best.edits - 1
     // One that only lacks its unit or its last word is nearer than its letters say.
-    const edits = candidate.startsWith(`${name}_`) ? NEAR : editsBetween(name, candidate, nearer)
+    const isBeginning =
+      candidate.length > name.length && candidate.startsWith(name) && candidate[name.length] === '_'
+    if (!isBeginning && !mayBeNear(lettersOfName, letters, nearer)) continue
+    const edits = isBeginning ? NEAR : editsBetween(name, candidate, nearer)
     if (edits !== undefined && edits <= nearer) best = { name: candidate, edits }
   }
   return best?.name

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { after, before, test } from 'node:test'
+import { createGuardedHttp } from './egress-http.ts'
 import { Fault } from './errors.ts'
 import { createTrustedHttp, type HttpClient, type HttpRequest } from './http-client.ts'
 
@@ -124,3 +125,30 @@ test('connections are kept and used again', async () => {
   for (let count = 0; count < 20; count++) await get()
   assert.equal(connections, before)
 })
+
+for (const [name, create] of [
+  ['the trusted client', () => createTrustedHttp()],
+  ['the guarded client', () => createGuardedHttp({ allow: ['127.0.0.1'], allowHttp: false })],
+] as const)
+  test(`${name} offers HTTP/1.1 and nothing else`, async () => {
+    let hello: Buffer = Buffer.alloc(0)
+    const listener = createTcpServer((socket) => {
+      socket.once('data', (data: Buffer) => {
+        hello = data
+        socket.destroy()
+      })
+    })
+    listener.listen(0, '127.0.0.1')
+    await once(listener, 'listening')
+    const client = create()
+    const { port } = listener.address() as AddressInfo
+    await assert.rejects(
+      client.request({ method: 'GET', url: `https://127.0.0.1:${port}/`, timeoutMs: 5_000 }),
+      Fault,
+    )
+    await client.close()
+    listener.close()
+    // Names of protocols stand in the client's first message behind their lengths (RFC 7301 §3.1).
+    assert.ok(hello.includes('\x08http/1.1'))
+    assert.ok(!hello.includes('\x02h2'))
+  })

@@ -173,7 +173,13 @@ export function createLazyAgent(create: (library: typeof import('undici')) => Ag
 /** For URLs from the environment and the operator: webhooks, rates, auth, own peers. No address rule, no redirects. */
 export function createTrustedHttp(options: { connectionsPerHost?: number } = {}): OpenHttpClient {
   const agent = createLazyAgent(
-    ({ Agent }) => new Agent({ connections: options.connectionsPerHost ?? 64, keepAliveTimeout: 30_000 }),
+    ({ Agent }) =>
+      new Agent({
+        connections: options.connectionsPerHost ?? 64,
+        keepAliveTimeout: 30_000,
+        // Bundles have nothing that speaks it.
+        allowH2: false,
+      }),
   )
   return {
     request: async (input) => exchange(await agent.get(), input),

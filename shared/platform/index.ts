@@ -59,7 +59,14 @@ export {
   requestIdOf,
   withLogContext,
 } from './log-context.ts'
-export { assertMigrated, MigrationMismatch, migrate, PendingMigrations } from './migrations.ts'
+export {
+  assertMigrated,
+  CHECKSUMS_FILE,
+  MigrationMismatch,
+  migrate,
+  migrationChecksums,
+  PendingMigrations,
+} from './migrations.ts'
 export { type NamedStatement, queryNamed } from './named-query.ts'
 export {
   type AnyOf,

@@ -6,7 +6,7 @@ import { after, afterEach, before, beforeEach, test } from 'node:test'
 import pg from 'pg'
 import { createTestDatabase, type TestDatabase, waitFor } from '../testing/index.ts'
 import { createDb, type DbPool } from './db.ts'
-import { migrate } from './migrations.ts'
+import { assertMigrated, CHECKSUMS_FILE, migrate, migrationChecksums } from './migrations.ts'
 import { sql } from './sql.ts'
 
 const table = 'test_migrations'
@@ -147,6 +147,54 @@ test('a migration that fails leaves nothing, and what came before it stays', asy
   await assert.rejects(run(), /division by zero/)
   assert.equal(await db.execute(sql`select from test_migrations`), 1)
   await assert.rejects(db.execute(sql`select size from things`), /does not exist/)
+})
+
+const compare = () => assertMigrated(db, { folder, table })
+const refused = (code: string, message: RegExp) => (error: Error & { code?: string }) => {
+  assert.equal(error.code, code)
+  assert.match(error.message, message)
+  return true
+}
+
+test('a start that does not migrate says what is pending, oldest first', async () => {
+  write('0003_last.sql', 'alter table things add column last integer;')
+  write('0002_next.sql', 'alter table things add column next integer;')
+  const all = refused('pending_migrations', /0001_things\.sql, 0002_next\.sql, 0003_last\.sql/)
+  await assert.rejects(compare(), all)
+  await run()
+  await compare()
+  write('0004_newest.sql', 'select 1;')
+  await assert.rejects(compare(), refused('pending_migrations', /\(0004_newest\.sql\)/))
+})
+
+for (const [way, ask] of [
+  ['migrates', run],
+  ['does not migrate', compare],
+] as const) {
+  test(`a database that is newer than this version is refused by a start that ${way}`, async () => {
+    write('0002_next.sql', 'alter table things add column next integer;')
+    await run()
+    rmSync(join(folder, '0002_next.sql'))
+    write('0003_ours.sql', 'alter table things add column ours integer;')
+    await assert.rejects(ask(), refused('migration_mismatch', /has migration 0002_next\.sql/))
+    await assert.rejects(db.execute(sql`select ours from things`), /does not exist/)
+  })
+
+  test(`a file that was changed after it was applied is refused by a start that ${way}`, async () => {
+    await run()
+    write('0001_things.sql', 'create table things (id bigint primary key);')
+    await assert.rejects(ask(), refused('migration_mismatch', /0001_things\.sql was changed/))
+  })
+}
+
+test('a start that does not migrate believes the list beside the files of a bundle', async () => {
+  await run()
+  write(CHECKSUMS_FILE, migrationChecksums(folder))
+  await compare()
+  write(CHECKSUMS_FILE, JSON.stringify({ '0001_things.sql': 'another' }))
+  await assert.rejects(compare(), refused('migration_mismatch', /0001_things\.sql was changed/))
+  write(CHECKSUMS_FILE, JSON.stringify({ ...JSON.parse(migrationChecksums(folder)), '0002_next.sql': 'new' }))
+  await assert.rejects(compare(), refused('pending_migrations', /\(0002_next\.sql\)/))
 })
 
 for (const text of [

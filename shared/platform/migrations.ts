@@ -5,7 +5,7 @@ import pg from 'pg'
 import { type IndexStatement, parseIndexes, runIndexStatement } from './concurrent-indexes.ts'
 import type { Db } from './db.ts'
 import { Refusal } from './errors.ts'
-import { rawSql, sql } from './sql.ts'
+import { rawSql, type Sql, sql, sqlText } from './sql.ts'
 
 export class PendingMigrations extends Refusal<'pending_migrations'> {
   constructor(names: string[]) {
@@ -44,6 +44,24 @@ function readMigrations(folder: string): Migration[] {
   })
 }
 
+const checksumsOf = (migrations: readonly Migration[]): string =>
+  JSON.stringify(Object.fromEntries(migrations.map(({ name, checksum }) => [name, checksum])))
+
+/** Checksums by name, as JSON. */
+export const migrationChecksums = (folder: string): string => checksumsOf(readMigrations(folder))
+
+/** Beside the migrations of a bundle: what {@link migrationChecksums} said when it was built, for starts that only compare. */
+export const CHECKSUMS_FILE = 'checksums.json'
+
+function readChecksums(folder: string): string {
+  try {
+    return readFileSync(`${folder}/${CHECKSUMS_FILE}`, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return migrationChecksums(folder)
+    throw error
+  }
+}
+
 /**
  * Applies the numbered `.sql` files of `folder` that the database has not seen, oldest first. Each is one transaction, except for
  * `.concurrent.sql`: those make indexes of tables that others write to, in statements of their own, and are begun anew when they
@@ -63,8 +81,10 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
     await client.query(
       `create table if not exists ${table} (name text primary key, checksum text not null, applied_at timestamptz not null default now())`,
     )
-    const { rows } = await client.query<Applied>(`select name, checksum from ${table}`)
-    const pending = pendingOf(migrations, rows)
+    const compared = differences(table, checksumsOf(migrations))
+    const { rows } = await client.query<Difference>(sqlText(compared), compared.values as unknown[])
+    const pendingNames = new Set(pendingOf(rows))
+    const pending = migrations.filter(({ name }) => pendingNames.has(name))
     for (const migration of pending) await apply(client, options.table, migration)
     return pending.map((migration) => migration.name)
   } finally {
@@ -90,16 +110,15 @@ const UNDEFINED_TABLE = '42P01'
  * a pooler. Throws {@link PendingMigrations} when the database has not seen all of them, and as {@link migrate}.
  */
 export async function assertMigrated(db: Db, { folder, table }: MigrationSet): Promise<void> {
-  const asked = db
-    .many((row) => row as Applied, sql`select name, checksum from ${rawSql(table)}`)
+  const checksums = readChecksums(folder)
+  const rows = await db
+    .many((row) => row as Difference, differences(table, checksums))
     .catch((error: unknown) => {
-      if ((error as { code?: string }).code === UNDEFINED_TABLE) return []
-      throw error
+      if ((error as { code?: string }).code !== UNDEFINED_TABLE) throw error
+      return Object.keys(JSON.parse(checksums)).map((name): Difference => ({ name, ours: '', applied: null }))
     })
-  // While the database answers.
-  const migrations = readMigrations(folder)
-  const pending = pendingOf(migrations, await asked)
-  if (pending.length > 0) throw new PendingMigrations(pending.map(({ name }) => name))
+  const pending = pendingOf(rows)
+  if (pending.length > 0) throw new PendingMigrations(pending)
 }
 
 const TURN_MS = 100
@@ -116,25 +135,31 @@ async function takeTurn(client: pg.Client, table: string): Promise<void> {
   }
 }
 
-interface Applied {
+/** A migration that either side does not have, or not as the other has it. Checksums. */
+interface Difference {
   name: string
-  checksum: string
+  ours: string | null
+  applied: string | null
 }
 
-function pendingOf(migrations: readonly Migration[], applied: readonly Applied[]): Migration[] {
-  const known = new Map(applied.map(({ name, checksum }) => [name, checksum]))
-  for (const name of known.keys()) {
-    if (!migrations.some((migration) => migration.name === name))
-      throw new MigrationMismatch(
-        `the database has migration ${name}, which this version does not know: upgrade it`,
-      )
-  }
-  return migrations.filter(({ name, checksum }) => {
-    const found = known.get(name)
-    if (found !== undefined && found !== checksum)
-      throw new MigrationMismatch(`migration ${name} was changed after it was applied`)
-    return found === undefined
-  })
+/** Compared by the database: of a hundred migrations it usually has nothing to say. */
+const differences = (table: string, checksums: string): Sql => sql`
+  select coalesce(ours.name, applied.name) as name, ours.checksum as ours, applied.checksum as applied
+  from json_each_text(${checksums}::json) as ours (name, checksum)
+  full join ${rawSql(table)} as applied using (name)
+  where ours.checksum is distinct from applied.checksum
+  order by 1`
+
+/** The names of those that the database has not seen, oldest first. */
+function pendingOf(differing: readonly Difference[]): string[] {
+  const unknown = differing.find(({ ours }) => ours === null)
+  if (unknown)
+    throw new MigrationMismatch(
+      `the database has migration ${unknown.name}, which this version does not know: upgrade it`,
+    )
+  const changed = differing.find(({ applied }) => applied !== null)
+  if (changed) throw new MigrationMismatch(`migration ${changed.name} was changed after it was applied`)
+  return differing.map(({ name }) => name)
 }
 
 /** Who waits for a table's lock holds up everybody who comes later: after so long others go first, and we ask again. */
