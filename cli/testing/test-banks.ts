@@ -22,6 +22,9 @@ const withoutFee = (plan: SeedPlan): SeedPlan => {
 
 export const plainPlans: Record<BankName, SeedPlan> = { a: withoutFee(demoPlan.a), b: withoutFee(demoPlan.b) }
 
+/** Their databases come with the migrations: that each deployable looks whether any is pending is enough. */
+const ENVIRONMENT = { LOG_LEVEL: 'silent', ENABLE_MANUAL_MIGRATIONS: 'true' }
+
 /** Two peered banks on real sockets and real Postgres, with databases of their own. */
 export async function startTestBanks(
   options: {
@@ -55,8 +58,8 @@ export async function startTestBanks(
       plans: options.plans ?? plainPlans,
       log: silentLogger,
       environments: {
-        a: { LOG_LEVEL: 'silent', ...options.environments?.a },
-        b: { LOG_LEVEL: 'silent', ...options.environments?.b },
+        a: { ...ENVIRONMENT, ...options.environments?.a },
+        b: { ...ENVIRONMENT, ...options.environments?.b },
       },
       ...(options.rates && { rates: options.rates }),
       ...(options.except && { except: options.except }),
