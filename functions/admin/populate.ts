@@ -15,7 +15,7 @@ export interface Populated {
 }
 
 const TENANTS = 200
-const PAYMENTS = 100_000
+const PAYMENTS = 50_000
 
 /** Ids that say what they are of and do not follow time. */
 const id = (kind: string, number: string) => `md5('${kind}' || (${number})::text)::uuid`

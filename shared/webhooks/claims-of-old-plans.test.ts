@@ -8,7 +8,7 @@ import { loadDelivery, recordEvent } from './store.ts'
 
 const tenantId = deriveId('tenant', 1)
 const TABLES = ['jobs', 'webhook_events', 'webhook_deliveries']
-const HISTORY = 20_000
+const HISTORY = 10_000
 /** Postgres plans a statement anew five times and then keeps a plan. */
 const CLAIMS_BEFORE = 8
 

@@ -15,7 +15,7 @@ import { recordEvent } from './store.ts'
 const tenantId = deriveId('tenant', 1)
 const scope = { tenantId }
 const TABLES = ['webhook_events', 'webhook_deliveries', 'webhook_attempts', 'jobs']
-const HISTORY = 20_000
+const HISTORY = 5_000
 const READ_MAX = 200
 
 let database: DatabaseOfOldPlans

@@ -8,7 +8,7 @@ import { createPostgresLedger, type PostgresLedger } from './ledger.ts'
 
 const clock = testClock()
 const PACKETS = 64
-const ROWS = 100_000
+const ROWS = 50_000
 
 let database: TestDatabase
 let db: DbPool
