@@ -396,9 +396,18 @@ test('F34: receipts count over both connectors; a flush in between begins a new 
     }
     await waitFor(() => nodes[1]!.connector.directory.findPeerByToken(token))
     let paid = 0
-    for (let flush = 0; flush < 20; flush++) {
-      for (let packet = 1; packet <= 5; packet++) assert.equal(await pay(paid++), BigInt(packet))
-      await admin.flushall()
+    // No packet waits long for Redis: on a busy machine one may go without a receipt, and its round is begun anew.
+    for (let round = 0, missed = 0; round < 20; await admin.flushall()) {
+      let total: bigint | undefined = 0n
+      for (let packet = 1; packet <= 5 && total !== undefined; packet++) {
+        total = await pay(paid++)
+        if (total !== undefined) assert.equal(total, BigInt(packet))
+      }
+      if (total !== undefined) round++
+      else {
+        assert.ok(++missed <= 5, 'hardly a packet has a receipt')
+        await sleep(1_100)
+      }
     }
     await redis.kill()
     for (let packet = 0; packet < 10; packet++) assert.equal(await pay(paid++), undefined)

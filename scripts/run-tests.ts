@@ -9,7 +9,7 @@ import { startTestServer, TEST_SERVER_VARIABLE } from '../shared/testing/index.t
 const ROOMS = ['shared', 'functions', 'connector', 'cli', 'examples', 'scripts', 'infra', 'localstack']
 /** Most test files wait for a database or a socket, so a few at once are faster even on two cores. */
 const FILES_AT_ONCE = 5
-const FILE_MS_MAX = 180_000
+const FILE_MS_MAX = 240_000
 /** Node keeps what it compiled here, types stripped: half of what starting a test file or a child process costs. */
 const COMPILED = 'node_modules/.cache/compiled'
 

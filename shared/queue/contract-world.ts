@@ -32,7 +32,7 @@ export interface QueueWorld {
   /** For child processes. */
   childEnvironment(): NodeJS.ProcessEnv
   /** Another process that publishes, where there is a broker. */
-  publish(options?: { republishSeconds?: number; broker?: Broker }): Promise<void>
+  publish(options?: { republishSeconds?: number; idleMs?: number; broker?: Broker }): Promise<void>
   /** Another process that works. */
   work(
     options: Partial<ConsumeOptions> & Pick<ConsumeOptions, 'handler'>,

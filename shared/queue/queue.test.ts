@@ -98,7 +98,7 @@ test('two workers drain thousands of jobs and never hold one at the same time', 
   startWorker({ handler, concurrency: 50 })
   startWorker({ handler, concurrency: 50 })
   await enqueueMany(3_000)
-  await waitFor(() => runs.size === 3_000 || undefined, 20_000)
+  await waitFor(() => runs.size === 3_000 || undefined, 60_000)
   assert.equal(overlaps, 0)
   assert.deepEqual(new Set(runs.values()), new Set([1]))
   await waitFor(async () => (await jobsLeft()) === 0 || undefined)
@@ -206,7 +206,8 @@ test('F20: a worker sleeps until the next job is due, not until the next poll', 
   await enqueueJob(db, { queue: 'webhooks', key: uuidv7(), runAt: new Date(Date.now() + 200) })
   await waitFor(() => seen.length === 2 || undefined)
   const delay = (seen[1] ?? 0) - asked
-  assert.ok(delay >= 190 && delay < 2_000, `ran after ${delay} ms`)
+  // Polls are a minute apart.
+  assert.ok(delay >= 190 && delay < 20_000, `ran after ${delay} ms`)
 })
 
 // One at a time, and so many that one claim takes several.
@@ -663,7 +664,8 @@ test('F19: connections that the server cuts are replaced, also within transactio
       where datname = current_database() and pid <> pg_backend_pid()`)
   }
   const jobsNow = () => control.one((row) => Number(row.count), sql`select count(*) from jobs`)
-  await waitFor(async () => (await jobsNow()) === 0 || undefined, 10_000)
+  // Before leases end.
+  await waitFor(async () => (await jobsNow()) === 0 || undefined, 25_000)
   assert.equal(seen.size, 500)
   // The listener came back as well: a new job does not wait for the poll.
   await enqueueMany(1)
