@@ -40,7 +40,8 @@ const requestOf = (operation: string, input: Keyed, ctx: RequestContext) => ({
   tenantId: ctx.caller.tenantId,
   key: input.idempotencyKey ?? undefined,
   operation,
-  arguments: plain(input),
+  // Held against those of another request with the same key.
+  arguments: input.idempotencyKey == null ? undefined : plain(input),
   ...(ctx.signature && { signature: ctx.signature }),
 })
 
