@@ -164,10 +164,19 @@ export function createValidator(options: {
     return validate
   }
 
+  // Asked with each request, and an operation is put together out of the whole document.
+  const withSchema = new Map<string, boolean>()
+  const hasSchema = (operation: Operation): boolean => {
+    const { parameters = [], requestBody } = operationOf(operation)
+    return requestBody !== undefined || parameters.some(({ in: place }) => place !== 'path')
+  }
+
   return {
     hasSchema(operation) {
-      const { parameters = [], requestBody } = operationOf(operation)
-      return requestBody !== undefined || parameters.some(({ in: place }) => place !== 'path')
+      const key = `${operation.method} ${operation.path}`
+      const answer = withSchema.get(key) ?? hasSchema(operation)
+      withSchema.set(key, answer)
+      return answer
     },
     validateRequest(operation, request) {
       if (!acceptsJson(request.headers.accept)) throw new RequestInvalid(406, 'Must accept application/json')
