@@ -73,8 +73,13 @@ export function createProgressRecorder(ctx: {
   }
 }
 
+/** By a timer of its own: to abort one that is waited for costs more than most of what is waited for here, with each packet. */
 async function withinMs(work: Promise<unknown>, timeoutMs: number): Promise<void> {
-  const timer = new AbortController()
-  await Promise.race([work, sleep(timeoutMs, undefined, { signal: timer.signal }).catch(() => undefined)])
-  timer.abort()
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, timeoutMs)
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
