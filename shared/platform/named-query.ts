@@ -63,6 +63,14 @@ function knownOf(connection: object): Known {
 class NamedQuery extends pg.Query {
   #connection: object | undefined
 
+  constructor({ name, text, values, timeoutMs }: NamedStatement) {
+    // A text, because the driver copies an object property by property.
+    super(text, values)
+    const self = internalsOf(this)
+    self.name = name
+    if (timeoutMs !== undefined) self.query_timeout = timeoutMs
+  }
+
   prepare(connection: object): void {
     this.#connection = connection
     const { readings, silent } = knownOf(connection)
@@ -101,10 +109,9 @@ class NamedQuery extends pg.Query {
 /** Carries a named statement out. A name stands for one text in the whole process. */
 export function queryNamed(
   client: pg.Pool | pg.PoolClient,
-  { name, text, values, timeoutMs }: NamedStatement,
+  statement: NamedStatement,
 ): Promise<pg.QueryResult<Row>> {
-  const query = new NamedQuery({ name, text, values })
-  if (timeoutMs !== undefined) internalsOf(query).query_timeout = timeoutMs
+  const query = new NamedQuery(statement)
   const send = client.query.bind(client) as unknown as (query: pg.Query, callback: Callback) => void
   return new Promise((resolve, reject) => {
     send(query, (error, result) => {
