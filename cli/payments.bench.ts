@@ -13,8 +13,13 @@ import { demoPlan, type SeedPlan } from './seed.ts'
 import { deposit, ended, prepare } from './testing/many-payments.ts'
 import { startTwoBanks, type TwoBanks } from './two-banks.ts'
 
-/** Until most of what runs is what V8 makes of it in the long run. */
-const WARM_UP_MS = 6_000
+/**
+ * Before the rows of a kind, until most of what runs is what V8 makes of it in the long run. One payment after the other would take minutes
+ * for that, and its row would say what a start costs.
+ */
+const WARM_UP = { inFlight: 50, ms: 15_000 }
+/** Before each row, until as many are under way at every step as will be. */
+const SETTLE_MS = 3_000
 const MEASURED_MS = 8_000
 const IN_FLIGHT = [1, 10, 50, 200]
 const NAMES: readonly BankName[] = ['a', 'b']
@@ -84,7 +89,7 @@ async function measure(
   kind: Kind,
   inFlight: number,
 ): Promise<Measurement> {
-  await load(banks, kind, inFlight, WARM_UP_MS)
+  await load(banks, kind, inFlight, SETTLE_MS)
   const before = readCpu(processes)
   const startedAt = performance.now()
   const { latencies, failures } = await load(banks, kind, inFlight, MEASURED_MS)
@@ -171,9 +176,11 @@ async function main(): Promise<void> {
     )
     console.log('CPU in ms per payment; wallets and load generator share the machine (column wallets)')
     console.log(header(Object.keys(processes)))
-    for (const kind of kinds)
+    for (const kind of kinds) {
+      await load(banks, kind, WARM_UP.inFlight, WARM_UP.ms)
       for (const inFlight of IN_FLIGHT)
         console.log(row(kind, inFlight, await measure(banks, processes, kind, inFlight)))
+    }
     console.log(await depositAtOnce(banks))
     await Promise.all([banks.a.wallet.settled(), banks.b.wallet.settled()])
     console.log(describeFindings(await auditBanks(databases)))
