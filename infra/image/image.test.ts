@@ -35,12 +35,11 @@ describe('images', { skip: withoutBuildah }, () => {
     for (const name of ['.dockerignore', 'infra/image', 'node_modules/tigerbeetle-node']) copy(name)
     ;[resources, auth] = await Promise.all([createTestDatabase('empty'), createTestDatabase('empty')])
     door = await openDoor(resources.connectionString)
-    await Promise.all([
-      buildBase(store, 'localhost/base'),
-      ...roles
-        .filter(({ name }) => builtRoles.includes(name))
-        .map((role) => bundleRole(role, join(context, 'dist'))),
-    ])
+    const buildRoles = async () => {
+      for (const role of roles.filter(({ name }) => builtRoles.includes(name)))
+        await bundleRole(role, join(context, 'dist'))
+    }
+    await Promise.all([buildBase(store, 'localhost/base'), buildRoles()])
     for (const target of ['functions', 'connector'])
       await store.build({
         file: join(context, 'infra/image/Dockerfile'),
