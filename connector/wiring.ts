@@ -39,7 +39,6 @@ export const startConnector: StartDeployable = async (env) => {
   const node = await createNodeContext(config, {
     name: CONNECTOR,
     environment: env,
-    carriesPackets: true,
     ...ledgerOf(config),
   })
   let listening: Connector | undefined

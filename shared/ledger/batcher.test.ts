@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createCompany, Fault } from '../platform/index.ts'
+import { Fault } from '../platform/index.ts'
 import { waitFor } from '../testing/index.ts'
 import { type BatcherOptions, createBatcher } from './batcher.ts'
 
@@ -172,37 +172,4 @@ test('closing waits for what was accepted and refuses the rest', async () => {
   assert.equal(isClosed, false)
   last.end()
   await Promise.all([...calls, closing])
-})
-
-test('in company calls wait for each other while several are under way and batches take their time; no more than enough', async () => {
-  const company = createCompany()
-  const { submit, batch, names, batcher } = setUp({ company, batchSizeMax: 100 })
-  const alone = submit('a')
-  ;(await batch(0)).end()
-  assert.deepEqual(await alone, ['a'])
-
-  await Promise.all(Array.from({ length: 64 }, () => company.measure(sleep(15))))
-  const others = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const
-  const attending = others.map(({ promise }) => company.attend(() => promise))
-  const first = submit('b')
-  await sleep(5)
-  assert.deepEqual(names(), ['a'], 'three are under way, so it waits')
-  const second = submit('c')
-  const together = await batch(1)
-  assert.deepEqual(names(), ['a', 'bc'])
-  const many = submit('d'.repeat(32))
-  together.end()
-  assert.deepEqual(await Promise.all([first, second]), [['b'], ['c']])
-  ;(await batch(2)).end()
-  assert.equal((await many).length, 32)
-
-  others[0].resolve()
-  await attending[0]
-  const last = submit('e')
-  ;(await batch(3)).end()
-  assert.deepEqual(await last, ['e'])
-  others[1].resolve()
-  await attending[1]
-  assert.equal(company.pauseMs(), 0)
-  await batcher.close()
 })

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { assert, type Company, Fault } from '../platform/index.ts'
+import { assert, Fault } from '../platform/index.ts'
 
 /** Groups concurrent calls into batches. A call's events stay together and in order. */
 export interface Batcher<Event, Result> {
@@ -19,8 +18,6 @@ export interface BatcherOptions<Event, Result> {
   queueSizeMax: number
   /** A call that waited so long without being sent is refused. */
   waitMsMax: number
-  /** With whom its calls wait for each other, where that is worth it. Default: they wait for nobody. */
-  company?: Company
 }
 
 interface Call<Event, Result> {
@@ -36,19 +33,13 @@ const isOpenChain = (events: readonly unknown[]): boolean =>
 
 const overloaded = (message: string) => new Fault('ledger_overloaded', { retryable: true, message })
 
-/** So many events are company enough. */
-const COMPANY_ENOUGH = 32
-
 /**
  * Sends at once when nothing is in flight, and gathers while a batch is: under load batches grow by themselves, when idle
- * nobody waits for company. Without `company` no timer lingers.
+ * nobody waits for company. No timer lingers.
  */
 export function createBatcher<Event, Result>(options: BatcherOptions<Event, Result>): Batcher<Event, Result> {
   const lanes = [createLane<Event, Result>(options), createLane<Event, Result>(options)] as const
-  const { company } = options
   const waiting = () => lanes[0].size() + lanes[1].size()
-  const apply = (events: readonly Event[], isApart: boolean) =>
-    company ? company.measure(options.apply(events, isApart)) : options.apply(events, isApart)
   let running: Promise<void> | undefined
   let closed = false
 
@@ -56,10 +47,8 @@ export function createBatcher<Event, Result>(options: BatcherOptions<Event, Resu
     // What becomes ready in this turn of the event loop goes with the same batch.
     await nextTurn()
     while (waiting() > 0) {
-      const pauseMs = waiting() < COMPANY_ENOUGH ? (company?.pauseMs() ?? 0) : 0
-      if (pauseMs > 0) await sleep(pauseMs)
       for (const [index, lane] of lanes.entries())
-        await applyCalls((events) => apply(events, index === 1), lane.take())
+        await applyCalls((events) => options.apply(events, index === 1), lane.take())
       // Callers that were just answered come back at once, most of them.
       await nextTurn()
     }
@@ -77,13 +66,11 @@ export function createBatcher<Event, Result>(options: BatcherOptions<Event, Resu
       const before = waiting()
       if (before + events.length > options.queueSizeMax)
         return Promise.reject(overloaded(`${before} events are waiting already`))
-      const answer = () =>
-        new Promise<Result[]>((resolve, reject) => {
-          const lane = lanes[options.isApart?.(events) ? 1 : 0]
-          lane.add({ events, since: performance.now(), resolve, reject })
-          running ??= run()
-        })
-      return company ? company.attend(answer) : answer()
+      return new Promise<Result[]>((resolve, reject) => {
+        const lane = lanes[options.isApart?.(events) ? 1 : 0]
+        lane.add({ events, since: performance.now(), resolve, reject })
+        running ??= run()
+      })
     },
     async close() {
       closed = true

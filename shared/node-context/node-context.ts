@@ -67,8 +67,6 @@ export interface NodeContextOptions {
   }
   /** As of a database (`DbOptions`). Lists, which are planned for their values, are not for such a process. */
   keepsPlans?: boolean
-  /** Its ledger's calls are those of packets: none waits for another. */
-  carriesPackets?: boolean
   /** The ledger of the process that holds a session with TigerBeetle. Other processes reach it over RPC. */
   openLedger?: (log: Logger) => Promise<Ledger>
 }
@@ -120,14 +118,7 @@ type Opened = <T extends { close(): Promise<void> }>(resource: T) => T
 
 async function openNode(
   config: NodeConfig,
-  {
-    name,
-    outbound,
-    keepsPlans = false,
-    carriesPackets = false,
-    openLedger,
-    host = 'server',
-  }: NodeContextOptions,
+  { name, outbound, keepsPlans = false, openLedger, host = 'server' }: NodeContextOptions,
   log: Logger,
   opened: Opened,
 ): Promise<Omit<NodeContext, 'close'>> {
@@ -160,9 +151,7 @@ async function openNode(
   const trustedHttp = observeHttpClient(telemetry, trusted, 'trusted')
   const guardedHttp = observeHttpClient(telemetry, guarded, 'guarded')
   const rpc = { url: config.connectorRpcUrl, secret: connectorRpcSecret(config), http: trustedHttp, clock }
-  const opening = opened(
-    await openNodeLedger(config, { openLedger, rpc, log, isSandbox, carriesPackets, db }),
-  )
+  const opening = opened(await openNodeLedger(config, { openLedger, rpc, log, isSandbox, db }))
   const ledger = observeLedger(telemetry, opening, config.useTigerbeetle ? 'tigerbeetle' : 'postgres')
   const sweepHolds = async () => (await opening.sweep?.()) ?? 0
   const secretBox = createConfiguredSecretBox(config)

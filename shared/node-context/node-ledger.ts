@@ -15,7 +15,6 @@ export interface NodeLedgerOptions {
   rpc: RpcLedgerOptions
   log: Logger
   isSandbox: boolean
-  carriesPackets: boolean
   /** The resource database. */
   db: Db
 }
@@ -40,7 +39,7 @@ async function atLedger<T>(config: NodeConfig, db: Db, work: (db: Db) => Promise
 /** In Postgres any process may use it; with TigerBeetle the connector has the session, and the others go through it. */
 export async function openNodeLedger(
   config: NodeConfig,
-  { openLedger, rpc, log, isSandbox, carriesPackets, db }: NodeLedgerOptions,
+  { openLedger, rpc, log, isSandbox, db }: NodeLedgerOptions,
 ): Promise<Ledger & Partial<Pick<PostgresLedger, 'sweep'>>> {
   assert(config.useTigerbeetle || !openLedger, 'a ledger beside the one in Postgres is USE_TIGERBEETLE')
   if (openLedger) return await openLedger(log)
@@ -57,7 +56,6 @@ export async function openNodeLedger(
     connectionString: config.ledgerDatabaseUrl ?? config.databaseUrl,
     log,
     prepared: !config.databasePooler,
-    isPatient: !carriesPackets,
     // What expired stands in nobody's way, and processes that do not stand still sweep it away.
     ...(isSandbox && { sweepIntervalMs: 0 }),
   })

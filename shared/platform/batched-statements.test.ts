@@ -3,10 +3,11 @@ import type { Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { createTestDatabase, type TestDatabase, waitFor } from '../testing/index.ts'
-import type { BatchedStatement } from './batched-statements.ts'
+import { type BatchedStatement, batchedStatements, type Run } from './batched-statements.ts'
 import { createDb, type DbPool } from './db.ts'
 import { Fault } from './errors.ts'
 import { rawSql, sql } from './sql.ts'
+import { createTurnstile } from './turnstile.ts'
 
 let database: TestDatabase
 let db: DbPool
@@ -48,23 +49,52 @@ test('look-ups of one kind at one time are one statement, and each gets its own 
   assert.deepEqual(statements, [keys])
 })
 
-test('where statements take their time and several are under way, those of a kind wait for each other', async () => {
-  const slow: BatchedStatement<string, true> = {
-    query: (keys) =>
-      sql`select asked.place, pg_sleep(0.02) from unnest(${keys}::text[]) with ordinality asked (key, place) limit 1`,
+test('kinds take turns: while one is under way the others gather, and the largest goes next', async () => {
+  const sent: { keys: readonly unknown[]; answer(): void }[] = []
+  const run: Run = ({ values }) =>
+    new Promise((resolve) => {
+      const answer = () => resolve({ rows: [] } as unknown as pg.QueryResult)
+      sent.push({ keys: values[0] as string[], answer })
+    })
+  const batched = batchedStatements(run, createTurnstile({ patienceMs: 60_000, waitMsMax: 60_000 }))
+  const kind = (): BatchedStatement<string, true> => ({
+    query: (keys) => sql`select ${keys}`,
     map: () => true,
+  })
+  const [first, small, large] = [kind(), kind(), kind()]
+  const asked = [batched(first, 'first')]
+  await waitFor(() => sent[0])
+  asked.push(batched(small, 'small'), batched(large, 'large'), batched(large, 'large too'))
+  for (const [index, expected] of [['first'], ['large', 'large too'], ['small']].entries()) {
+    const { keys, answer } = await waitFor(() => sent[index])
+    assert.deepEqual(keys, expected)
+    answer()
   }
-  const kinds = Array.from({ length: 3 }, () => ({ ...slow }))
-  for (let round = 0; round < 8; round++) await Promise.all(kinds.map((kind) => db.batched(kind, 'a')))
-  const statements: (readonly string[])[] = []
-  const lookup = thingByNumber(statements)
-  const others = kinds.slice(1).map((kind) => db.batched(kind, 'a'))
-  const first = db.batched(lookup, '9001')
-  await new Promise((resolve) => setTimeout(resolve, 5))
-  await Promise.all([first, db.batched(lookup, '9002'), ...others])
-  assert.deepEqual(statements, [['9001', '9002']])
-  await db.batched(lookup, '9003')
-  assert.deepEqual(statements.at(-1), ['9003'])
+  await Promise.all(asked)
+})
+
+test('a statement that waits for a lock holds up those of other kinds for a moment only', async () => {
+  await db.execute(sql`insert into things values (9401, 1)`)
+  const held = Promise.withResolvers<void>()
+  const change = changeThings([])
+  const locked = Promise.withResolvers<void>()
+  const holder = db.tx(async (tx) => {
+    await tx.execute(sql`update things set amount = 2 where n = 9401`)
+    locked.resolve()
+    await held.promise
+  })
+  await locked.promise
+  let isChanged = false
+  const changed = db.batched(change, { n: 9401, by: 1 }).then((amount) => {
+    isChanged = true
+    return amount
+  })
+  const lookup = thingByNumber([])
+  for (let round = 0; round < 10; round++) assert.equal((await db.batched(lookup, '9001'))?.n, 9001n)
+  assert.equal(isChanged, false)
+  held.resolve()
+  await holder
+  assert.equal(await changed, 3n)
 })
 
 test('a key that no statement can hold fails alone', async () => {

@@ -1,9 +1,9 @@
 import type pg from 'pg'
 import { type Batcher, createBatcher } from './batcher.ts'
-import { createCompany } from './company.ts'
 import { assert } from './errors.ts'
 import { currentLogContext } from './log-context.ts'
 import type { Row, Sql } from './sql.ts'
+import type { Turnstile } from './turnstile.ts'
 
 /** What one of many asks for or changes, and how many go into one statement. A constant of its room. */
 export interface BatchedStatement<Item, T> {
@@ -80,9 +80,8 @@ export const oneByOne =
     return row === undefined ? undefined : statement.map(row)
   }
 
-/** One batch of each kind of statement is under way at a time: see {@link createBatcher}. All kinds wait for company alike. */
-export function batchedStatements(run: Run): Batched {
-  const company = createCompany()
+/** One batch of each kind of statement is under way at a time: see {@link createBatcher}. The kinds take turns at the turnstile. */
+export function batchedStatements(run: Run, turnstile: Turnstile): Batched {
   const batchers = new Map<unknown, Batcher<Submitted<unknown>, Row | undefined>>()
   const batcherOf = <Item, T>(
     statement: BatchedStatement<Item, T>,
@@ -91,15 +90,15 @@ export function batchedStatements(run: Run): Batched {
     if (known) return known
     const batcher = createBatcher<Submitted<Item>, Row | undefined>({
       sizeMax: SIZE_MAX,
-      ask: (submitted) => company.measure(findRows(run, statement, submitted)),
-      pauseMs: company.pauseMs,
+      ask: (submitted) => findRows(run, statement, submitted),
+      turnstile,
       isOfOne: isConflict,
     })
     batchers.set(statement, batcher)
     return batcher
   }
   return async (statement, item) => {
-    const row = await company.attend(() => batcherOf(statement).submit(submit(item)))
+    const row = await batcherOf(statement).submit(submit(item))
     return row === undefined ? undefined : statement.map(row)
   }
 }

@@ -2,16 +2,17 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
-import { createBatcher } from './batcher.ts'
+import { type BatcherOptions, createBatcher } from './batcher.ts'
 import { Fault } from './errors.ts'
+import { createTurnstile } from './turnstile.ts'
 
 const seed = Number(process.env.FAST_CHECK_SEED ?? Date.now() % 2 ** 31)
 console.log(`fast-check seed ${seed}`)
 
 class Poisoned extends Error {}
 
-/** A caller that waits some turns, then asks. */
-const caller = fc.record({ turns: fc.nat(12), isPoisoned: fc.boolean() })
+/** A caller that waits some turns, then asks a question of a kind. */
+const caller = fc.record({ turns: fc.nat(12), kind: fc.nat(2), isPoisoned: fc.boolean() })
 /** How a batch goes: how long it takes, and whether the dependency is away. */
 const fate = fc.record({ turns: fc.nat(6), isAway: fc.boolean() })
 
@@ -25,18 +26,23 @@ test('whoever asks when: each gets the answer to its own question, or the error 
       fc.array(caller, { minLength: 1, maxLength: 40 }),
       fc.array(fate, { minLength: 1, maxLength: 10 }),
       fc.integer({ min: 1, max: 7 }),
-      fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 5 }),
-      async (callers, fates, sizeMax, pauses) => {
+      fc.boolean(),
+      async (callers, fates, sizeMax, takesTurns) => {
         let batches = 0
         let running = 0
         const awayFor = new Set<number>()
         const askedAlone = new Set<number>()
-        const batcher = createBatcher<number, { of: number; isPoisoned: boolean }>({
+        const asked = new Set<number>()
+        const options: BatcherOptions<number, { of: number; isPoisoned: boolean }> = {
           sizeMax,
-          pauseMs: () => pauses[batches % pauses.length] ?? 0,
           patienceMs: 60_000,
+          ...(takesTurns && { turnstile: createTurnstile({ patienceMs: 60_000 }) }),
           ask: async (items) => {
             assert.ok(items.length <= sizeMax, 'no batch is larger than allowed')
+            assert.equal(new Set(items.map((item) => callers[item]?.kind)).size, 1, 'kinds do not mix')
+            const isFirstTime = items.every((item) => !asked.has(item))
+            assert.ok(!takesTurns || !isFirstTime || running === 0, 'kinds take turns')
+            for (const item of items) asked.add(item)
             const { turns: duration = 0, isAway = false } = fates[batches++ % fates.length] ?? {}
             running++
             await turns(duration)
@@ -49,18 +55,19 @@ test('whoever asks when: each gets the answer to its own question, or the error 
             if (items.some((item) => callers[item]?.isPoisoned)) throw new Poisoned()
             return items.map((item) => ({ of: item, isPoisoned: false }))
           },
-        })
+        }
+        const batchers = [createBatcher(options), createBatcher(options), createBatcher(options)]
         const outcomes = await Promise.allSettled(
-          callers.map(async ({ turns: before }, index) => {
+          callers.map(async ({ turns: before, kind }, index) => {
             await turns(before)
-            return await batcher.submit(index)
+            return await batchers[kind]?.submit(index)
           }),
         )
         assert.equal(running, 0)
         for (const [index, outcome] of outcomes.entries()) {
           const isPoisoned = callers[index]?.isPoisoned
           if (outcome.status === 'fulfilled') {
-            assert.equal(outcome.value.of, index, 'an answer belongs to its question')
+            assert.equal(outcome.value?.of, index, 'an answer belongs to its question')
             assert.ok(!isPoisoned)
           } else if (outcome.reason instanceof Fault)
             assert.ok(awayFor.has(index), 'only who asked a dependency that was away hears so')

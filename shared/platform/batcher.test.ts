@@ -4,12 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { waitFor } from '../testing/index.ts'
 import { createBatcher } from './batcher.ts'
 import { Fault } from './errors.ts'
+import { createTurnstile, type Turnstile } from './turnstile.ts'
 
 /** Batches that end when told. */
 function held(
   options: {
     sizeMax?: number
-    pauseMs?: () => number
+    turnstile?: Turnstile
     patienceMs?: number
     batchesMax?: number
     waitingMax?: number
@@ -60,37 +61,47 @@ test('what comes while a batch is in flight goes with the next, at most sizeMax 
   assert.deepEqual(await all, ['a!', 'b!', 'c!', 'd!', 'e!'])
 })
 
-test('a batch that pauses takes along whoever comes meanwhile, and leaves when they are enough', async () => {
-  let pauseMs = 30
-  const { batcher, batches, sizes, sent } = held({ sizeMax: 100, pauseMs: () => pauseMs })
-  const first = batcher.submit('a')
+test('a batch that waits for its turn takes along whoever comes meanwhile, as many as it may have', async () => {
+  const turnstile = createTurnstile({ patienceMs: 60_000, waitMsMax: 60_000 })
+  const { batcher, batches, sizes, sent } = held({ sizeMax: 3, turnstile })
+  const other = Promise.withResolvers<void>()
+  const inFront = turnstile.pass({ size: () => 1, go: () => other.promise })
   await sleep(5)
-  assert.deepEqual(sizes(), [], 'it waits for company')
-  const second = batcher.submit('b')
-  await sent([2])
+  const all = ['a', 'b', 'c', 'd'].map((item) => batcher.submit(item))
+  await sleep(5)
+  assert.deepEqual(sizes(), [], 'another is on its way')
+  let sizeOfOther = 0
+  const behind = turnstile.pass({
+    size: () => 3,
+    go: async () => {
+      sizeOfOther = batches.length
+    },
+  })
+  other.resolve()
+  await inFront
+  await sent([3])
   batches[0]?.end()
-  assert.deepEqual(await Promise.all([first, second]), ['a!', 'b!'])
-
-  pauseMs = 60_000
-  const many = [batcher.submit('c')]
-  await sleep(5)
-  many.push(...Array.from({ length: 14 }, () => batcher.submit('d')))
-  await sleep(5)
-  assert.deepEqual(sizes(), [2], 'fifteen still wait')
-  many.push(batcher.submit('e'), batcher.submit('f'))
-  await sent([2, 17])
-  const behind = Array.from({ length: 16 }, () => batcher.submit('g'))
+  await behind
+  assert.equal(sizeOfOther, 1, 'four wait, but three go, and another three came later')
+  await sent([3, 1])
   batches[1]?.end()
-  await Promise.all(many)
-  await sent([2, 17, 16])
-  batches[2]?.end()
-  await Promise.all(behind)
+  assert.deepEqual(await Promise.all(all), ['a!', 'b!', 'c!', 'd!'])
+})
 
-  pauseMs = 0
-  const alone = batcher.submit('h')
-  await sent([2, 17, 16, 1])
-  batches[3]?.end()
-  assert.equal(await alone, 'h!')
+test('an item that fails gives its turn back, and so does a batch that fails', async () => {
+  const turnstile = createTurnstile({ patienceMs: 60_000, waitMsMax: 60_000 })
+  const { batcher, batches, sent } = held({ turnstile })
+  for (const error of [new Fault('away', { retryable: true }), new TypeError('bad item')]) {
+    const before = batches.length
+    const refused = assert.rejects(batcher.submit('a'), error)
+    await waitFor(() => batches.length > before)
+    batches.at(-1)?.end(error)
+    await refused
+  }
+  const next = batcher.submit('b')
+  await sent([1, 1, 1])
+  batches[2]?.end()
+  assert.equal(await next, 'b!')
 })
 
 test('a batch past its patience holds up nobody, but only so many run at once', async () => {

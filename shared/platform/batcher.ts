@@ -1,4 +1,5 @@
 import { assert, Fault } from './errors.ts'
+import type { Turnstile } from './turnstile.ts'
 
 /** Answers single questions by asking many at a time. */
 export interface Batcher<Item, Result> {
@@ -16,8 +17,8 @@ export interface BatcherOptions<Item, Result> {
   isOfOne?: (error: unknown) => boolean
   /** Items in a batch. */
   sizeMax: number
-  /** For how long a batch waits for company when it could leave. Default: it leaves at the end of the turn of the event loop. */
-  pauseMs?: () => number
+  /** Where a batch waits for its turn among others when it could leave. Default: it leaves at the end of the turn of the event loop. */
+  turnstile?: Turnstile
   /** While a batch is younger than this, the next one gathers. An older one holds up nobody. */
   patienceMs?: number
   /** Batches that run at the same time at most, all but one of them past their patience. */
@@ -32,44 +33,34 @@ interface Call<Item, Result> {
   reject(error: unknown): void
 }
 
-/** A batch of so many waits for no more: what an item still saves by coming along is little. */
-const COMPANY_ENOUGH = 16
+/** Everybody goes at once. */
+const openDoor: Turnstile = {
+  pass: ({ go }) => new Promise((resolve) => setImmediate(() => resolve(go()))),
+}
 
 /**
  * Asks at the end of this turn of the event loop when nothing is in flight, and gathers while a batch is: under load batches grow by
- * themselves, and when idle nobody waits for company, unless `pauseMs` says so. Nothing is remembered: an answer goes to those who asked
- * before the batch left.
+ * themselves, and when idle nobody waits. Nothing is remembered: an answer goes to those who asked before the batch left.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { sizeMax, patienceMs = 50, batchesMax = 8, waitingMax = 10_000 } = options
+  const { sizeMax, patienceMs = 50, batchesMax = 8, waitingMax = 10_000, turnstile = openDoor } = options
   let waiting: Call<Item, Result>[] = []
   let running = 0
   let young = 0
   let isScheduled = false
-  let pause: NodeJS.Timeout | undefined
 
   const schedule = () => {
     if (isScheduled || waiting.length === 0 || young > 0 || running >= batchesMax) return
     isScheduled = true
-    const pauseMs = waiting.length < COMPANY_ENOUGH ? (options.pauseMs?.() ?? 0) : 0
-    if (pauseMs > 0) pause = setTimeout(sendNext, pauseMs)
-    else setImmediate(sendNext)
-  }
-
-  const endPause = () => {
-    if (pause === undefined || waiting.length < COMPANY_ENOUGH) return
-    clearTimeout(pause)
-    pause = undefined
-    setImmediate(sendNext)
+    void turnstile.pass({ size: () => Math.min(waiting.length, sizeMax), go: sendNext })
   }
 
   const sendNext = () => {
     isScheduled = false
-    pause = undefined
-    if (waiting.length <= sizeMax) {
-      void send(waiting)
-      waiting = []
-    } else void send(waiting.splice(0, sizeMax))
+    if (waiting.length > sizeMax) return send(waiting.splice(0, sizeMax))
+    const all = waiting
+    waiting = []
+    return send(all)
   }
 
   const send = async (calls: Call<Item, Result>[]): Promise<void> => {
@@ -102,7 +93,6 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         }
         waiting.push({ item, resolve, reject })
         schedule()
-        endPause()
       }),
   }
 }

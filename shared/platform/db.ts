@@ -10,6 +10,7 @@ import { assert, Fault } from './errors.ts'
 import type { Logger } from './log.ts'
 import { queryNamed } from './named-query.ts'
 import { type Row, type Sql, sqlText } from './sql.ts'
+import { createTurnstile } from './turnstile.ts'
 
 /** Queries against one database. Inside {@link Db.tx} the same interface runs on the transaction's connection. */
 export interface Db {
@@ -271,7 +272,7 @@ export function createDb(options: DbOptions): DbPool {
 
   const run = runOn(pool)
   return {
-    ...queriesOn(run, tx, batchedStatements(run)),
+    ...queriesOn(run, tx, batchedStatements(run, createTurnstile())),
     connectionString: options.connectionString,
     async dropDead() {
       await Promise.allSettled(Array.from({ length: pool.idleCount }, dropOneIfDead))

@@ -6,7 +6,6 @@ export { type BatchedStatement, noAnswer, oncePerId } from './batched-statements
 export { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts'
 export { type Cache, createCache } from './cache.ts'
 export { type Clock, systemClock } from './clock.ts'
-export { type Company, createCompany } from './company.ts'
 export * as configuration from './config.ts'
 export {
   ConfigError,
@@ -91,6 +90,7 @@ export {
 } from './secret-box.ts'
 export { joinById, joinSql, plannedAnew, type Row, rawSql, rowsSql, type Sql, sql, sqlText } from './sql.ts'
 export { createStandstill, type Standstill } from './standstill.ts'
+export { createTurnstile, type Turnstile, type TurnstileOptions } from './turnstile.ts'
 export {
   adminApiVariables,
   databasePasswordVariable,

@@ -19,6 +19,7 @@ const expiryRaces = 'shared/ledger/postgres/expiry-races.test.ts'
 const ledgerSql = 'shared/ledger/postgres/migrations/0002_closed_accounts.sql'
 const fastPathSql = 'shared/ledger/postgres/migrations/0004_closes_on_the_fast_path.sql'
 const announcing = 'shared/incoming-payments/process-incoming-payment.ts'
+const turnstile = 'shared/platform/turnstile.test.ts'
 
 /** What keeps money right when something fails on its way. */
 export const moneyFaults: ThreatTable = {
@@ -261,6 +262,27 @@ export const moneyFaults: ThreatTable = {
           text: ' filter (where sealed is not null)',
           without: '',
           test: { file: ilpPayments, name: 'whoever funds the payment at the same time' },
+        },
+        {
+          name: 'who takes long to answer holds up no statement of another kind',
+          file: 'shared/platform/turnstile.ts',
+          text: 'setTimeout(stepAside, patienceMs)',
+          without: 'setTimeout(() => undefined, patienceMs)',
+          test: { file: turnstile, name: 'who takes longer than others have patience for' },
+        },
+        {
+          name: 'and lets nobody through a second time',
+          file: 'shared/platform/turnstile.ts',
+          text: 'if (!isInFront) return',
+          without: '',
+          test: { file: turnstile, name: 'who takes longer than others have patience for' },
+        },
+        {
+          name: 'few do not wait for ever behind many',
+          file: 'shared/platform/turnstile.ts',
+          text: '|| first.since <= tooLongSince',
+          without: '',
+          test: { file: turnstile, name: 'who has waited for too long' },
         },
       ],
     },

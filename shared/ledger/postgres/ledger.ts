@@ -1,4 +1,4 @@
-import { type Clock, createCompany, type Logger } from '../../platform/index.ts'
+import type { Clock, Logger } from '../../platform/index.ts'
 import { batchedCalls } from '../batched-calls.ts'
 import { createBatcher } from '../batcher.ts'
 import { OUTCOME_TIMEOUT_MS } from '../deadlines.ts'
@@ -26,8 +26,6 @@ export interface PostgresLedgerOptions {
   /** How often expired reservations are released; 0: only by {@link PostgresLedger.sweep}. */
   sweepIntervalMs?: number
   path?: Path
-  /** Calls wait for each other for some milliseconds while several are under way. Not for packets: those expire. */
-  isPatient?: boolean
   /** Told of each batch of transfers, for metrics. */
   onBatch?: (batch: { path: 'clean' | 'ordered'; events: number }) => void
 }
@@ -64,7 +62,6 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
     batchSizeMax: EVENTS_PER_CALL_MAX,
     queueSizeMax: options.queueSizeMax ?? 20_000,
     waitMsMax: timeoutMs,
-    ...(options.isPatient && { company: createCompany() }),
   }
   // Each kind of batch has one in flight at a time, and memory of its own for it.
   const [accountArena, accountReadArena, transferReadArena] = [createArena(), createArena(), createArena()]
