@@ -107,16 +107,22 @@ class NamedQuery extends pg.Query {
 }
 
 /** Carries a named statement out. A name stands for one text in the whole process. */
-export function queryNamed(
+export async function queryNamed(
   client: pg.Pool | pg.PoolClient,
   statement: NamedStatement,
 ): Promise<pg.QueryResult<Row>> {
   const query = new NamedQuery(statement)
   const send = client.query.bind(client) as unknown as (query: pg.Query, callback: Callback) => void
-  return new Promise((resolve, reject) => {
-    send(query, (error, result) => {
-      if (error) reject(error)
-      else resolve(result)
+  try {
+    return await new Promise((resolve, reject) => {
+      send(query, (error, result) => {
+        if (error) reject(error)
+        else resolve(result)
+      })
     })
-  })
+  } catch (error) {
+    // What the driver noted leads to its socket; this leads to who asked.
+    if (error instanceof Error) Error.captureStackTrace(error)
+    throw error
+  }
 }
