@@ -2,7 +2,6 @@ import {
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
-  execute,
   GraphQLError,
   type GraphQLSchema,
   getOperationAST,
@@ -14,6 +13,7 @@ import {
   validate,
 } from 'graphql'
 import { createHandler, type Response } from 'graphql-http'
+import { executeOperation } from './execute.ts'
 import { limitRules, limits } from './limits.ts'
 import type { ObserveOperation } from './observe-graphql.ts'
 import type { RenderError } from './render-error.ts'
@@ -75,7 +75,9 @@ const executeWith =
   (observe: ObserveOperation | undefined) =>
   (args: ExecutionArgs): unknown => {
     const operation = observe && getOperationAST(args.document, args.operationName)
-    return observe && operation ? observe(operation, async () => await execute(args)) : execute(args)
+    return observe && operation
+      ? observe(operation, async () => await executeOperation(args))
+      : executeOperation(args)
   }
 
 /** Whether an operation is one mutation, and that uses its signature itself. */
