@@ -30,7 +30,7 @@ interface Waiting {
  * who passed together meet those who wait at the next turnstile, or before the same one again: the busier the other side is, the more go
  * together. Alone, a group passes at the end of the turn of the event loop.
  */
-export function createTurnstile({ patienceMs = 10, waitMsMax = 100 }: TurnstileOptions = {}): Turnstile {
+export function createTurnstile({ patienceMs = 3, waitMsMax = 100 }: TurnstileOptions = {}): Turnstile {
   /** The longest first. */
   const waiting: Waiting[] = []
   let isBusy = false
