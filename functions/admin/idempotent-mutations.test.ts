@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { getNamedType, isInputObjectType } from 'graphql'
-import { type RunningDeployable, rawSql, sql, uuidv7 } from '../../shared/platform/index.ts'
+import { type RunningDeployable, sql, uuidv7 } from '../../shared/platform/index.ts'
 import {
   createTestDatabase,
   startTestHttpServer,
@@ -14,12 +14,13 @@ import {
 } from '../../shared/testing/index.ts'
 import { buildAdminSchema } from './app.ts'
 import { type Belongings, settle } from './belongings.ts'
+import { type Books, openBooks } from './books.ts'
 import { type Answer, newSecret, type Party, startTestAdmin, type TestAdmin } from './harness.ts'
 import { isolationCases } from './isolation-cases.ts'
 import { startAdmin } from './wiring.ts'
 
 type Fields = Record<string, unknown>
-type Counts = Record<string, number>
+type Counts = Books['counts']
 /** At the same time: many where one too much would cost most. */
 const parallel = (name: string) => (/^(create(Outgoing|Peer)|deposit|withdraw)/.test(name) ? 50 : 10)
 
@@ -59,6 +60,7 @@ describe('mutations with an idempotency key', () => {
   let admin: TestAdmin
   let twin: RunningDeployable
   let other: TestHttpServer
+  let books: () => Promise<Books>
   const names = ['plain', 'crash', 'parallel', 'killed'] as const
   const parties = {} as Record<(typeof names)[number], { party: Party; has: Belongings }>
   before(async () => {
@@ -75,6 +77,7 @@ describe('mutations with an idempotency key', () => {
       EGRESS_ALLOW_HTTP: 'true',
       ILP_CONNECTOR_URL: 'https://ilp.bank.example',
     })
+    books = openBooks(admin.node.db)
     twin = await startAdmin(admin.environment)
     for (const name of names) {
       const party = await admin.newTenant(name)
@@ -96,32 +99,6 @@ describe('mutations with an idempotency key', () => {
     await other.close()
   })
 
-  const tables = rawSql(
-    `select format('%I.%I', schemaname, tablename) as name from pg_tables
-     where schemaname in ('public', 'ledger') and tablename not in ('idempotency_keys', 'used_signatures') order by 1`,
-  )
-  /** Rows of every table, and what they are altogether: an update shows too. */
-  const books = async (): Promise<{ counts: Counts; sum: string }> => {
-    const found = await admin.node.db.many((row) => row.name as string, tables)
-    const rows = await admin.node.db.many(
-      (row) => ({ name: row.name as string, count: Number(row.count), sum: row.sum as string }),
-      rawSql(
-        found
-          .map(
-            (table) =>
-              `select '${table}' as name, count(*), coalesce(md5(string_agg(r::text, '|' order by r::text)), '') as sum from ${table} r`,
-          )
-          .join(' union all '),
-      ),
-    )
-    return {
-      counts: Object.fromEntries(rows.map(({ name, count }) => [name, count])),
-      sum: rows
-        .map(({ name, sum }) => `${name} ${sum}`)
-        .sort()
-        .join('\n'),
-    }
-  }
   const added = (before: Counts, after: Counts): Counts =>
     Object.fromEntries(
       Object.entries(after).flatMap(([name, count]) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type GraphQLOutputType, getNamedType, getNullableType, isListType, isObjectType } from 'graphql'
-import { rawSql, uuidv7 } from '../../shared/platform/index.ts'
+import { uuidv7 } from '../../shared/platform/index.ts'
 import {
   createTestDatabase,
   startTestHttpServer,
@@ -9,6 +9,7 @@ import {
   waitFor,
 } from '../../shared/testing/index.ts'
 import { type Belongings, settle } from './belongings.ts'
+import { type Books, openBooks } from './books.ts'
 import { type Answer, newSecret, type Party, rootFields, startTestAdmin, type TestAdmin } from './harness.ts'
 import { type IsolationCase, isolationCases } from './isolation-cases.ts'
 
@@ -96,36 +97,15 @@ describe('tenants on one node', () => {
     await auth.close()
   })
 
-  const tables = rawSql(
-    `select format('%I.%I', schemaname, tablename) as name from pg_tables
-     where schemaname in ('public', 'ledger') and tablename not in ('idempotency_keys', 'used_signatures') order by 1`,
-  )
-  let tableNames: string[] = []
-  before(async () => {
-    tableNames = await admin.node.db.many((row) => row.name as string, tables)
-  })
-  /** Every row of every table but those that note that a request was made; or only those that name one of `ids`. */
-  const books = async (ids?: readonly string[]): Promise<string> => {
-    // Not a pattern of all of them, which costs PostgreSQL far more to prepare than to look for.
-    const where = ids
-      ? `where exists (select from unnest('{${ids.join()}}'::text[]) id where strpos(r::text, id) > 0)`
-      : ''
-    const sums = await admin.node.db.many(
-      (row) => row.sum as string,
-      rawSql(
-        tableNames
-          .map(
-            (table) =>
-              `select '${table} ' || count(*) || ' ' || coalesce(md5(string_agg(r::text, '|' order by r::text)), '') as sum from ${table} r ${where}`,
-          )
-          .join(' union all '),
-      ),
-    )
-    return sums.sort().join('\n')
-  }
+  let books: () => Promise<string>
   /** The rows that name the victim or something of its. */
-  const victimsBooks = () =>
-    books([...new Set(Object.values(theirs).flatMap((text) => text.match(UUID) ?? []))])
+  let victimsBooks: () => Promise<string>
+  before(() => {
+    const sumOf = (read: () => Promise<Books>) => async () => (await read()).sum
+    books = sumOf(openBooks(admin.node.db))
+    const ids = Object.values(theirs).flatMap((text) => text.match(UUID) ?? [])
+    victimsBooks = sumOf(openBooks(admin.node.db, [...new Set(ids)]))
+  })
 
   const caseOf = (name: string): IsolationCase => {
     const found = isolationCases[name]
