@@ -1,10 +1,11 @@
 // Runs every *.test.ts on one PostgreSQL. Arguments filter the files by parts of their paths; --stop ends a test server that
 // single test files left running.
 import { spawn } from 'node:child_process'
-import { globSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { globSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { startTestServer, TEST_SERVER_VARIABLE } from '../shared/testing/index.ts'
+import { RUN_FOLDER_VARIABLE, startTestServer, TEST_SERVER_VARIABLE } from '../shared/testing/index.ts'
 
 const ROOMS = ['shared', 'functions', 'connector', 'cli', 'examples', 'scripts', 'infra', 'localstack']
 /** Most test files wait for a database or a socket, so a few at once are faster even on two cores. */
@@ -30,6 +31,7 @@ if (files.length === 0) {
 }
 
 const server = await startTestServer()
+const shared = mkdtempSync(join(tmpdir(), 'upesi-run-'))
 const tests = spawn(
   process.execPath,
   [
@@ -48,6 +50,7 @@ const tests = spawn(
       GOGC: '400',
       ...process.env,
       [TEST_SERVER_VARIABLE]: server.connectionString,
+      [RUN_FOLDER_VARIABLE]: shared,
     },
   },
 )
@@ -60,6 +63,7 @@ const exitCode = await new Promise<number>((ended) => {
     ended(1)
   })
 })
+rmSync(shared, { recursive: true, force: true })
 // An adopted server belongs to whoever started it, and tests run by hand may be using it.
 if (!server.adopted) await server.stop()
 process.exit(exitCode)

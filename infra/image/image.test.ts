@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { bundleRole } from '../../scripts/build/bundle.ts'
+import { bundleOfRun, folderOfRun } from '../../scripts/build/bundles-of-run.ts'
 import { findRoles } from '../../scripts/build/roles.ts'
 import { choosePort } from '../../shared/loopback-ports/index.ts'
 import { createTestDatabase, type TestDatabase, waitFor } from '../../shared/testing/index.ts'
@@ -19,6 +19,7 @@ const builtRoles = ['auth', 'connector', 'migrate', 'open-payments', 'webhooks']
 
 let store: Store
 let context: string
+let ofRun: ReturnType<typeof folderOfRun>
 let resources: TestDatabase
 let auth: TestDatabase
 /** The test server's socket is not in a container's files; its network is the machine's. */
@@ -35,9 +36,12 @@ describe('images', { skip: withoutBuildah }, () => {
     for (const name of ['.dockerignore', 'infra/image', 'node_modules/tigerbeetle-node']) copy(name)
     ;[resources, auth] = await Promise.all([createTestDatabase('empty'), createTestDatabase('empty')])
     door = await openDoor(resources.connectionString)
+    ofRun = folderOfRun()
     const buildRoles = async () => {
       for (const role of roles.filter(({ name }) => builtRoles.includes(name)))
-        await bundleRole(role, join(context, 'dist'))
+        cpSync((await bundleOfRun(role, ofRun.root)).outdir, join(context, 'dist', role.name), {
+          recursive: true,
+        })
     }
     await Promise.all([buildBase(store, 'localhost/base'), buildRoles()])
     for (const target of ['functions', 'connector'])
@@ -51,6 +55,7 @@ describe('images', { skip: withoutBuildah }, () => {
   })
   after(async () => {
     store.remove()
+    ofRun?.remove()
     door?.close()
     rmSync(context, { recursive: true, force: true })
     await Promise.all([resources?.drop(), auth?.drop()])

@@ -3,27 +3,26 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { CHECKSUMS_FILE, migrationChecksums, signHmac } from '../../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
 import { type Bundle, bundleRole } from './bundle.ts'
+import { bundleOfRun, folderOfRun } from './bundles-of-run.ts'
 import { findRoles } from './roles.ts'
 import { ENTRY_KIB_MAX, loadedBytes, outputNamed } from './sizes.ts'
 
 const run = promisify(execFile)
 
 // The bundles as images and functions have them: built into a folder of their own, run from outside the repository.
-let root: string
+const { root, remove } = folderOfRun()
 const bundles: Bundle[] = []
 before(async () => {
-  root = await mkdtemp(join(tmpdir(), 'upesi-build-'))
   // One after the other: the bundler uses all processors for each, and keeps each in memory.
-  for (const role of findRoles()) bundles.push(await bundleRole(role, root))
+  for (const role of findRoles()) bundles.push(await bundleOfRun(role, root))
 })
-after(() => rm(root, { recursive: true, force: true }))
+after(remove)
 
 const filesIn = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -129,7 +128,8 @@ describe('bundles', () => {
   test('the same sources make the same bytes, which name no folder of this machine', async () => {
     const [first] = bundles.filter(({ role }) => role.name === 'auth')
     assert.ok(first)
-    const again = await mkdtemp(join(tmpdir(), 'upesi-build-again-'))
+    // Beside the others: names of chunks depend on how far it is to the sources.
+    const again = await mkdtemp(join(dirname(root), 'upesi-build-again-'))
     try {
       const { outdir } = await bundleRole(first.role, again)
       assert.deepEqual(filesIn(outdir), filesIn(first.outdir))

@@ -6,20 +6,24 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { bundleRole } from './bundle.ts'
+import { bundleOfRun, folderOfRun } from './bundles-of-run.ts'
 import { findRoles } from './roles.ts'
 
 const run = promisify(execFile)
 
+const ofRun = folderOfRun()
 let root: string
 let built: string
 before(async () => {
   root = await mkdtemp(join(tmpdir(), 'upesi-start-'))
   const [role] = findRoles().filter(({ name }) => name === 'open-payments')
   assert.ok(role)
-  built = (await bundleRole(role, root)).outdir
+  built = (await bundleOfRun(role, ofRun.root)).outdir
 })
-after(() => rm(root, { recursive: true, force: true }))
+after(async () => {
+  ofRun.remove()
+  await rm(root, { recursive: true, force: true })
+})
 
 /** Says for each script that is loaded whether V8 took the code that it was given. */
 const SPY = `

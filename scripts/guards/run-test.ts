@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { RUN_FOLDER_VARIABLE } from '../../shared/testing/index.ts'
 import type { TestRef } from './guard.ts'
 
 export interface TestRun {
@@ -42,7 +43,8 @@ export function runTests(
   const startedAt = performance.now()
   const child = spawn(process.execPath, ['--test', '--test-reporter=tap', ...patterns, file], {
     cwd: folder,
-    env: { ...process.env, ...options.environment },
+    // What test files of a run share is made of other sources.
+    env: { ...process.env, [RUN_FOLDER_VARIABLE]: undefined, ...options.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own, so that processes which a test started end with it.
     detached: true,
