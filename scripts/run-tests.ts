@@ -5,7 +5,8 @@ import { globSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { RUN_FOLDER_VARIABLE, startTestServer, TEST_SERVER_VARIABLE } from '../shared/testing/index.ts'
+import { startTestServer, TEST_SERVER_VARIABLE } from '../shared/testing/index.ts'
+import { RUN_FOLDER_VARIABLE } from './run-folder.ts'
 
 const ROOMS = ['shared', 'functions', 'connector', 'cli', 'examples', 'scripts', 'infra', 'localstack']
 /** Most test files wait for a database or a socket, so a few at once are faster even on two cores. */

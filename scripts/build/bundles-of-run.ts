@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { RUN_FOLDER_VARIABLE, waitFor } from '../../shared/testing/index.ts'
+import { waitFor } from '../../shared/testing/index.ts'
+import { isFirst, RUN_FOLDER_VARIABLE } from '../run-folder.ts'
 import { type Bundle, bundleRole } from './bundle.ts'
 import type { Role } from './roles.ts'
 
@@ -42,15 +43,4 @@ export async function bundleOfRun(role: Role, root: string, waitMsMax = BUNDLE_M
   if (existsSync(failed))
     throw new Error(`another test file could not bundle ${role.name}: ${readFileSync(failed, 'utf8')}`)
   return JSON.parse(readFileSync(made, 'utf8')) as Bundle
-}
-
-/** A folder is made by one, whoever else tries. */
-function isFirst(folder: string): boolean {
-  try {
-    mkdirSync(folder)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    return false
-  }
 }

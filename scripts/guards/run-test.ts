@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { RUN_FOLDER_VARIABLE } from '../../shared/testing/index.ts'
+import { RUN_FOLDER_VARIABLE } from '../run-folder.ts'
 import type { TestRef } from './guard.ts'
 
 export interface TestRun {

@@ -21,7 +21,7 @@ export { testNodeEnvironment } from './node-environment.ts'
 export { countReads, createDatabaseOfOldPlans, type DatabaseOfOldPlans } from './old-plans.ts'
 export { recordEffect } from './record-effect.ts'
 export { startTestRedis, type TestRedis } from './redis.ts'
-export { RUN_FOLDER_VARIABLE, startTestServer, TEST_SERVER_VARIABLE, type TestServer } from './server.ts'
+export { startTestServer, TEST_SERVER_VARIABLE, type TestServer } from './server.ts'
 export { startTestSqs, type TestQueue, type TestSqs } from './sqs.ts'
 export {
   type ReceivedPoint,

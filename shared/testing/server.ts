@@ -8,9 +8,6 @@ import { startEmbeddedPostgres } from '../embedded-postgres/index.ts'
 /** Any database of a PostgreSQL server on which tests may create databases; `scripts/run-tests.ts` sets it. */
 export const TEST_SERVER_VARIABLE = 'TEST_DATABASE_URL'
 
-/** A folder for what the test files of one run share; `scripts/run-tests.ts` makes it, and deletes it after them. */
-export const RUN_FOLDER_VARIABLE = 'TEST_RUN_FOLDER'
-
 const onDisk = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), '.data', 'test-postgres')
 
 const MEMORY = '/dev/shm'
