@@ -156,8 +156,11 @@ describe('two connectors of one node', () => {
       const credited = await first.credited(receiver.payment.id)
       assert.equal(credited, fulfilled * 10n)
       assert.ok(credited >= 100n && credited <= 200n, `${credited}`)
-      const state = async () => (await getIncomingPayment(first.node, 'all', receiver.payment.id)).state
-      await waitFor(async () => (await state()) === 'COMPLETED')
+      await waitFor(async () => {
+        const { state } = await getIncomingPayment(first.node, 'all', receiver.payment.id)
+        assert.equal(state, 'COMPLETED', `${credited} are credited`)
+        return true
+      })
     }
   })
 

@@ -445,6 +445,26 @@ test('F40: a credit that the ledger repeated by itself counts, and completes its
   assert.ok(isReject((await send(receiver, 30n)).reply))
 })
 
+test('a payment whose last look at the ledger failed is looked at again, until its end is seen', async () => {
+  const receiver = await node.incomingPayment(usd, 100n)
+  let failures = 0
+  faults = {
+    // Whether it was credited now or before is not known, so the total is asked for.
+    statuses: (given) => given.map((status) => (status === 'created' ? 'exists' : status)),
+    after: () => {
+      faults.lookup = () => {
+        if (++failures <= 2) throw new Fault('ledger_overloaded', { retryable: true })
+        return Promise.resolve()
+      }
+    },
+  }
+  assert.ok(isFulfill((await send(receiver, 100n)).reply))
+  assert.equal(failures, 1)
+  assert.equal((await getIncomingPayment(node.node, 'all', receiver.payment.id)).state, 'PENDING')
+  await waitFor(async () => failures > 2 && (await state(receiver))[0] === 'COMPLETED')
+  assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
+})
+
 test('F2: an outcome that stays unknown beyond the packet is found out: a Fulfill where the money moved', async () => {
   const receiver = await node.incomingPayment(usd)
   faults = {

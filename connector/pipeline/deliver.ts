@@ -138,7 +138,7 @@ const SECOND_LOOK_MS = 1_500
 async function reportProgress(ctx: DeliverContext, delivery: Delivery): Promise<void> {
   try {
     await delivery.open()
-    if (delivery.takeSecondLook()) ctx.progress.later(SECOND_LOOK_MS, () => lookAgain(ctx, delivery))
+    if (delivery.takeSecondLook()) lookLater(ctx, delivery)
     const receivedAmount = delivery.takeReport()
     if (receivedAmount === undefined) return
     await ctx.progress.record({ incomingPaymentId: delivery.payee.id, receivedAmount })
@@ -148,10 +148,30 @@ async function reportProgress(ctx: DeliverContext, delivery: Delivery): Promise<
       { incomingPaymentId: delivery.payee.id, reason: messageOf(error) },
       'progress is not recorded',
     )
+    // It may have been the last packet: nobody else would see that the payment has all its money.
+    lookLater(ctx, delivery)
   }
 }
 
-async function lookAgain(ctx: DeliverContext, { payee }: Delivery): Promise<void> {
-  const delivery = await ctx.deliveries.find(payee.id).catch(() => undefined)
-  if (delivery && !isClosed(ctx, delivery)) await reportProgress(ctx, delivery)
+/** One look for each is enough, however many packets ask for it. */
+const awaited = new WeakSet<Delivery>()
+
+function lookLater(ctx: DeliverContext, delivery: Delivery): void {
+  if (awaited.has(delivery)) return
+  awaited.add(delivery)
+  ctx.progress.later(SECOND_LOOK_MS, async () => {
+    awaited.delete(delivery)
+    await lookAgain(ctx, delivery)
+  })
+}
+
+async function lookAgain(ctx: DeliverContext, delivery: Delivery): Promise<void> {
+  let current: Delivery | undefined
+  try {
+    current = await ctx.deliveries.find(delivery.payee.id)
+  } catch {
+    lookLater(ctx, delivery)
+    return
+  }
+  if (current && !isClosed(ctx, current)) await reportProgress(ctx, current)
 }

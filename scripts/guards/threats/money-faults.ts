@@ -476,6 +476,14 @@ export const moneyFaults: ThreatTable = {
           test: { file: deliver, name: 'F40: a credit that the ledger repeated' },
         },
         {
+          name: 'a look at the total that failed is repeated: it may have been the last',
+          file: 'connector/pipeline/deliver.ts',
+          text: `payment has all its money.
+    lookLater(ctx, delivery)`,
+          without: 'payment has all its money.',
+          test: { file: deliver, name: 'a payment whose last look at the ledger failed' },
+        },
+        {
           name: 'a chain in TigerBeetle is the same only with the same fields',
           file: 'shared/ledger/tigerbeetle/repeats.ts',
           text: 'if (!stored || asked.pending_id !== stored.pending_id) return false\n',
