@@ -1,6 +1,6 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isFirst, RUN_FOLDER_VARIABLE } from '../../scripts/run-folder.ts'
+import { isFirst, RUN_FOLDER_VARIABLE, writeWhole } from '../../scripts/run-folder.ts'
 import { least, variants } from './base-values.ts'
 import { type Manifest, over, render } from './render.ts'
 import { type Workload, workloadsOf } from './workloads.ts'
@@ -26,8 +26,7 @@ function onceInRun(name: string, make: () => Manifest[]): Manifest[] {
   const file = join(folderOfRun, `helm-${encodeURIComponent(name)}.json`)
   if (isFirst(`${file}.begun`)) {
     const manifests = make()
-    writeFileSync(`${file}.part`, JSON.stringify(manifests))
-    renameSync(`${file}.part`, file)
+    writeWhole(file, manifests)
     return manifests
   }
   for (let waitedMs = 0; waitedMs < AWAITED_MS_MAX; waitedMs += EVERY_MS) {

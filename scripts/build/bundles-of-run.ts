@@ -1,9 +1,9 @@
 /** For tests only: bundles are made once for all test files of a run. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { waitFor } from '../../shared/testing/index.ts'
-import { isFirst, RUN_FOLDER_VARIABLE } from '../run-folder.ts'
+import { isFirst, RUN_FOLDER_VARIABLE, writeWhole } from '../run-folder.ts'
 import { type Bundle, bundleRole } from './bundle.ts'
 import type { Role } from './roles.ts'
 
@@ -32,8 +32,7 @@ export async function bundleOfRun(role: Role, root: string, waitMsMax = BUNDLE_M
   if (isFirst(join(root, `${role.name}.begun`)))
     try {
       const bundle = await bundleRole(role, root)
-      writeFileSync(`${made}.part`, JSON.stringify(bundle))
-      renameSync(`${made}.part`, made)
+      writeWhole(made, bundle)
       return bundle
     } catch (error) {
       writeFileSync(failed, String(error))

@@ -67,12 +67,12 @@ const OF_KUBERNETES = /_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)/
 /** The one that is nearest, of those with no more edits than `most`. */
 function nearest(name: string, most: number): string | undefined {
   let best: { name: string; edits: number } | undefined
+  const beginning = `${name}_`
   const lettersOfName = lettersOf(name)
   for (const { name: candidate, letters } of mayBeMeant) {
     const nearer = best === undefined ? most : best.edits - 1
     // One that only lacks its unit or its last word is nearer than its letters say.
-    const isBeginning =
-      candidate.length > name.length && candidate.startsWith(name) && candidate[name.length] === '_'
+    const isBeginning = candidate.startsWith(beginning)
     if (!isBeginning && !mayBeNear(lettersOfName, letters, nearer)) continue
     const edits = isBeginning ? NEAR : editsBetween(name, candidate, nearer)
     if (edits !== undefined && edits <= nearer) best = { name: candidate, edits }
