@@ -1,6 +1,6 @@
 import type { WireAmount } from '../shared/money/index.ts'
 import type { Bank } from './bank.ts'
-import type { Journal } from './journal.ts'
+import type { Journal, WalletEvent } from './journal.ts'
 
 /** One side of a payment: a bank, what its wallet was told, and the customer's wallet address. */
 export interface Side {
@@ -135,6 +135,12 @@ export async function getOutgoing(bank: Bank, id: string): Promise<OutgoingAnswe
   return outgoingPayment
 }
 
+/** A payment as its event tells of it: no request for what the wallet knows already. */
+function asAnswer({ data }: WalletEvent): OutgoingAnswer {
+  const { id, state, error, debitAmount, sentAmount, receiveAmount } = data as unknown as OutgoingAnswer
+  return { id, state, debitAmount, sentAmount, receiveAmount, ...(error && { error }) }
+}
+
 /** What the node still holds of a payment, in smallest units: nothing, once the wallet has withdrawn it. */
 async function liquidityOf(bank: Bank, kind: 'outgoingPayment' | 'incomingPayment', id: string) {
   const answer = await bank.admin.graphql<Record<string, { liquidity: string | null }>>(
@@ -199,7 +205,7 @@ export async function pay(plan: PaymentPlan, step: Step = quietly): Promise<Paym
     receiverUrl,
     incomingPaymentId,
     quote,
-    outgoing: await getOutgoing(payer.bank, id),
+    outgoing: asAnswer(ended),
     refundable: BigInt(String(ended.data.balance)),
   }
   if (ended.type === 'outgoing_payment.failed') return outcome

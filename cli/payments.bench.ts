@@ -1,6 +1,7 @@
 // `npm run bench:payments`: whole payments between two banks through Admin API and webhooks, at 1, 10, 50 and 200 in flight. Each
 // bank runs in a process of its own; wallets, load and the clock are in this one. PostgreSQL is durable, as in production.
 import { availableParallelism, cpus, loadavg } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
 import { startTemporaryPostgres } from '../shared/embedded-postgres/index.ts'
 import { createLogger } from '../shared/platform/index.ts'
 import { cpuMs } from '../shared/testing/index.ts'
@@ -17,10 +18,9 @@ import { startTwoBanks, type TwoBanks } from './two-banks.ts'
  * Before the rows of a kind, until most of what runs is what V8 makes of it in the long run. One payment after the other would take minutes
  * for that, and its row would say what a start costs.
  */
-const WARM_UP = { inFlight: 50, ms: 15_000 }
-/** Before each row, until as many are under way at every step as will be. */
-const SETTLE_MS = 3_000
-const MEASURED_MS = 8_000
+const WARM_UP = { inFlight: 50, settleMs: 15_000, measuredMs: 0 }
+/** What settles before each row, until as many are under way at every step as will be, and what is counted. */
+const MEASURED = { settleMs: 3_000, measuredMs: 8_000 }
 const IN_FLIGHT = [1, 10, 50, 200]
 const NAMES: readonly BankName[] = ['a', 'b']
 
@@ -61,13 +61,23 @@ function readCpu(processes: Record<string, number>): Record<string, number> {
   return Object.fromEntries(entries) as Record<string, number>
 }
 
-/** A closed loop: as many payers as are in flight, each starting the next payment when one has ended. */
-async function load(banks: TwoBanks, kind: Kind, inFlight: number, durationMs: number) {
-  const until = performance.now() + durationMs
+/**
+ * A closed loop: as many payers as are in flight, each starting the next payment when one has ended. Counted is what ends within
+ * `measuredMs`, while as many are under way before and after: neither the first wave, which goes in step, nor the last one.
+ */
+async function load(
+  banks: TwoBanks,
+  kind: Kind,
+  inFlight: number,
+  { settleMs, measuredMs }: { settleMs: number; measuredMs: number },
+  window: { opens(): void; closes(): void } = { opens: () => undefined, closes: () => undefined },
+) {
   const latencies: number[] = []
   let failures = 0
+  let isMeasured = false
+  let isOver = false
   const payer = async () => {
-    while (performance.now() < until) {
+    while (!isOver) {
       const startedAt = performance.now()
       const outcome = await pay({
         payer: banks.side('a', 'alice'),
@@ -75,11 +85,20 @@ async function load(banks: TwoBanks, kind: Kind, inFlight: number, durationMs: n
         receiveValue: 500n,
         timeoutMs: 60_000,
       }).catch((error: unknown) => ({ outgoing: { state: String(error) } }))
-      if (outcome.outgoing.state === 'COMPLETED') latencies.push(performance.now() - startedAt)
-      else if (++failures <= 3) console.error(`a payment ended as ${outcome.outgoing.state}`)
+      if (outcome.outgoing.state !== 'COMPLETED') {
+        if (++failures <= 3) console.error(`a payment ended as ${outcome.outgoing.state}`)
+      } else if (isMeasured) latencies.push(performance.now() - startedAt)
     }
   }
-  await Promise.all(Array.from({ length: inFlight }, payer))
+  const payers = Promise.all(Array.from({ length: inFlight }, payer))
+  await setTimeout(settleMs)
+  window.opens()
+  isMeasured = true
+  await setTimeout(measuredMs)
+  isMeasured = false
+  window.closes()
+  isOver = true
+  await payers
   return { latencies: latencies.sort((a, b) => a - b), failures }
 }
 
@@ -89,16 +108,17 @@ async function measure(
   kind: Kind,
   inFlight: number,
 ): Promise<Measurement> {
-  await load(banks, kind, inFlight, SETTLE_MS)
-  const before = readCpu(processes)
-  const startedAt = performance.now()
-  const { latencies, failures } = await load(banks, kind, inFlight, MEASURED_MS)
-  const elapsedMs = performance.now() - startedAt
-  const after = readCpu(processes)
+  const read = () => ({ at: performance.now(), cpu: readCpu(processes) })
+  let from = read()
+  let to = from
+  const { latencies, failures } = await load(banks, kind, inFlight, MEASURED, {
+    opens: () => (from = read()),
+    closes: () => (to = read()),
+  })
   const perPayment = (name: string) =>
-    ((after[name] ?? 0) - (before[name] ?? 0)) / Math.max(latencies.length, 1)
+    ((to.cpu[name] ?? 0) - (from.cpu[name] ?? 0)) / Math.max(latencies.length, 1)
   return {
-    perSecond: (latencies.length * 1000) / elapsedMs,
+    perSecond: (latencies.length * 1000) / (to.at - from.at),
     p50: percentile(latencies, 0.5),
     p95: percentile(latencies, 0.95),
     failures,
@@ -177,7 +197,7 @@ async function main(): Promise<void> {
     console.log('CPU in ms per payment; wallets and load generator share the machine (column wallets)')
     console.log(header(Object.keys(processes)))
     for (const kind of kinds) {
-      await load(banks, kind, WARM_UP.inFlight, WARM_UP.ms)
+      await load(banks, kind, WARM_UP.inFlight, WARM_UP)
       for (const inFlight of IN_FLIGHT)
         console.log(row(kind, inFlight, await measure(banks, processes, kind, inFlight)))
     }

@@ -35,6 +35,10 @@ describe('payments between and within two banks', () => {
     assert.equal(outcome.refundable, 6n)
     assert.equal(outcome.received?.value, '500')
     assert.deepEqual(await packetsOf(outcome.outgoing.id), { fulfilled: 1 })
+    // The event told the wallet what the Admin API tells.
+    const { error, ...told } = await getOutgoing(banks.a, outcome.outgoing.id)
+    assert.equal(error, null)
+    assert.deepEqual(outcome.outgoing, told)
   })
 
   it('delivers exactly 500 EUR cents within a bank: debit 550, nothing left', async () => {
