@@ -39,6 +39,17 @@ export async function getSendable(ctx: Context, outgoingPaymentId: string): Prom
 const PENDING_POLL_MS = 250
 
 /**
+ * Begins to ask the ledger for a payment's account, for {@link readSendTotals}, while the database is asked for what was recorded.
+ * Whoever sent before is in the ledger with all of it before the next slice is asked for.
+ */
+export function readAccountAhead(ctx: Context, outgoingPaymentId: string): Promise<Account> {
+  const reading = getAccount(ctx, outgoingPaymentId)
+  // Whether anybody waits for it is not known yet.
+  reading.catch(() => undefined)
+  return reading
+}
+
+/**
  * What was sent before this process knew of the payment. The ledger says what was debited. Debits that are still held belong to
  * packets of a connector that is gone, and end, one way or the other, within the hold's time: nothing more is sent before, so that
  * nothing is sent twice. `undefined`: they have not ended by `untilMs`.
@@ -46,11 +57,16 @@ const PENDING_POLL_MS = 250
 export async function readSendTotals(
   ctx: Context,
   input: SendInput,
-  given: { recorded: SendTotals; untilMs: number; signal: AbortSignal },
+  given: {
+    recorded: SendTotals
+    ahead: Promise<Account> | undefined
+    untilMs: number
+    signal: AbortSignal
+  },
 ): Promise<SendTotals | undefined> {
   const { recorded } = given
-  for (;;) {
-    const account = await getAccount(ctx, input.outgoingPaymentId)
+  for (let reading = given.ahead; ; reading = undefined) {
+    const account = await (reading ?? getAccount(ctx, input.outgoingPaymentId))
     if (account.debitsPending === 0n) return reconcile(ctx, input, recorded, account.debitsPosted)
     if (given.signal.aborted || ctx.clock.nowMs() + PENDING_POLL_MS >= given.untilMs) return undefined
     await sleep(PENDING_POLL_MS, undefined, { signal: given.signal }).catch(() => undefined)

@@ -10,7 +10,13 @@ import type { Ledger } from '../../shared/ledger/index.ts'
 import { type Clock, Fault, isUuid, type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { IncomingAccount, Pipeline } from '../pipeline/index.ts'
 import { addRejects, createStreamPayment, InvalidDestination, type StreamPayment } from '../stream/index.ts'
-import { getSendable, readSendTotals, type SendRecords, type SendTotals } from './send-ledger.ts'
+import {
+  getSendable,
+  readAccountAhead,
+  readSendTotals,
+  type SendRecords,
+  type SendTotals,
+} from './send-ledger.ts'
 
 export interface SessionsContext {
   pipeline: Pick<Pipeline, 'send' | 'allHeld'>
@@ -166,6 +172,7 @@ async function runSlice(
   signal: AbortSignal,
 ): Promise<SendResult> {
   const untilMs = ctx.clock.nowMs() + input.budgetMs
+  const ahead = session.known ? undefined : readAccountAhead(ctx, session.id)
   const recorded = await getSendable(ctx, session.id)
   await adoptLimits(session, input)
   // Another connector has sent since: what is known here is too little, and would be sent a second time.
@@ -174,7 +181,7 @@ async function runSlice(
     forgetTotals(session)
   }
   if (!session.known) {
-    const totals = await readSendTotals(ctx, input, { recorded, untilMs, signal })
+    const totals = await readSendTotals(ctx, input, { recorded, ahead, untilMs, signal })
     // Nothing is certain yet; the caller's own figures are the best there are.
     if (!totals) return progressOf(input)
     session.known = totals

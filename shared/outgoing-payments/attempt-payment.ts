@@ -2,7 +2,13 @@ import type { Account } from '../ledger/index.ts'
 import { maximum, minimum } from '../money/index.ts'
 import { leastDelivered, type Progress } from '../payment-methods/index.ts'
 import { assert } from '../platform/index.ts'
-import { getReceiver, type Receiver, receiverClosed, wantedAmount } from '../receivers/index.ts'
+import {
+  getReceiver,
+  getReceiverToPay,
+  type Receiver,
+  receiverClosed,
+  wantedAmount,
+} from '../receivers/index.ts'
 import type { SendingContext } from './context.ts'
 import { openDataToTransmit } from './data-to-transmit.ts'
 import { type Failure, failureOf, failureOfError, reportedFailure, SLICE_MS } from './failures.ts'
@@ -53,15 +59,27 @@ export async function attemptPayment(
     return failed(failureOf('quote_expired', 'the quote expired before anything was sent'))
 
   // Once something was sent the receiver must have been read after it, or what that brought would count as still wanted.
-  const receiver = await (progress === nothingYet && ahead ? ahead : readReceiver(ctx, payment))
+  const early = progress === nothingYet ? ahead : undefined
+  const receiver = await (early ?? readReceiver(ctx, payment, getReceiver))
   if ('class' in receiver)
     return receiver.code === 'unknown_receiver' && sentAmount > 0n ? completed : failed(receiver)
-  const closed = receiverClosed(receiver, ctx.clock.now())
-  if (closed) return sentAmount > 0n ? completed : failed(failureOf(closed, closedMessage[closed]))
+  const closed = failureOfClosed(ctx, receiver)
+  if (closed) return sentAmount > 0n ? completed : failed(closed)
   const { assetCode, assetScale } = quote.receiveAmount
   if (receiver.asset.assetCode !== assetCode || receiver.asset.assetScale !== assetScale)
     return failed(failureOf('destination_asset_conflict', "the receiver's asset is not the quote's"))
-  return await pay(ctx, payment, receiver, totals)
+  const attempt = await pay(ctx, payment, receiver, totals)
+  if (!early || attempt.kind !== 'failed' || attempt.sentAmount > 0n || attempt.failure.class === 'wait')
+    return attempt
+  // What was known of the receiver may have been a moment old, and its end since then the true reason.
+  const after = await readReceiver(ctx, payment, getReceiver)
+  const reason = 'class' in after ? after : failureOfClosed(ctx, after)
+  return reason?.class === 'fatal' ? { ...attempt, failure: reason } : attempt
+}
+
+function failureOfClosed(ctx: SendingContext, receiver: Receiver): Failure | undefined {
+  const closed = receiverClosed(receiver, ctx.clock.now())
+  return closed && failureOf(closed, closedMessage[closed])
 }
 
 const nothingYet: Progress = { sentAmount: 0n, deliveredAmount: 0n, pending: false, paid: false }
@@ -143,15 +161,19 @@ export function readReceiverAhead(
   payment: OutgoingPaymentRow,
 ): ReceiverRead | undefined {
   if (payment.deliveredAmount.value > 0n || exhausted(ctx, payment)) return undefined
-  const reading = readReceiver(ctx, payment)
+  const reading = readReceiver(ctx, payment, getReceiverToPay)
   // Whether anybody waits for it is not known yet.
   reading.catch(() => undefined)
   return reading
 }
 
-async function readReceiver(ctx: SendingContext, payment: OutgoingPaymentRow): Promise<Receiver | Failure> {
+async function readReceiver(
+  ctx: SendingContext,
+  payment: OutgoingPaymentRow,
+  read: typeof getReceiver,
+): Promise<Receiver | Failure> {
   try {
-    return await getReceiver(ctx, { tenantId: payment.tenantId, url: payment.receiver })
+    return await read(ctx, { tenantId: payment.tenantId, url: payment.receiver })
   } catch (error) {
     return failureOfError(error, ctx.log, payment.id)
   }

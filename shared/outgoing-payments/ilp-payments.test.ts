@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { identityRate, parseRate } from '../money/index.ts'
+import { createReceiver } from '../receivers/index.ts'
+import { REMOTE_URL } from '../testing/fake-remote.ts'
 import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.ts'
 import {
   fundOutgoingPayment,
@@ -204,6 +206,43 @@ for (const [name, code, close] of closings)
     assert.deepEqual([failed.state, failed.errorCode, await held(payment)], ['FAILED', code, 50n])
     assert.equal(world.connector.sends.length, 0)
   })
+
+const created = () =>
+  createReceiver(world.ctx, { tenantId: world.tenantId, walletAddressUrl: `${REMOTE_URL}/bob` })
+const readsOfReceivers = () => world.remote.requests.filter(({ method }) => method === 'GET').length
+
+test('what its node said when it made the receiver will do for the first payment, and for no later one', async () => {
+  const { url } = await created()
+  const payments = [await funded(url)]
+  const readsBefore = readsOfReceivers()
+  await world.runJobs()
+  assert.equal(readsOfReceivers(), readsBefore)
+  payments.push(await funded(url))
+  const readsBetween = readsOfReceivers()
+  await world.runJobs()
+  assert.equal(readsOfReceivers(), readsBetween + 1)
+  for (const payment of payments) assert.equal((await read(payment)).state, 'COMPLETED')
+})
+
+for (const [name, code, close] of closings)
+  test(`a receiver that is ${name} right after it was made fails the payment by name, though it was not asked before the first packet`, async () => {
+    const { url } = await created()
+    const payment = await funded(url)
+    close(url)
+    world.connector.sendFailures = [retryable('receiver_said_no')]
+    await world.runJobs()
+    const failed = await read(payment)
+    assert.deepEqual([failed.state, failed.errorCode, await held(payment)], ['FAILED', code, 50n])
+    assert.equal(world.connector.sends.length, 1)
+  })
+
+test('while a failure may have other reasons than the receiver it keeps its name', async () => {
+  const { url } = await created()
+  const payment = await funded(url)
+  world.connector.sendFailures = [retryable('peer_busy')]
+  await world.runJobs()
+  assert.equal((await read(payment)).errorCode, 'peer_busy')
+})
 
 for (const [name, , close] of closings)
   test(`a receiver that is ${name} after something was sent completes the payment`, async () => {

@@ -18,6 +18,7 @@ export {
 export {
   type CreateReceiverInput,
   completeReceiver,
+  getReceiverToPay,
   getReceiverToQuote,
   getRecentReceiver,
   type ReceiverInput,

@@ -8,6 +8,7 @@ import {
   completeReceiver,
   createReceiver,
   getReceiver,
+  getReceiverToPay,
   getReceiverToQuote,
   getRecentReceiver,
   ReceiverRefusal,
@@ -290,6 +291,28 @@ test('what its node said when a receiver was made will do for one quote, unless 
   assert.equal((await create(`${REMOTE_URL}/bob`)).methods.length, 0)
   world.remote.answer = undefined
   assert.equal((await recent(url)).methods.length, 1)
+})
+
+test('for one payment it will do too, unless anybody asked for the receiver since', async () => {
+  const toPay = (url: string) => getReceiverToPay(world.ctx, { tenantId: world.tenantId, url })
+  const reads = () => world.remote.requests.filter(({ method }) => method === 'GET').length
+  const made = await create(`${REMOTE_URL}/bob`)
+  await getReceiverToQuote(world.ctx, { tenantId: world.tenantId, url: made.url })
+  assert.deepEqual(await toPay(made.url), made)
+  assert.equal(reads(), 0)
+  const payment = world.remote.payments.get(made.url)
+  assert.ok(payment)
+  payment.received = 5n
+  assert.equal((await toPay(made.url)).receivedAmount.value, 5n)
+  assert.equal(reads(), 1)
+  const asked = await create(`${REMOTE_URL}/bob`)
+  await get(asked.url)
+  await toPay(asked.url)
+  assert.equal(reads(), 3)
+  const old = await create(`${REMOTE_URL}/bob`)
+  world.clock.advance(2_000)
+  await toPay(old.url)
+  assert.equal(reads(), 4)
 })
 
 test("unknown wallet addresses, and another tenant's, are unknown", async () => {

@@ -67,14 +67,28 @@ function recentReceivers(ctx: ReceiverContext): Cache {
 
 const recentKey = ({ tenantId, url }: ReceiverInput) => `${tenantId} ${url}`
 
-/** As other nodes said when they made them, and not asked for since. */
-const asCreated = new WeakSet<Receiver>()
+/** As other nodes said when they made them, by what they may still be used for without being asked anew. */
+const asCreated = { toQuote: new WeakSet<Receiver>(), toPay: new WeakSet<Receiver>() }
 
 /**
  * As {@link getReceiver}, but for the first quote after {@link createReceiver} what the other node answered then will do. Not for a
  * second one: the first may have been paid since, which changes what is wanted.
  */
-export async function getReceiverToQuote(ctx: ReceiverContext, input: ReceiverInput): Promise<Receiver> {
+export const getReceiverToQuote = (ctx: ReceiverContext, input: ReceiverInput): Promise<Receiver> =>
+  getUnused(ctx, input, asCreated.toQuote)
+
+/**
+ * As {@link getReceiver}, but for the first payment after {@link createReceiver}, within two seconds and while nothing else asked for the
+ * receiver, what the other node answered then will do. A failure may have its cause in what has changed since.
+ */
+export const getReceiverToPay = (ctx: ReceiverContext, input: ReceiverInput): Promise<Receiver> =>
+  getUnused(ctx, input, asCreated.toPay)
+
+async function getUnused(
+  ctx: ReceiverContext,
+  input: ReceiverInput,
+  unused: WeakSet<Receiver>,
+): Promise<Receiver> {
   const receiver = parseReceiverUrl(input.url)
   if (isOwnUrl(receiver, ctx.settings.openPaymentsUrl)) return await getReceiver(ctx, input)
   const { tenantId } = input
@@ -83,7 +97,7 @@ export async function getReceiverToQuote(ctx: ReceiverContext, input: ReceiverIn
     isRead = true
     return readRemote(ctx, { tenantId, receiver })
   })
-  return isRead || asCreated.delete(known) ? known : await getReceiver(ctx, input)
+  return isRead || unused.delete(known) ? known : await getReceiver(ctx, input)
 }
 
 async function createdRemote(ctx: CreateReceiverContext, input: CreateReceiverInput): Promise<Receiver> {
@@ -92,7 +106,7 @@ async function createdRemote(ctx: CreateReceiverContext, input: CreateReceiverIn
   // A node may say only later how it is paid.
   if (receiverClosed(receiver, ctx.clock.now())) return receiver
   await recentReceivers(ctx).get(key, async () => receiver)
-  asCreated.add(receiver)
+  for (const unused of Object.values(asCreated)) unused.add(receiver)
   return receiver
 }
 

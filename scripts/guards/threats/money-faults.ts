@@ -99,6 +99,20 @@ export const moneyFaults: ThreatTable = {
           without: 'if (closed) return sentAmount >= 0n ? completed :',
           test: { file: ilpPayments, name: 'before the first packet fails the payment by name' },
         },
+        {
+          name: 'what was said of a receiver when it was made is not believed against a failure',
+          file: attempt,
+          text: "return reason?.class === 'fatal' ? { ...attempt, failure: reason } : attempt",
+          without: 'return attempt',
+          test: { file: ilpPayments, name: 'right after it was made fails the payment by name' },
+        },
+        {
+          name: 'nor used for a second payment',
+          file: 'shared/receivers/receivers.ts',
+          text: 'isRead || unused.delete(known)',
+          without: 'isRead || unused.has(known)',
+          test: { file: 'shared/receivers/receivers.test.ts', name: 'for one payment it will do too' },
+        },
       ],
     },
     {
@@ -228,8 +242,8 @@ export const moneyFaults: ThreatTable = {
         {
           name: 'what this payment brought meanwhile is not wanted once more',
           file: attempt,
-          text: 'progress === nothingYet && ahead ? ahead',
-          without: 'ahead ? ahead',
+          text: 'progress === nothingYet ? ahead : undefined',
+          without: 'ahead',
           test: { file: ilpPayments, name: 'a slice that another one overtook' },
         },
         {
