@@ -83,6 +83,57 @@ test('a call with an open chain travels alone', async () => {
   assert.deepEqual(names(), ['a', 'b', 'cd'])
 })
 
+test('who was answered is waited for, together with who waits, for as long as the batch took', async () => {
+  const { submit, batch, names } = setUp({ batchSizeMax: 100, gatherMsMax: 1_000 })
+  const first = submit('a')
+  const alone = await batch(0)
+  const second = submit('bc')
+  await sleep(300)
+  alone.end()
+  await first
+  await moment()
+  assert.deepEqual(names(), ['a'], 'the second waits for the first to come back')
+  const again = submit('d')
+  const together = await batch(1)
+  assert.deepEqual(names(), ['a', 'bcd'])
+  const third = submit('e')
+  await sleep(50)
+  const startedMs = performance.now()
+  together.end()
+  await Promise.all([second, again])
+  ;(await batch(2)).end()
+  const waitedMs = performance.now() - startedMs
+  assert.ok(waitedMs > 25, `who does not come back was waited for: ${waitedMs} ms`)
+  await third
+  assert.deepEqual(names(), ['a', 'bcd', 'e'])
+})
+
+test('who comes again before the answer of its batch is seen by the others is not expected twice', async () => {
+  const { submit, batch } = setUp({ batchSizeMax: 100, gatherMsMax: 60_000 })
+  const again = ['a', 'b'].map((name) => submit(name).then(() => submit(name)))
+  const first = await batch(0)
+  await sleep(1_000)
+  first.end()
+  const startedMs = performance.now()
+  ;(await batch(1)).end()
+  await Promise.all(again)
+  assert.ok(performance.now() - startedMs < 500)
+})
+
+test('who is alone waits for nobody', async () => {
+  const { submit, batch } = setUp({ gatherMsMax: 60_000 })
+  const several = submit('abc')
+  const slow = await batch(0)
+  await sleep(1_000)
+  slow.end()
+  await several
+  const startedMs = performance.now()
+  const one = submit('a')
+  ;(await batch(1)).end()
+  await one
+  assert.ok(performance.now() - startedMs < 500)
+})
+
 test('calls that are kept apart get batches of their own, in turn with the others', async () => {
   const apart: boolean[] = []
   const store = createStore()

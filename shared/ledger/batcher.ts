@@ -1,4 +1,5 @@
 import { assert, Fault } from '../platform/index.ts'
+import { createGathering } from './gathering.ts'
 
 /** Groups concurrent calls into batches. A call's events stay together and in order. */
 export interface Batcher<Event, Result> {
@@ -18,6 +19,8 @@ export interface BatcherOptions<Event, Result> {
   queueSizeMax: number
   /** A call that waited so long without being sent is refused. */
   waitMsMax: number
+  /** For so long at most a batch waits for those whose last one has just come back. Default: for nobody. */
+  gatherMsMax?: number
 }
 
 interface Call<Event, Result> {
@@ -35,11 +38,15 @@ const overloaded = (message: string) => new Fault('ledger_overloaded', { retryab
 
 /**
  * Sends at once when nothing is in flight, and gathers while a batch is: under load batches grow by themselves, when idle
- * nobody waits for company. No timer lingers.
+ * nobody waits for company.
  */
 export function createBatcher<Event, Result>(options: BatcherOptions<Event, Result>): Batcher<Event, Result> {
   const lanes = [createLane<Event, Result>(options), createLane<Event, Result>(options)] as const
   const waiting = () => lanes[0].size() + lanes[1].size()
+  const gathering = createGathering({
+    waiting: () => lanes[0].calls() + lanes[1].calls(),
+    msMax: options.gatherMsMax ?? 0,
+  })
   let running: Promise<void> | undefined
   let closed = false
 
@@ -47,8 +54,13 @@ export function createBatcher<Event, Result>(options: BatcherOptions<Event, Resu
     // What becomes ready in this turn of the event loop goes with the same batch.
     await nextTurn()
     while (waiting() > 0) {
-      for (const [index, lane] of lanes.entries())
-        await applyCalls((events) => options.apply(events, index === 1), lane.take())
+      await gathering.gather()
+      for (const [index, lane] of lanes.entries()) {
+        const calls = lane.take()
+        const apply = (events: readonly Event[]) =>
+          gathering.measure(calls.length, () => options.apply(events, index === 1))
+        await applyCalls(apply, calls)
+      }
       // Callers that were just answered come back at once, most of them.
       await nextTurn()
     }
@@ -70,6 +82,7 @@ export function createBatcher<Event, Result>(options: BatcherOptions<Event, Resu
         const lane = lanes[options.isApart?.(events) ? 1 : 0]
         lane.add({ events, since: performance.now(), resolve, reject })
         running ??= run()
+        gathering.joined()
       })
     },
     async close() {
@@ -99,7 +112,9 @@ function createLane<Event, Result>(options: { batchSizeMax: number; waitMsMax: n
   }
 
   return {
+    /** Events that wait. */
     size: () => size,
+    calls: () => queue.length,
     add(call: Call<Event, Result>): void {
       queue.push(call)
       size += call.events.length

@@ -40,6 +40,8 @@ const RESERVATIONS_MAX = 100_000
 const SWEEP_INTERVAL_MS = 5_000
 /** Transfers, and accounts. */
 const WRITERS = 2
+/** Movements wait for others for so long at most: a commit on a slow disk. */
+const GATHER_MS_MAX = 5
 
 /** A ledger in Postgres. The schema must be there: see `migrateLedger`. Any number of processes may share it. */
 export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLedger {
@@ -67,6 +69,7 @@ export function createPostgresLedger(options: PostgresLedgerOptions): PostgresLe
   const [accountArena, accountReadArena, transferReadArena] = [createArena(), createArena(), createArena()]
   const transfers = createBatcher({
     ...limits,
+    gatherMsMax: GATHER_MS_MAX,
     ...transferApplier(
       { connections: writes, reservations, now, onBatch: options.onBatch ?? (() => undefined) },
       options.path ?? 'auto',
