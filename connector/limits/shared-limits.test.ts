@@ -11,7 +11,7 @@ import {
 } from '../../shared/platform/index.ts'
 import { startTestRedis, type TestRedis, testClock, waitFor } from '../../shared/testing/index.ts'
 import { createCounters } from '../counters.ts'
-import type { Limit, Limits } from './model.ts'
+import { type Limit, type Limits, WAIT_MS } from './model.ts'
 import { createRedisBuckets, type SharedBuckets } from './shared-bucket.ts'
 import { createSharedLimits } from './shared-limits.ts'
 
@@ -60,7 +60,8 @@ describe('limits over a real Redis', () => {
     const { url } = redis
     clients = await Promise.all([1, 2, 3].map(() => connectRedis({ url, log: silentLogger })))
     for (const client of clients) await waitFor(() => client.status === 'ready')
-    members = clients.map((client) => memberOf(createRedisBuckets(client, 'node')))
+    // The database goes on counting three while Redis is away.
+    members = clients.map((client) => memberOf(createRedisBuckets(client, 'node'), async () => 3))
     // Until all three have been counted by all.
     await sleep(2_200)
   })
@@ -131,15 +132,21 @@ describe('limits over a real Redis', () => {
       const before = unshared()
       assert.equal(await passing(members, key, slow(300), 90), 90)
       await leave(redis)
-      let longestMs = 0
+      const roundsMs: number[] = []
+      const longestMs = [0, 0, 0]
       let passed = 0
       for (let round = 0; round < 60; round++)
-        for (const { limits } of members) {
+        for (const [index, { limits }] of members.entries()) {
           const startedMs = performance.now()
           for (let packet = 0; packet < 5; packet++) if (await limits.take(key, slow(300), 1)) passed++
-          longestMs = Math.max(longestMs, performance.now() - startedMs)
+          const ms = performance.now() - startedMs
+          roundsMs.push(ms)
+          longestMs[index] = Math.max(longestMs[index] ?? 0, ms)
         }
-      assert.ok(longestMs < 400, `${longestMs} ms`)
+      // A packet of each connector waits, for WAIT_MS. A busy machine holds one up for longer, but hardly all three.
+      assert.ok(Math.min(...longestMs) < 400 && Math.max(...longestMs) < 2_000, `${longestMs.join()} ms`)
+      const slowTenthMs = roundsMs.sort((a, b) => b - a)[roundsMs.length / 10] ?? 0
+      assert.ok(slowTenthMs < WAIT_MS, `${slowTenthMs} ms`)
       // A hundred each in all, of which thirty were used before, and leases that were there.
       assert.ok(passed >= 190 && passed <= 222, `${passed}`)
       assert.ok(unshared() - before >= 3 * 60 * 5 - 30)
@@ -149,7 +156,10 @@ describe('limits over a real Redis', () => {
         await passing(members, `${key}-again`, slow(10_000), 30)
         return unshared() === counted
       }, 15_000)
-      assert.equal(await passing(members, `${key}-after`, slow(80), 200), 80)
+      const alone = unshared()
+      const together = await passing(members, `${key}-after`, slow(80), 200)
+      // As above. Who decides alone has a part of 26, and may hold a lease that it has not spent.
+      assert.ok(together <= 80 + unshared() - alone && together >= 75, `${together}`)
     })
 })
 
