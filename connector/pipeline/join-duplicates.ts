@@ -1,16 +1,28 @@
 import type { Counters } from '../counters.ts'
-import { isFulfill } from '../packet/index.ts'
+import { type IlpFulfill, isFulfill } from '../packet/index.ts'
 import type { IdentifiedPacket, IncomingPacket, Reply, Service } from './model.ts'
 import { packetIdOf } from './movement.ts'
 import { createRecent } from './recent.ts'
 
 /** Fulfils that are remembered, so that a repeated request gets its answer again: a second's worth at full speed, or two. */
 const REMEMBERED_MIN = 5_000
+/** Bytes. STREAM's answers have some hundred. */
+const REMEMBERED_DATA_MAX = 4_096
 
+/** What a repeat must have in common with the packet under the same ids. */
 interface Known {
   amount: bigint
   destination: string
-  answer: Promise<Reply> | Reply
+}
+
+interface InFlight extends Known {
+  answer: Promise<Reply>
+}
+
+/** As text: a small Buffer would keep all of the 64 KiB alive that it was cut out of. */
+interface Fulfilled extends Known {
+  fulfillment: string
+  data: string
 }
 
 /**
@@ -22,8 +34,8 @@ export function joinDuplicates(
   ctx: { counters: Counters },
   next: Service<IdentifiedPacket>,
 ): Service<IncomingPacket> {
-  const inFlight = new Map<string, Known>()
-  const fulfilled = createRecent<Known>(REMEMBERED_MIN)
+  const inFlight = new Map<string, InFlight>()
+  const fulfilled = createRecent<Fulfilled>(REMEMBERED_MIN)
 
   return async (packet) => {
     const { prepare, account } = packet
@@ -36,7 +48,7 @@ export function joinDuplicates(
     const known = inFlight.get(packetId) ?? fulfilled.get(packetId)
     if (known?.amount === amount && known.destination === destination) {
       ctx.counters.count('duplicate_packets')
-      return await known.answer
+      return 'answer' in known ? await known.answer : toFulfill(known)
     }
     // Not the same and yet under the same ids: it is not to be confused with what is known.
     if (known) return await next(identified)
@@ -44,10 +56,21 @@ export function joinDuplicates(
     inFlight.set(packetId, { amount, destination, answer })
     try {
       const reply = await answer
-      if (isFulfill(reply)) fulfilled.set(packetId, { amount, destination, answer: reply })
+      if (isFulfill(reply) && reply.data.length <= REMEMBERED_DATA_MAX)
+        fulfilled.set(packetId, {
+          amount,
+          destination,
+          fulfillment: reply.fulfillment.toString('latin1'),
+          data: reply.data.toString('latin1'),
+        })
       return reply
     } finally {
       inFlight.delete(packetId)
     }
   }
 }
+
+const toFulfill = ({ fulfillment, data }: Fulfilled): IlpFulfill => ({
+  fulfillment: Buffer.from(fulfillment, 'latin1'),
+  data: Buffer.from(data, 'latin1'),
+})

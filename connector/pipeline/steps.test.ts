@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Fault, silentLogger } from '../../shared/platform/index.ts'
 import { waitFor } from '../../shared/testing/index.ts'
 import { createCounters } from '../counters.ts'
@@ -66,6 +68,43 @@ test('only an equal packet is a repeat', async () => {
     await joined(packet({ kind: 'probe' }, prepare))
   }
   assert.equal(handled, 1 + others.length + 4)
+})
+
+test('a repeat gets the same bytes again, and what is remembered for it keeps nothing else alive', async () => {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+  // As a socket or the pool of Buffers hands them out: a small piece of something large.
+  const cutOut = (value: Buffer) => Buffer.concat([value, Buffer.alloc(64 * 1024)]).subarray(0, value.length)
+  const joined = joinDuplicates({ counters: createCounters() }, async () => ({
+    fulfillment: cutOut(bytes.subarray(128, 160)),
+    data: cutOut(bytes),
+  }))
+  const prepare = testPrepare('test.x')
+  const numbered = (number: number) => packet({}, { ...prepare, amount: BigInt(number) })
+  const first = await joined(numbered(1))
+  const before = collectedBuffers()
+  for (let number = 1; number <= 1_000; number++)
+    await joined(packet({ id: `0a1b2c3d-0000-4000-8000-${String(number).padStart(12, '0')}` }, prepare))
+  assert.ok(collectedBuffers() - before < 10_000_000)
+  assert.deepEqual(await joined(numbered(1)), first)
+})
+
+/** Bytes of Buffers that anybody still holds. */
+function collectedBuffers(): number {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+  return process.memoryUsage().arrayBuffers
+}
+
+test('a fulfilment with much data is not remembered, and asked for anew', async () => {
+  let handled = 0
+  const joined = joinDuplicates({ counters: createCounters() }, async () => {
+    handled++
+    return { fulfillment: Buffer.alloc(32), data: Buffer.alloc(4_097) }
+  })
+  const prepare = testPrepare('test.x')
+  await joined(packet({}, prepare))
+  assert.ok(isFulfill(await joined(packet({}, prepare))))
+  assert.equal(handled, 2)
 })
 
 test('a reject is not remembered: the same packet may find money later', async () => {
