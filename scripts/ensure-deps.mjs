@@ -1,7 +1,7 @@
 // Installs the dependencies when they were not installed from this lockfile, of the folders that are named, by default of the
 // project itself. npm writes its own record of an installation at its very end, so what is half finished has none, and `npm ci`
 // by hand counts as well.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -38,12 +38,12 @@ function temporaryCache() {
   }
 }
 
-function install(folder) {
+/** Resolves to npm's exit status. */
+function install(folder, cache) {
   const name = relative(root, folder)
   console.error(`Installing dependencies${name && ` of ${name}`} (once per lockfile) …`)
   const windows = process.platform === 'win32'
-  const cache = temporaryCache()
-  const result = spawnSync(
+  const npm = spawn(
     windows ? 'npm.cmd' : 'npm',
     ['ci', '--include=dev', '--no-ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
     {
@@ -53,13 +53,23 @@ function install(folder) {
       env: { ...process.env, ...(cache && { npm_config_cache: cache }) },
     },
   )
-  if (cache) rmSync(cache, { recursive: true, force: true })
-  if (result.status !== 0) {
-    console.error('The dependencies could not be installed; npm says why above.')
-    process.exit(result.status || 1)
-  }
+  return new Promise((resolve) => {
+    npm.once('error', () => resolve(1))
+    npm.once('close', (status) => resolve(status ?? 1))
+  })
 }
 
 const named = process.argv.slice(2)
-for (const folder of (named.length > 0 ? named : ['.']).map((name) => resolve(root, name)))
-  if (!isInstalled(folder)) install(folder)
+const missing = (named.length > 0 ? named : ['.'])
+  .map((name) => resolve(root, name))
+  .filter((folder) => !isInstalled(folder))
+if (missing.length > 0) {
+  const cache = temporaryCache()
+  const statuses = await Promise.all(missing.map((folder) => install(folder, cache)))
+  if (cache) rmSync(cache, { recursive: true, force: true })
+  const failure = statuses.find((status) => status !== 0)
+  if (failure !== undefined) {
+    console.error('The dependencies could not be installed; npm says why above.')
+    process.exit(failure)
+  }
+}
