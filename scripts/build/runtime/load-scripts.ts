@@ -7,7 +7,7 @@ import { mapStackTraces } from './stack-traces.ts'
 
 type Exports = Record<string, unknown>
 /** What the text of a script evaluates to (`to-scripts.ts`). */
-type Body = (exports: Exports, require: Load, module: { exports: Exports }, url: string) => void
+type Body = (require: Load, importing: (name: string) => Promise<Exports>, url: string) => Exports
 export type Load = (name: string) => Exports
 
 function readCompiled(file: string): Buffer | undefined {
@@ -25,15 +25,16 @@ function readCompiled(file: string): Buffer | undefined {
  */
 export function scriptsBeside(entry: string): Load {
   const folder = fileURLToPath(new URL('.', entry))
-  const loaded = new Map<string, { exports: Exports }>()
+  /** By name; nothing of one that is still being evaluated. */
+  const loaded = new Map<string, Exports | undefined>()
   if (process.sourceMapsEnabled) mapStackTraces(folder)
   const load: Load = (name) => {
     if (!name.startsWith('./')) return createRequire(entry)(name) as Exports
     const known = loaded.get(name)
-    if (known) return known.exports
-    const module = { exports: {} }
-    loaded.set(name, module)
-    const bare = name.slice('./'.length)
+    if (known) return known
+    if (loaded.has(name)) throw new Error(`${name} imports itself`)
+    loaded.set(name, undefined)
+    const bare = name.replace('./', '').replace('.mjs', '.js')
     const filename = folder + bare
     const cachedData = readCompiled(folder + compiledFile(bare))
     // ASCII, as esbuild writes it.
@@ -42,8 +43,10 @@ export function scriptsBeside(entry: string): Load {
       ...(cachedData && { cachedData }),
     })
     const body = script.runInThisContext() as Body
-    body(module.exports, load, module, entry)
-    return module.exports
+    const exports = body(load, importing, entry)
+    loaded.set(name, exports)
+    return exports
   }
+  const importing = async (name: string): Promise<Exports> => load(name)
   return load
 }
