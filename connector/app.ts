@@ -14,6 +14,7 @@ import {
   createProgressRecorder,
   type Payees,
   type Pipeline,
+  type PipelineOptions,
   type WriteProgress,
 } from './pipeline/index.ts'
 import {
@@ -39,7 +40,7 @@ export interface ConnectorContext {
   loadPeers: () => Promise<readonly Peer[]>
   peersChannel: string
   /** The address under which a tenant receives. */
-  ilpAddressOf: (tenantId: string) => Promise<string | undefined>
+  ilpAddressOf: PipelineOptions['ilpAddressOf']
   ratesSource: (tenantId: string) => Promise<RatesSource | undefined>
   telemetry: Telemetry
   /** Prices for what is counted of amounts, where a tenant has none. */

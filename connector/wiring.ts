@@ -18,7 +18,7 @@ import {
   sql,
   uuidv7,
 } from '../shared/platform/index.ts'
-import { getTenantSettings, type TenantSettings } from '../shared/tenants/index.ts'
+import { getTenantSettings, type TenantSettings, tenantSettingsAtHand } from '../shared/tenants/index.ts'
 import {
   findWalletAddressForPackets,
   isActive,
@@ -112,7 +112,10 @@ export function connectorContext(
     guardedHttp: node.guardedHttp,
     loadPeers: async () => (await listRoutedPeers(node)).map(toPeer),
     peersChannel: PEERS_CHANNEL,
-    ilpAddressOf: async (tenantId) => (await settingsOf(tenantId)).ilpAddress,
+    ilpAddressOf(tenantId) {
+      const settings = settingsOf(tenantId)
+      return settings instanceof Promise ? settings.then(addressIn) : addressIn(settings)
+    },
     async ratesSource(tenantId) {
       const { exchangeRatesUrl: url, untrustedUrls } = await settingsOf(tenantId)
       if (url === undefined) return undefined
@@ -206,20 +209,30 @@ const toPeer = (peer: RoutedPeer): Peer => ({
   ...(peer.amountLimit && { amountLimit: peer.amountLimit }),
 })
 
-/** Packets go on with a tenant's last known settings while the database is away. */
-function rememberSettings(node: NodeContext): (tenantId: string) => Promise<Readonly<TenantSettings>> {
-  const known = new Map<string, Readonly<TenantSettings>>()
-  return async (tenantId) => {
+type Settings = Readonly<TenantSettings>
+
+const addressIn = ({ ilpAddress }: Settings): string | undefined => ilpAddress
+
+/** Packets go on with a tenant's last known settings while the database is away. Promises them only when they have to be waited for. */
+function rememberSettings(node: NodeContext): (tenantId: string) => Promise<Settings> | Settings {
+  const known = new Map<string, Settings>()
+  const remember = (tenantId: string, settings: Settings): Settings => {
+    if (known.get(tenantId) !== settings) known.set(tenantId, settings)
+    return settings
+  }
+  const ask = async (tenantId: string): Promise<Settings> => {
     try {
-      const settings = await getTenantSettings(node, tenantId)
-      if (known.get(tenantId) !== settings) known.set(tenantId, settings)
-      return settings
+      return remember(tenantId, await getTenantSettings(node, tenantId))
     } catch (error) {
       const last = known.get(tenantId)
       if (!last) throw error
       node.log.warn({ tenantId, reason: messageOf(error) }, 'tenant settings cannot be read; using the last')
       return last
     }
+  }
+  return (tenantId) => {
+    const settings = tenantSettingsAtHand(node, tenantId)
+    return settings ? remember(tenantId, settings) : ask(tenantId)
   }
 }
 

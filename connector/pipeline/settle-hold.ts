@@ -7,7 +7,7 @@ import {
 import { type Clock, deriveId, type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { Counters } from '../counters.ts'
 import { AnswerUnknown } from './errors.ts'
-import { applyChain } from './ledger-outcome.ts'
+import { applyChain, type ChainOutcome } from './ledger-outcome.ts'
 import type { OutgoingPacket } from './model.ts'
 import { type Leg, postedChain, resolutionChain, transferId, transferReason } from './movement.ts'
 
@@ -33,7 +33,10 @@ export async function settleHold(
   legs: readonly Leg[],
 ): Promise<void> {
   try {
-    await postMovement(ctx, packet, legs)
+    const posted = await applyChain(ctx, resolutionChain(packet, legs, 'post'))
+    if (posted.kind === 'created' || posted.kind === 'exists') return
+    if (posted.kind === 'refused' && posted.status === 'pending_transfer_already_posted') return
+    await makeGood(ctx, packet, legs, posted)
   } catch (error) {
     if (error instanceof AnswerUnknown) throw error
     // The ledger is closed, or said something unheard of. Part of this may have happened, so a Reject could be a lie.
@@ -41,10 +44,13 @@ export async function settleHold(
   }
 }
 
-async function postMovement(ctx: SettleContext, packet: OutgoingPacket, legs: readonly Leg[]): Promise<void> {
-  const posted = await applyChain(ctx, resolutionChain(packet, legs, 'post'))
-  if (posted.kind === 'created' || posted.kind === 'exists') return
-  if (posted.kind === 'refused' && posted.status === 'pending_transfer_already_posted') return
+/** The hold could not be posted: `posted` says why. */
+async function makeGood(
+  ctx: SettleContext,
+  packet: OutgoingPacket,
+  legs: readonly Leg[],
+  posted: ChainOutcome,
+): Promise<void> {
   const about = aboutPacket(packet)
 
   const late = await applyChain(

@@ -6,10 +6,10 @@ import { type Rejects, rejectMessages } from './rejects.ts'
 /** F05 unless the fulfilment is the preimage of the condition: the only proof that the money arrived. */
 export const validateFulfilment =
   (ctx: { rejects: Rejects }, next: Service<OutgoingPacket>): Service<OutgoingPacket> =>
-  async (packet) => {
-    const reply = await next(packet)
-    if (!isFulfill(reply)) return reply
-    return hash('sha256', reply.fulfillment, 'hex') === packet.conditionHex
-      ? reply
-      : ctx.rejects('F05', rejectMessages.wrongFulfilment)
-  }
+  (packet) =>
+    next(packet).then((reply) => {
+      if (!isFulfill(reply)) return reply
+      return hash('sha256', reply.fulfillment, 'hex') === packet.conditionHex
+        ? reply
+        : ctx.rejects('F05', rejectMessages.wrongFulfilment)
+    })

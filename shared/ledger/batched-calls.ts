@@ -25,16 +25,22 @@ export interface BatchedStore {
   search(filter: TransferFilter): Promise<Transfer[]>
 }
 
+/** Refuses as the batcher does: by a promise. */
+const checked =
+  <Item, Result>(check: (items: readonly Item[]) => void, submit: Batcher<Item, Result>['submit']) =>
+  (items: readonly Item[]): Promise<Result[]> => {
+    try {
+      check(items)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return submit(items)
+  }
+
 /** The port over batchers, the same for every store: what is not well-formed reaches none, and any number of ids is read in parts. */
 export const batchedCalls = (store: BatchedStore): Omit<Ledger, 'close'> => ({
-  async createAccounts(accounts) {
-    assertNewAccounts(accounts)
-    return store.accounts.submit(accounts)
-  },
-  async createTransfers(events) {
-    assertTransferEvents(events)
-    return store.transfers.submit(events)
-  },
+  createAccounts: checked(assertNewAccounts, store.accounts.submit),
+  createTransfers: checked(assertTransferEvents, store.transfers.submit),
   lookupAccounts: (ids) => inParts(ids, store.readSizeMax, store.accountReads.submit),
   lookupTransfers: (ids) => inParts(ids, store.readSizeMax, store.transferReads.submit),
   async queryTransfers(filter) {

@@ -63,3 +63,18 @@ test('the oldest entries make room', async () => {
   await get('a')
   assert.equal(loads(), 4)
 })
+
+test('at hand is what get would give without a load', async () => {
+  const { cache, clock, get } = counted()
+  assert.equal(cache.atHand('a'), undefined)
+  const load = get('a')
+  assert.equal(cache.atHand('a'), undefined, 'on its way')
+  await load
+  assert.equal(cache.atHand('a'), 'a')
+  clock.advance(100)
+  assert.equal(cache.atHand('a'), undefined, 'too old')
+  await get('a', 'b')
+  assert.equal(cache.atHand('a'), 'b')
+  cache.delete('a')
+  assert.equal(cache.atHand('a'), undefined)
+})

@@ -4,6 +4,8 @@ import type { Clock } from './clock.ts'
 export interface Cache {
   /** The value under `key` if it is young enough, else what `load` gives. Callers at the same time share one load. `undefined` and failures are not kept. */
   get<T>(key: string, load: () => Promise<T>): Promise<T>
+  /** What {@link get} would give without a load, at once; undefined when it would have to wait. */
+  atHand<T>(key: string): T | undefined
   /** Forgets one entry, because it changed here. Other processes see the change when their entry ends. */
   delete(key: string): void
   /** Forgets all whose keys begin so. */
@@ -12,6 +14,8 @@ export interface Cache {
 
 interface Entry {
   value: Promise<unknown>
+  /** Once it has come. */
+  loaded?: unknown
   expiresAtMs: number
 }
 
@@ -38,10 +42,15 @@ export function createCache(options: { clock: Clock; lifeMs: number; entriesMax?
         if (entries.get(key) === entry) entries.delete(key)
       }
       value.then((loaded) => {
-        if (loaded === undefined || options.lifeMs === 0) forget()
-        else entry.expiresAtMs = options.clock.nowMs() + options.lifeMs
+        if (loaded === undefined || options.lifeMs === 0) return forget()
+        entry.loaded = loaded
+        entry.expiresAtMs = options.clock.nowMs() + options.lifeMs
       }, forget)
       return value
+    },
+    atHand<T>(key: string): T | undefined {
+      const known = entries.get(key)
+      return known && known.expiresAtMs > options.clock.nowMs() ? (known.loaded as T | undefined) : undefined
     },
     delete(key) {
       entries.delete(key)

@@ -52,6 +52,7 @@ export {
   isBelowLongerPrefix,
   isBelowPrefix,
   listTenantSettings,
+  tenantSettingsAtHand,
 } from './settings.ts'
 export type { TenantPatch } from './store.ts'
 export {

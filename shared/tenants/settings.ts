@@ -10,11 +10,17 @@ type Context = { db: Db; cache: Cache; settings: TenantDefaults }
 export const listTenantSettings = async (ctx: { db: Db }, tenantId: string): Promise<TenantSetting[]> =>
   (await selectSettings(ctx.db, tenantId)).map(({ key, value }) => ({ key, value }))
 
-/** What applies to the tenant: its own settings over the node's. Cached for LOCAL_CACHE_DURATION_MS as it is resolved: it is asked for at every packet. */
+/** What applies to the tenant: its own settings over the node's. Cached for LOCAL_CACHE_DURATION_MS as it is resolved. */
 export const getTenantSettings = (ctx: Context, tenantId: string): Promise<Readonly<TenantSettings>> =>
   ctx.cache.get(settingsCacheKey(tenantId), async () =>
     resolveSettings(tenantId, await selectSettings(ctx.db, tenantId), ctx.settings),
   )
+
+/** The same for who is asked at every packet: undefined when it has to be waited for. */
+export const tenantSettingsAtHand = (
+  ctx: Pick<Context, 'cache'>,
+  tenantId: string,
+): Readonly<TenantSettings> | undefined => ctx.cache.atHand(settingsCacheKey(tenantId))
 
 /** The prefix of the tenant's wallet addresses. Throws {@link TenantRefusal} `missing_wallet_address_prefix`. */
 export async function getWalletAddressPrefix(ctx: Context, tenantId: string): Promise<string> {
