@@ -15,39 +15,39 @@ export interface Populated {
 }
 
 const TENANTS = 200
-const PAYMENTS = 50_000
+const PAYMENTS = 25_000
 
 /** Ids that say what they are of and do not follow time. */
 const id = (kind: string, number: string) => `md5('${kind}' || (${number})::text)::uuid`
 /** One tenant has a third of it all, and the others share the rest. */
 const tenant = `case when n % 3 = 0 then 0 else n % ${TENANTS} end`
 /** A tenth is of one wallet address. */
-const wallet = `case when n % 10 = 0 then 3 else n % 20000 end`
+const wallet = `case when n % 10 = 0 then 3 else n % 10000 end`
 /** Whose that one is. */
-const payer = `case when n % 10 = 0 or n % 20000 % 3 = 0 then 0 else n % ${TENANTS} end`
+const payer = `case when n % 10 = 0 or n % 10000 % 3 = 0 then 0 else n % ${TENANTS} end`
 const at = `'2031-01-01'::timestamptz + n * interval '1 second'`
 /** What is rare is old: whoever looks for it from the new end has far to go. */
 const isRare = `n < 2000 and n % 7 = 0`
 const client = `'https://client.example/' || case when ${isRare} then 'rare' else (n % 100)::text end`
 /** As old, and too many to be sorted for a page. */
-const isOld = `n < 30000 and n % 7 = 1`
+const isOld = `n < 15000 and n % 7 = 1`
 
 const statements = [
   // Who belongs to whom is as it should be; checking each row would take longer than writing it.
   `set session_replication_role = replica`,
-  `insert into tenants (id, api_secret_sealed, created_at) select ${id('tenant', 'n')}, 'sealed', ${at} from generate_series(0, 20000) n`,
+  `insert into tenants (id, api_secret_sealed, created_at) select ${id('tenant', 'n')}, 'sealed', ${at} from generate_series(0, 10000) n`,
   `insert into assets (id, tenant_id, code, scale, created_at)
-    select ${id('asset', 'n')}, ${id('tenant', tenant)}, 'A' || n, 2, ${at} from generate_series(0, 20000) n`,
+    select ${id('asset', 'n')}, ${id('tenant', tenant)}, 'A' || n, 2, ${at} from generate_series(0, 10000) n`,
   `insert into fees (id, asset_id, type, fixed, basis_points, created_at)
-    select ${id('fee', 'n')}, ${id('asset', 'n % 50')}, 'SENDING', 1, 1, ${at} from generate_series(0, 20000) n`,
+    select ${id('fee', 'n')}, ${id('asset', 'n % 50')}, 'SENDING', 1, 1, ${at} from generate_series(0, 10000) n`,
   `insert into peers (id, tenant_id, asset_id, static_ilp_address, outgoing_endpoint, outgoing_token_sealed, routes, created_at)
     select ${id('peer', 'n')}, ${id('tenant', tenant)}, ${id('asset', 'n')}, 'test.' || n, 'https://peer.example', 'sealed', '{}', ${at}
-    from generate_series(0, 20000) n`,
+    from generate_series(0, 10000) n`,
   `insert into wallet_addresses (id, tenant_id, asset_id, address, created_at)
     select ${id('wallet', 'n')}, ${id('tenant', tenant)}, ${id('asset', 'n % 500')}, 'https://bank.example/' || n, ${at}
-    from generate_series(0, 19999) n`,
+    from generate_series(0, 9999) n`,
   `insert into wallet_address_keys (id, wallet_address_id, kid, x, created_at)
-    select ${id('key', 'n')}, ${id('wallet', 'n % 50')}, n::text, 'x', ${at} from generate_series(0, 20000) n`,
+    select ${id('key', 'n')}, ${id('wallet', 'n % 50')}, n::text, 'x', ${at} from generate_series(0, 10000) n`,
   `insert into incoming_payments (id, tenant_id, wallet_address_id, asset_id, client, state, initiated_by, expires_at, process_at, announced_at, created_at)
     select ${id('incoming', 'n')}, ${id('tenant', payer)}, ${id('wallet', wallet)}, ${id('asset', 'n % 500')}, ${client}, 'COMPLETED',
       case when ${isRare} then 'CARD' else 'ADMIN' end, ${at}, ${at}, ${at}, ${at}
