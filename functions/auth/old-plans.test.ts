@@ -30,7 +30,7 @@ const tenantId = uuidv7()
 const clock = testClock()
 const terms = { clock, tokenLifeSeconds: 600, authServerUrl: 'https://auth.example' }
 const TABLES = ['grants', 'accesses', 'subjects', 'access_tokens', 'interactions', 'sessions']
-const HISTORY = 5_000
+const HISTORY = 2_000
 /** What one grant's life may read in all. */
 const READ_MAX = 400
 const DAY_MS = 86_400_000
