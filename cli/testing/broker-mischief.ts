@@ -13,6 +13,8 @@ export interface Mischief {
   close(): Promise<void>
 }
 
+const COMMAND_WAIT_MS = 20_000
+
 type Environment = Readonly<Record<string, string>>
 
 const pick = <T>(items: readonly T[], random: () => number): T | undefined =>
@@ -28,7 +30,12 @@ function createMemory(random: () => number) {
 }
 
 export async function redisMischief(environment: Environment, random: () => number): Promise<Mischief> {
-  const redis = await connectRedis({ url: environment.REDIS_URL ?? '', log: silentLogger })
+  // Mischief waits for a machine that is busy with it.
+  const redis = await connectRedis({
+    url: environment.REDIS_URL ?? '',
+    log: silentLogger,
+    blockMs: COMMAND_WAIT_MS,
+  })
   while (redis.status !== 'ready') await sleep(5)
   const memory = createMemory(random)
   const streams = ['upesi:queue:webhooks', 'upesi:queue:payments']

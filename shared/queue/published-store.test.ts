@@ -227,6 +227,22 @@ test('F37: a job that waits for its time is not run by a message of before, also
   assert.deepEqual(await claim(keys), [undefined])
 })
 
+test('a job that is worked on is not claimed by another message, until its lease has ended', async () => {
+  await insert(1, 'a')
+  const keys = (await take()).jobs.map(({ key }) => key)
+  assert.ok((await claim(keys))[0])
+  assert.deepEqual(await claim(keys), [undefined])
+  await db.execute(sql`update jobs set lease_until = now() - interval '1 second'`)
+  assert.ok((await claim(keys))[0])
+})
+
+test('a job that nobody has published is not claimed before its time', async () => {
+  await insert(1, 'a')
+  await db.execute(sql`update jobs set run_at = now() + interval '1 minute'`)
+  const keys = await db.many((row) => row.key as string, sql`select key from jobs`)
+  assert.deepEqual(await claim(keys), [undefined])
+})
+
 test('F36: a relay that others keep from the rows does not look again at once', async () => {
   await insert(5, 'a')
   await db.tx(async (tx) => {

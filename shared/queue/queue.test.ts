@@ -20,7 +20,7 @@ import { createTestDatabase, type TestDatabase, testClock, waitFor } from '../te
 import { type ConsumeOptions, type Consumer, consumeJobs } from './consume-jobs.ts'
 import { LeaseLost } from './errors.ts'
 import { backOffMs, type Job, type JobOutcome } from './model.ts'
-import { enqueueJob, holdLease, insertJobs, notifyJobs } from './store.ts'
+import { claimJobs, enqueueJob, holdLease, insertJobs, notifyJobs } from './store.ts'
 
 let database: TestDatabase
 let db: DbPool
@@ -566,6 +566,29 @@ test('a tenant with a backlog holds only its share, and another tenant passes it
   clearInterval(release)
   assert.equal(most, 3)
   assert.equal(seen.length, 51)
+})
+
+test('F12: a claim takes what fits into own places, and beyond them only what fits into the common ones', async () => {
+  const tenants = ['one', 'two', 'three'].map((name) => deriveId('tenant', name))
+  for (const tenantId of tenants) await enqueueMany(5, tenantId)
+  const [, , running] = tenants
+  const claim = async (common: number) => {
+    const { jobs, wantsCommon } = await claimJobs(db, {
+      queue: 'webhooks',
+      now: new Date(),
+      limit: 100,
+      leaseSeconds: 30,
+      // The third has one of its places taken.
+      free: { idle: { own: 2, places: 4 }, tenants: new Map([[running, { own: 1, places: 3 }]]), common },
+    })
+    const counts = tenants.map((tenantId) => jobs.filter((job) => job.tenantId === tenantId).length)
+    return { counts, total: jobs.length, wantsCommon }
+  }
+  assert.deepEqual(await claim(0), { counts: [2, 2, 1], total: 5, wantsCommon: true })
+  await db.execute(sql`update jobs set lease_until = null`)
+  assert.deepEqual(await claim(3).then(({ total }) => total), 8)
+  await db.execute(sql`update jobs set lease_until = null`)
+  assert.deepEqual(await claim(100), { counts: [4, 4, 3], total: 11, wantsCommon: false })
 })
 
 test('a tenant’s backlog goes on as its places come free, several at a time', async () => {

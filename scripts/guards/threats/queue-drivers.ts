@@ -127,14 +127,14 @@ export const queueDriverThreats: ThreatTable = {
           file: published,
           text: `any(\${[...new Set(keys)]}::uuid[]) and \${unleased}`,
           without: `any(\${[...new Set(keys)]}::uuid[])`,
-          test: { file: onRedis, name: 'repeats and another order change nothing' },
+          test: { file: publishedTests, name: 'a job that is worked on is not claimed by another message' },
         },
         {
           name: 'nor one that is not due',
           file: published,
           text: `and (j.run_at <= \${dueBy(input.now)} or j.published_until is not null)`,
           without: '',
-          test: { file: onRedis, name: 'a message that comes before its job is due' },
+          test: { file: publishedTests, name: 'a job that nobody has published is not claimed' },
         },
         {
           name: 'what is worked on is kept from other consumers',

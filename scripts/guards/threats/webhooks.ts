@@ -91,20 +91,14 @@ export const webhookThreats: ThreatTable = {
           file: queue,
           text: `next.place > coalesce(known.own, \${free.idle.own}::int) as is_common`,
           without: `next.place > coalesce(known.own, \${free.idle.own}::int) * 0 as is_common`,
-          test: {
-            file: isolation,
-            name: 'forty endpoints that were prompt and hang from one moment to the next',
-          },
+          test: { file: 'shared/queue/queue.test.ts', name: 'a claim takes what fits into own places' },
         },
         {
           name: 'what is in common is limited',
           file: queue,
           text: `<= \${free.common}::int as has_place`,
           without: `<= \${free.common + 10_000}::int as has_place`,
-          test: {
-            file: isolation,
-            name: 'forty endpoints that were prompt and hang from one moment to the next',
-          },
+          test: { file: 'shared/queue/queue.test.ts', name: 'a claim takes what fits into own places' },
         },
         {
           name: 'a tenant has a limited share',
