@@ -88,8 +88,15 @@ describe('consent in the browser', { concurrency: true }, () => {
   })
 
   it('accepted, without a finish: the client polls, and is told to wait', async () => {
-    const asked = await ask({ access: [outgoing()], withoutFinish: true })
-    await assert.rejects(proceed(asked), { status: 400, code: 'too_fast' })
+    const askAndProceed = async () => {
+      const asked = await ask({ access: [outgoing()], withoutFinish: true })
+      return { asked, early: await proceed(asked).catch((error: unknown) => error) }
+    }
+    let { asked, early } = await askAndProceed()
+    // Where the machine stood still for as long as the client has to wait, nothing was too fast: another grant is asked for.
+    for (let attempt = 1; !(early instanceof Error) && attempt < 5; attempt++)
+      ({ asked, early } = await askAndProceed())
+    await assert.rejects(Promise.reject(early), { status: 400, code: 'too_fast' })
     await patience(asked)
     const pending = await proceed(asked)
     assert.ok(!('access_token' in pending))

@@ -27,7 +27,7 @@ describe('the example client', () => {
   async function run(...more: string[]): Promise<{ status: number; out: string; err: string }> {
     const [program = '', ...args] = exampleCommand(banks, client, projectFolder).split(/[\s\\]+/)
     assert.equal(program, 'node_modules/.bin/node')
-    const child = spawn(process.execPath, [...args, ...more], { cwd: projectFolder, timeout: 30_000 })
+    const child = spawn(process.execPath, [...args, ...more], { cwd: projectFolder, timeout: 120_000 })
     let [out, err] = ['', '']
     child.stdout.on('data', (chunk) => (out += chunk))
     child.stderr.on('data', (chunk) => (err += chunk))

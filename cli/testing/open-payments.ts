@@ -21,13 +21,13 @@ export const idIn = (url: string): string => url.slice(-36)
 export const eur = (value: string) => ({ value, assetCode: 'EUR', assetScale: 2 })
 export const usd = (value: string) => ({ value, assetCode: 'USD', assetScale: 2 })
 
-/** The official client, its own checks of every answer on. */
+/** The official client, its own checks of every answer on. It waits longer than the 5 s of its own for a machine that is busy. */
 export const officialClient = (identity: {
   walletAddressUrl: string
   privateKey: KeyObject
   keyId: string
 }): Promise<AuthenticatedClient> =>
-  createAuthenticatedClient({ ...identity, useHttp: true, logLevel: 'silent' })
+  createAuthenticatedClient({ ...identity, useHttp: true, logLevel: 'silent', requestTimeoutMs: 60_000 })
 
 /** A third party with an account at bank B in EUR, and a key that only it has. */
 export async function openShop(
