@@ -45,13 +45,13 @@ ${gettersOn('module.exports', name)}`
 const isFunction = (name: string, key: string) =>
   typeof membersOf(name)[key] === 'function' && /^[a-z]/.test(key)
 
-/** As modules take it: exactly the names that are asked for. */
-function imported(name: string, names: readonly string[]): string {
+/** As modules take it: exactly the names that are asked for, `default` for all of it. */
+function imported(name: string, keys: readonly string[]): string {
+  const names = keys.filter((key) => key !== 'default')
   const exported = `export { ${names.map((key) => `_${key} as ${key}`).join(', ')} }`
   if (LOADED_WHEN_TOUCHED.has(name) && names.every((key) => isFunction(name, key)))
     return `const load = () => ${take(name)}
-const found = {}${gettersOn('found', name)}
-export default found
+${keys.includes('default') ? `const found = {}${gettersOn('found', name)}\nexport default found` : ''}
 ${names.map((key) => `const _${key} = (...args) => load().${key}(...args)`).join('\n')}
 ${exported}`
   return `const found = ${take(name)}
@@ -60,7 +60,7 @@ const { ${names.map((key) => `${key}: _${key}`).join(', ')} } = found
 ${exported}`
 }
 
-/** The names that a source takes from a module of Node; `undefined` where it takes the module as a whole. */
+/** The names that a source takes from a module of Node; `undefined` where it takes the module as a namespace. */
 function namesTaken(importer: string, path: string): string[] | undefined {
   const text = readFileSync(importer, 'utf8')
   const statements = [...text.matchAll(/\bimport\s*([^'";()]*?)\s*from\s*(['"])([^'"]+)\2/g)].filter(
@@ -69,6 +69,7 @@ function namesTaken(importer: string, path: string): string[] | undefined {
   const names = new Set<string>()
   for (const [, clause = ''] of statements) {
     if (clause.includes('*')) return undefined
+    if (/^\w/.test(clause)) names.add('default')
     const list = /\{([^}]*)\}/.exec(clause)?.[1] ?? ''
     for (const item of list.split(',')) {
       const [name = ''] = item.trim().split(/\s+as\s+/)

@@ -8,7 +8,7 @@ import { importsPastFaces } from './faces.ts'
 import { licencesOf } from './licences.ts'
 import { partsOfPackages } from './parts.ts'
 import type { Role } from './roles.ts'
-import { routerCompilesWhenCalled } from './router.ts'
+import { routerQuickToStart } from './router.ts'
 import { importsWhenRun, writeScripts } from './to-scripts.ts'
 import { validatorsOfRequests } from './validators.ts'
 
@@ -67,7 +67,7 @@ export async function bundleRole(role: Role, root: string): Promise<Bundle> {
     plugins: [
       builtinsWhenNeeded(),
       partsOfPackages(),
-      routerCompilesWhenCalled(),
+      routerQuickToStart(),
       specificationsAsJson(outdir),
       schemasAsJson(),
       validatorsOfRequests(),
