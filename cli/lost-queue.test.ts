@@ -14,14 +14,15 @@ before(async () => {
 })
 after(() => banks.close())
 
-it('F36: both banks lose all their jobs in the middle of payments: everything is found again within a minute', async () => {
+it('F36: both banks lose the jobs of all their payments in the middle of them: everything is found again within a minute', async () => {
   const resume = banks.a.wallet.holdDeposits()
   const payments = await prepare(banks, ['b', 'bahati'], 12, timeoutMs)
   resume()
   await untilMoved(banks, 'a', 30, timeoutMs)
   for (const name of ['a', 'b'] as const) {
     const db = createDb({ connectionString: banks.databases[name].resources, poolSizeMax: 1 })
-    await db.execute(sql`delete from jobs`)
+    // A webhook's job begins and ends in the statements of its delivery: nothing loses it alone.
+    await db.execute(sql`delete from jobs where queue <> 'webhooks'`)
     await db.close()
   }
   const ends = await ended(payments)

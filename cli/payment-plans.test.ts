@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, it } from 'node:test'
 import { createDb, type Db, rawSql, sql } from '../shared/platform/index.ts'
+import { waitFor } from '../shared/testing/index.ts'
 import { ended, prepare } from './testing/many-payments.ts'
 import { plainPlans, startTestBanks, type TestBanks } from './testing/test-banks.ts'
 
@@ -44,6 +45,12 @@ async function alone<T>(connectionString: string, run: (db: Db) => Promise<T>): 
 async function leaveUnanalysed(db: Db): Promise<void> {
   for (const table of TABLES) await db.execute(rawSql(`alter table ${table} set (autovacuum_enabled = off)`))
 }
+
+const untilDelivered = (db: Db): Promise<boolean> =>
+  waitFor(
+    async () => (await db.execute(sql`select from webhook_deliveries where state = 'pending'`)) === 0,
+    timeoutMs,
+  )
 
 const COPIES = 300
 
@@ -114,6 +121,8 @@ for (const tables of ['have never been analysed', 'were analysed when there was 
       ])
       await ended(payments.flat())
       await Promise.all([banks.a.wallet.settled(), banks.b.wallet.settled()])
+      // Copies of what is under way would be work.
+      for (const database of databases) await alone(database, untilDelivered)
     }
     // Or a slow run is analysed in the middle of it, with rows of one moment.
     for (const database of databases) await alone(database, leaveUnanalysed)

@@ -4,7 +4,7 @@
  * never "nothing".
  */
 import { traced } from '../telemetry/index.ts'
-import { createReceiver as create, getReceiver as get } from './receivers.ts'
+import { createReceiver as create, getReceiver as get, getReceiverToPay as getToPay } from './receivers.ts'
 
 export type { CreateReceiverContext, ReceiverContext } from './context.ts'
 export { ReceiverRefusal, type ReceiverRefusalCode } from './errors.ts'
@@ -18,7 +18,6 @@ export {
 export {
   type CreateReceiverInput,
   completeReceiver,
-  getReceiverToPay,
   getReceiverToQuote,
   getRecentReceiver,
   type ReceiverInput,
@@ -28,3 +27,4 @@ export { incomingPaymentIdOf, readReceiverUrl } from './url.ts'
 
 export const createReceiver = traced('receiver.create', create)
 export const getReceiver = traced('receiver.get', get, { timer: 'getReceiver' })
+export const getReceiverToPay = traced('receiver.get', getToPay, { timer: 'getReceiver' })
