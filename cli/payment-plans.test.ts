@@ -63,7 +63,7 @@ async function analyse(db: Db): Promise<void> {
 
 /** Copies of each payment that was made so far, with all that was written of it. */
 async function multiplyHistory(connectionString: string): Promise<void> {
-  await alone(connectionString, async (db) => {
+  const copying = await alone(connectionString, async (db) => {
     await db.execute(
       sql`insert into wallet_address_properties (wallet_address_id, key, value) select id, 'one', 'of its own' from wallet_addresses`,
     )
@@ -87,9 +87,16 @@ async function multiplyHistory(connectionString: string): Promise<void> {
         ),
       )
     }
+    return await db.one((row) => Number(row.pid), sql`select pg_backend_pid() as pid`)
   })
-  // What the copying read is told when its session ends.
-  await alone(connectionString, (db) => db.execute(sql`select pg_stat_reset()`))
+  await alone(connectionString, async (db) => {
+    // What the copying read, foreign keys included, is told when its session ends.
+    await waitFor(
+      async () => (await db.execute(sql`select from pg_stat_activity where pid = ${copying}`)) === 0,
+      timeoutMs,
+    )
+    await db.execute(sql`select pg_stat_reset()`)
+  })
 }
 
 interface IndexUse {

@@ -23,6 +23,21 @@ const collectedBy = (urls: string) => ({
   OPEN_TELEMETRY_EXPORT_INTERVAL: '300',
 })
 
+/** Of all processes, each of which tells of its own when it has gathered some. */
+const SPANS_OF_PAYER = [
+  'upesi-admin outgoing_payment',
+  'upesi-admin outgoing_payment.create',
+  'upesi-admin outgoing_payment.fund',
+  'upesi-payments outgoing-payments job',
+  'upesi-payments ILP.pay',
+  'upesi-payments POST',
+  'upesi-connector rpc send',
+  'upesi-connector ilp.send',
+  'upesi-connector ledger.createTransfers',
+  'upesi-webhooks webhooks job',
+  'upesi-webhooks POST',
+]
+
 const hexOf = (id: string) => id.replaceAll('-', '')
 
 const payAcross = (banks: TestBanks): Promise<PaymentOutcome> =>
@@ -52,7 +67,7 @@ describe('a payment between two banks, collected', () => {
     await waitFor(
       () =>
         traceOf(id).filter(({ name }) => name === 'webhooks job').length >= 2 &&
-        traceOf(id).some(({ name }) => name === 'outgoing-payments job') &&
+        SPANS_OF_PAYER.every((name) => namesOf(traceOf(id)).includes(name)) &&
         isWhole(traceOf(id)) &&
         isWhole(traceOf(outcome.incomingPaymentId)) &&
         traceOf(outcome.incomingPaymentId).some(({ name }) => name === 'ilp.deliver'),
@@ -68,19 +83,7 @@ describe('a payment between two banks, collected', () => {
 
   it('has a trace at the payer, whose id is the payment’s, from its creation to the last webhook', () => {
     const names = namesOf(ofPayer)
-    for (const expected of [
-      'upesi-admin outgoing_payment',
-      'upesi-admin outgoing_payment.create',
-      'upesi-admin outgoing_payment.fund',
-      'upesi-payments outgoing-payments job',
-      'upesi-payments ILP.pay',
-      'upesi-payments POST',
-      'upesi-connector rpc send',
-      'upesi-connector ilp.send',
-      'upesi-connector ledger.createTransfers',
-      'upesi-webhooks webhooks job',
-      'upesi-webhooks POST',
-    ])
+    for (const expected of SPANS_OF_PAYER)
       assert.ok(names.includes(expected), `${expected} in ${names.join(', ')}`)
   })
 
