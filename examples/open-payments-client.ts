@@ -198,6 +198,16 @@ async function awaitArrival(
   throw new Error(`not all of it arrived within ${ARRIVAL_MS_MAX / 1000} s`)
 }
 
+/** What the payer's bank has sent is known there a moment after it has arrived: the answer has to travel back. */
+async function awaitSent(sentAmount: () => Promise<Amount>): Promise<Amount> {
+  const until = Date.now() + ARRIVAL_MS_MAX
+  for (;;) {
+    const amount = await sentAmount()
+    if (amount.value !== '0' || Date.now() >= until) return amount
+    await pause(POLL_MS)
+  }
+}
+
 async function run(options: Options): Promise<void> {
   const client = await createAuthenticatedClient({
     walletAddressUrl: options.client,
@@ -245,7 +255,7 @@ async function run(options: Options): Promise<void> {
       (await client.incomingPayment.get({ url: receiver, accessToken: forIncoming })) as IncomingPayment,
     async () => (await readOutgoing()).failed ?? false,
   )
-  const { sentAmount } = await readOutgoing()
+  const sentAmount = await awaitSent(async () => (await readOutgoing()).sentAmount)
   say(
     `\nPaid. ${names.payee} received ${amountInWords(arrived.receivedAmount)}; ${names.payer}'s bank sent ${amountInWords(sentAmount)}.`,
   )
