@@ -32,7 +32,10 @@ export async function findOutgoingPayment(
   const row = await selectPayment(ctx.db, scope, id)
   if (!row) return undefined
   const [payment] = await withSentAmounts(ctx, [row])
-  return payment
+  if (row.state !== 'SENDING') return payment
+  // One that ended meanwhile may have had its rest withdrawn when the ledger was asked, which was not sent.
+  const after = await selectPayment(ctx.db, scope, id)
+  return after?.sentAmount === undefined ? payment : withSent(after, after.sentAmount)
 }
 
 /** Throws {@link OutgoingPaymentRefusal} `unknown_payment`. */
