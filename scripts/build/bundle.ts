@@ -9,7 +9,7 @@ import { licencesOf } from './licences.ts'
 import { partsOfPackages } from './parts.ts'
 import type { Role } from './roles.ts'
 import { routerQuickToStart } from './router.ts'
-import { importsWhenRun, writeScripts } from './to-scripts.ts'
+import { AS_CHUNKS, importsWhenRun, writeScripts } from './to-scripts.ts'
 import { validatorsOfRequests } from './validators.ts'
 
 /** Packages of CommonJS ask for these. */
@@ -48,18 +48,10 @@ export async function bundleRole(role: Role, root: string): Promise<Bundle> {
   mkdirSync(outdir, { recursive: true })
   const entryPoints = role.entries.map((entry) => join(role.folder, `${entry}.ts`))
   const { metafile, outputFiles } = await build({
+    ...AS_CHUNKS,
     entryPoints,
     write: !role.startsOften,
     outdir,
-    outExtension: { '.js': '.mjs' },
-    chunkNames: 'chunk-[hash]',
-    bundle: true,
-    splitting: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    minify: true,
-    sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'none',
     ...(!role.startsOften && { banner: { js: BANNER } }),
@@ -73,8 +65,6 @@ export async function bundleRole(role: Role, root: string): Promise<Bundle> {
       validatorsOfRequests(),
       ownSources(outdir, role.startsOften ? entryPoints : []),
     ],
-    metafile: true,
-    logLevel: 'error',
   })
   if (outputFiles) await writeScripts(outdir, outputFiles, metafile)
   writeFileSync(join(outdir, 'THIRD-PARTY-LICENCES.txt'), licencesOf(Object.keys(metafile.inputs)))

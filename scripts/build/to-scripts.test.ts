@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { build } from 'esbuild'
-import { importsWhenRun, lateExports, writeScripts } from './to-scripts.ts'
+import { AS_CHUNKS, importsWhenRun, lateExports, writeScripts } from './to-scripts.ts'
 
 let folder: string
 before(() => {
@@ -19,19 +19,10 @@ async function run(name: string, sources: Record<string, string>): Promise<Recor
   for (const [file, text] of Object.entries(sources))
     writeFileSync(join(from, file), file === 'entry.mjs' ? importsWhenRun(text) : text)
   const { outputFiles, metafile } = await build({
+    ...AS_CHUNKS,
     entryPoints: [join(from, 'entry.mjs')],
     write: false,
     outdir,
-    outExtension: { '.js': '.mjs' },
-    chunkNames: 'chunk-[hash]',
-    bundle: true,
-    splitting: true,
-    platform: 'node',
-    format: 'esm',
-    minify: true,
-    sourcemap: 'linked',
-    metafile: true,
-    logLevel: 'error',
   })
   await writeScripts(outdir, outputFiles, metafile)
   return await import(join(outdir, 'entry.mjs'))

@@ -7,6 +7,21 @@ import { builtinsWhenNeeded } from './builtins.ts'
 
 const RUNTIME = fileURLToPath(new URL('./runtime', import.meta.url))
 
+/** How a role is bundled: as chunks that its entries share, under the names by which {@link writeScripts} tells them from entries. */
+export const AS_CHUNKS = {
+  outExtension: { '.js': '.mjs' },
+  chunkNames: 'chunk-[hash]',
+  bundle: true,
+  splitting: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  minify: true,
+  sourcemap: 'linked',
+  metafile: true,
+  logLevel: 'error',
+} as const satisfies BuildOptions
+
 /**
  * An entry whose static imports are made when it runs: so it holds nothing but its own few lines, and everything else becomes chunks.
  */
