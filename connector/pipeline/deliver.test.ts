@@ -18,6 +18,7 @@ import {
 import { type IlpPrepare, type IlpReply, isFulfill, isReject, serializePrepare } from '../packet/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
 import { exchangePacket, openConnection } from '../stream/connection.ts'
+import { openStreamPacket } from '../stream/encryption.ts'
 import { fulfilWithData, postBytes, postPrepare, startTestHop, testPrepare } from '../testing/test-hop.ts'
 import { startTestNode, type TestNode, type TestReceiver } from '../testing/test-node.ts'
 
@@ -371,6 +372,30 @@ test('a repeat that only the ledger remembers is fulfilled again when its paymen
   await sleep(Math.max(0, prepare.expiresAt.getTime() - Date.now()))
   assert.ok(isFulfill(await postPrepare(second.url, from.token, prepare)))
   assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
+})
+
+test('a repeat across currencies is fulfilled again whatever the price has become, and credited once', async (t) => {
+  const fallen = await startTestHttpServer(() => ({ body: '{"base":"USD","rates":{"EUR":0.8}}' }))
+  const second = await startTestNode({
+    connectionString: database.connectionString,
+    env: { EXCHANGE_RATES_URL: fallen.url },
+  })
+  t.after(() => second.close())
+  t.after(() => fallen.close())
+  // At the new price the first arrives with less than its sender wants, the other with another amount than it did.
+  for (const minimumAmount of [0n, 699n]) {
+    const receiver = await node.incomingPayment(eur)
+    const { prepare, reply, authentic } = await send(receiver, 777n, { minimumAmount })
+    assert.ok(isFulfill(reply))
+    assert.equal(authentic?.amount, 699n)
+    const again = await postPrepare(second.url, from.token, prepare)
+    assert.ok(isFulfill(again), 'a Reject would deny what was credited')
+    assert.deepEqual(again.fulfillment, reply.fulfillment)
+    const inside = openStreamPacket(openConnection(receiver).keys.encryption, again.data)
+    assert.equal(inside?.amount, 699n, 'what arrived, not what would arrive today')
+    assert.deepEqual(await state(receiver), ['PROCESSING', 699n])
+    assert.equal(codeOf((await send(receiver, 777n, { minimumAmount: 699n, url: second.url })).reply), 'F99')
+  }
 })
 
 test('the same condition with another amount is answered by nobody: it was delivered, but not this much', async () => {

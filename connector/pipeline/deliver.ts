@@ -8,6 +8,7 @@ import { type AskPayeeContext, askPayee } from './ask-payee.ts'
 import type { Conversion } from './convert.ts'
 import { type Credit, creditPayee } from './credit-payee.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
+import { AnswerUnknown } from './errors.ts'
 import type { LocalPacket, Reply, Service } from './model.ts'
 import { type ReceiptContext, receiptTotal } from './receipt-total.ts'
 import type { ProgressRecorder } from './record-progress.ts'
@@ -53,7 +54,8 @@ export function deliver(ctx: DeliverContext): Service<LocalPacket> {
     })
     switch (decision.kind) {
       case 'reject':
-        return decision.reject
+        // At the price of today. Without one the same packet is always judged alike.
+        return isConverted(packet, delivery) ? await refuse(ctx, packet, decision.reject) : decision.reject
       case 'fulfill': {
         const offer = { payee: delivery.payee, offer: decision }
         const refusal = isClosed(ctx, delivery) ? undefined : await askPayee(ctx, packet, offer)
@@ -70,6 +72,9 @@ export function deliver(ctx: DeliverContext): Service<LocalPacket> {
 /** Unless the same packet was credited before: see {@link answerAgain}. */
 const refuse = async (ctx: DeliverContext, packet: LocalPacket, reject: Reply): Promise<Reply> =>
   (await answerAgain(ctx, packet)) ?? reject
+
+const isConverted = ({ account }: LocalPacket, { payee }: Delivery): boolean =>
+  account.asset.id !== payee.asset.id
 
 const expired = (ctx: DeliverContext): Reply => ctx.rejects('R00', rejectMessages.expired)
 const closed = (ctx: DeliverContext): Reply => ctx.rejects('F02', rejectMessages.wrongState)
@@ -98,10 +103,19 @@ async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: Incomi
   }
   if (outcome.kind === 'refused') return outcome.reject
   ctx.counters.count('packets_delivered')
+  // What arrived before did so at the price of then.
+  if (outcome.kind === 'uncertain' && isConverted(packet, delivery))
+    return await answerFromLedger(ctx, packet)
   if (money.receiptConnectionId === undefined) return money.fulfill()
   // A receipt states what arrived: a packet that was credited before counts once.
   const counted = outcome.kind === 'credited' ? money.amount : 0n
   return money.fulfill(await receiptTotal(ctx, money.receiptConnectionId, counted))
+}
+
+async function answerFromLedger(ctx: DeliverContext, packet: LocalPacket): Promise<Reply> {
+  const reply = await answerAgain(ctx, packet)
+  if (!reply) throw new AnswerUnknown('a packet was delivered, and the ledger does not show it')
+  return reply
 }
 
 /** What was reserved is settled either way. */

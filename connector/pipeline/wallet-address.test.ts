@@ -5,6 +5,7 @@ import { createConnection, createReceipt, verifyReceipt } from 'ilp-protocol-str
 import { request } from 'undici'
 import { updateWalletAddress } from '../../shared/incoming-payments/index.ts'
 import { accountCode } from '../../shared/ledger/index.ts'
+import { depositPeerLiquidity } from '../../shared/peers/index.ts'
 import { sql, uuidv7 } from '../../shared/platform/index.ts'
 import { createStreamCredentials, type ReceiptSetup } from '../../shared/stream-credentials/index.ts'
 import { createTestDatabase, type TestDatabase, waitFor } from '../../shared/testing/index.ts'
@@ -57,10 +58,10 @@ function credentialsOf(wallet: WalletAddress, receipt?: ReceiptSetup) {
 const newReceipt = (): ReceiptSetup => ({ nonce: randomBytes(16), secret: randomBytes(32) })
 
 /** One packet, by our own sender. */
-async function send(credentials: ReturnType<typeof credentialsOf>, amount: bigint) {
+async function send(credentials: ReturnType<typeof credentialsOf>, amount: bigint, token = from.token) {
   const { reply, authentic } = await exchangePacket(
     openConnection(credentials),
-    (prepare) => postPrepare(node.url, from.token, prepare),
+    (prepare) => postPrepare(node.url, token, prepare),
     {
       amount,
       minimumAmount: 0n,
@@ -116,6 +117,21 @@ test('each connection has receipts over its own total, signed for whoever asked'
   assert.deepEqual((await send(second, 50n)).receipt, expectedReceipt(other, '50'))
   assert.deepEqual((await send(first, 12n)).receipt, expectedReceipt(one, '42'))
   assert.equal(await node.credited(wallet.id), 92n)
+})
+
+test('what no receipt can state any more is fulfilled without one: a Reject would deny it', async () => {
+  const wallet = await createPayee()
+  const receipt = newReceipt()
+  const half = 2n ** 63n
+  const rich = await node.peer(usd, { address: 'test.rich', liquidity: half })
+  await depositPeerLiquidity(node.node, 'all', { peerId: rich.id, transferId: uuidv7(), amount: half })
+  const credentials = credentialsOf(wallet, receipt)
+  const first = await send(credentials, half, rich.token)
+  assert.deepEqual(first.receipt, expectedReceipt(receipt, half.toString()))
+  const second = await send(credentials, half, rich.token)
+  assert.ok(isFulfill(second.reply))
+  assert.equal(second.receipt, undefined)
+  assert.equal(await node.credited(wallet.id), 2n * half)
 })
 
 test('a sender of the field pays in many packets over a socket and ends with a valid receipt', async () => {

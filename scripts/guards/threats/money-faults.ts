@@ -477,6 +477,20 @@ export const moneyFaults: ThreatTable = {
             'if (isPassing(error)) throw new Fault(onTimeout, { retryable: true })\n          throw error',
           test: { file: 'shared/ledger/postgres/outages.test.ts', name: 'connections that the server ends' },
         },
+        {
+          name: 'a packet that was credited is not denied because the price has fallen since',
+          file: 'connector/pipeline/deliver.ts',
+          text: 'isConverted(packet, delivery) ? await refuse(ctx, packet, decision.reject) : decision.reject',
+          without: 'decision.reject',
+          test: { file: deliver, name: 'a repeat across currencies is fulfilled again' },
+        },
+        {
+          name: 'and says what arrived, at the price of then',
+          file: 'connector/pipeline/deliver.ts',
+          text: "if (outcome.kind === 'uncertain' && isConverted(packet, delivery))",
+          without: 'if (false)',
+          test: { file: deliver, name: 'a repeat across currencies is fulfilled again' },
+        },
       ],
     },
     {

@@ -172,11 +172,21 @@ export const workerFaults: ThreatTable = {
         {
           name: 'a missing receipt is counted',
           file: 'connector/pipeline/receipt-total.ts',
-          text: "if (total === undefined) ctx.counters.count('missing_receipts')",
+          text: "ctx.counters.count('missing_receipts')",
           without: '',
           test: {
             file: 'connector/receipts/outages.test.ts',
             name: 'packets are fulfilled without receipts',
+          },
+        },
+        {
+          name: 'nor a total beyond what a receipt can state makes a Reject of it',
+          file: 'connector/pipeline/receipt-total.ts',
+          text: 'total !== undefined && total <= AMOUNT_MAX',
+          without: 'total !== undefined',
+          test: {
+            file: 'connector/pipeline/wallet-address.test.ts',
+            name: 'what no receipt can state any more',
           },
         },
         {
