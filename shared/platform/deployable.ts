@@ -60,8 +60,18 @@ export async function orClose<T>(opening: Promise<T>, close: () => Promise<void>
   }
 }
 
-/** The main of a `server.ts`: start, report, and drain on SIGTERM or SIGINT. The entry passes `process.env`; nothing below reads it. */
+/** 128 and the signal's number, as a shell says it. */
+const EXIT_CODES = { SIGTERM: 143, SIGINT: 130 } as const
+const signals = ['SIGTERM', 'SIGINT'] as const
+
+/**
+ * The main of a `server.ts`: start, report, and drain on SIGTERM or SIGINT. Whoever is told while it starts has nothing to drain, and
+ * ends at once. The entry passes `process.env`; nothing below reads it.
+ */
 export async function runDeployable(start: StartDeployable, env: Environment): Promise<void> {
+  // In a container it is process 1, to which a signal that it does not listen for is none.
+  const giveUp = (signal: keyof typeof EXIT_CODES) => process.exit(EXIT_CODES[signal])
+  for (const signal of signals) process.on(signal, giveUp)
   let running: RunningDeployable
   try {
     running = await start(withEnvironmentFile(env))
@@ -83,6 +93,5 @@ export async function runDeployable(start: StartDeployable, env: Environment): P
       },
     )
   }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  for (const signal of signals) process.on(signal, stop).off(signal, giveUp)
 }
