@@ -132,6 +132,12 @@ for (const name of ['small', 'full'])
           assert.ok(Number(container.StopTimeout) > drainSeconds, String(container.Name))
     })
 
+    test('a container is not replaced because a database is away', () => {
+      for (const { properties } of made.of('AWS::ECS::TaskDefinition'))
+        for (const { Name, HealthCheck } of properties.ContainerDefinitions as Json[])
+          assert.match(JSON.stringify(HealthCheck), /127\.0\.0\.1:\d+\/livez'/, String(Name))
+    })
+
     test('a changed revision of secrets starts everything anew', () => {
       const environments = [
         ...made

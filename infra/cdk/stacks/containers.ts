@@ -114,7 +114,7 @@ export class ContainersStack extends Stack {
       logs: LogGroup
       environment: RoleEnvironment
       essential: boolean
-      readyPort: number
+      healthPort: number
     },
   ): ContainerDefinition {
     const { plain, secrets } = options.environment
@@ -140,12 +140,13 @@ export class ContainersStack extends Stack {
       logging: LogDrivers.awsLogs({ streamPrefix: role, logGroup: options.logs }),
       readonlyRootFilesystem: true,
       stopTimeout: STOP_TIMEOUT,
+      // Whether it turns, and no more: a database that is away for a minute is no reason to replace everything that waits for it.
       healthCheck: {
         command: [
           'CMD',
           'node',
           '-e',
-          `fetch('http://127.0.0.1:${options.readyPort}/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))`,
+          `fetch('http://127.0.0.1:${options.healthPort}/livez').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))`,
         ],
         interval: Duration.seconds(15),
         timeout: Duration.seconds(5),
@@ -192,7 +193,7 @@ export class ContainersStack extends Stack {
       logs,
       environment: environmentOf('connector', 'container', config, this.#around),
       essential: true,
-      readyPort: portOf(config, 'CONNECTOR_RPC_PORT'),
+      healthPort: portOf(config, 'CONNECTOR_RPC_PORT'),
     })
     container.addPortMappings(
       { containerPort: portOf(config, 'CONNECTOR_PORT') },
@@ -224,7 +225,7 @@ export class ContainersStack extends Stack {
       logs,
       environment: environmentOf('relay', 'container', this.#config, this.#around),
       essential: false,
-      readyPort: METRICS_PORT + 1,
+      healthPort: METRICS_PORT + 1,
     })
     queues.allowPublishing(task.taskRole)
   }
@@ -237,7 +238,7 @@ export class ContainersStack extends Stack {
       logs,
       environment: environmentOf(role, 'container', this.#config, this.#around),
       essential: true,
-      readyPort: METRICS_PORT,
+      healthPort: METRICS_PORT,
     })
     if (this.#queues) {
       const { queue, deadLetters } = this.#queues.queues[role]
