@@ -521,7 +521,7 @@ test('a replica whose volume is empty recovers, unless it is the first deploymen
   for (const format of [true, false])
     assert.match(
       scriptOf(format),
-      /test -e \/var\/lib\/tigerbeetle\/0_2\.tigerbeetle \|\| /,
-      'a file that is there stays',
+      /if ! test -e (\S+\/0_2\.tigerbeetle); then\n +rm -f \1\.new\n.* \1\.new\n +mv \1\.new \1 && sync\nfi\n/,
+      'a file that is there stays, and one that is half written is none',
     )
 })

@@ -298,21 +298,4 @@ describe('what runs', { skip }, () => {
     assert.equal(scales({ knative: { minScale: 1 } }), '1')
     assert.equal(scales({ deployments: { 'open-payments': { replicaCount: 3 } } }), '3')
   })
-
-  test('TigerBeetle: each replica formats its own file once and knows the others by addresses', () => {
-    const manifests = rendered('TigerBeetle')
-    const { spec } = find(manifests, 'StatefulSet', 'ase-a-upesi-tigerbeetle')
-    const [format] = spec.template.spec.initContainers
-    assert.match(format.args[0], /^test -e \/data\/117_\$\(REPLICA\)\.tigerbeetle \|\|/)
-    assert.match(format.args[0], /--cluster=117 --replica=\$\(REPLICA\) --replica-count=3/)
-    const addresses = find(manifests, 'ConfigMap', 'ase-a-upesi-backend').data.TIGERBEETLE_REPLICA_ADDRESSES
-    for (const address of addresses.split(',')) {
-      const [name] = address.split(':')
-      assert.equal(find(manifests, 'Service', name).spec.ports[0].port, 3000)
-    }
-    assert.deepEqual(spec.persistentVolumeClaimRetentionPolicy, {
-      whenDeleted: 'Retain',
-      whenScaled: 'Retain',
-    })
-  })
 })
