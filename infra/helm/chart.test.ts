@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { least, variants } from './base-values.ts'
-import { lint, type Manifest, over, withoutHelm } from './render.ts'
+import { lint, type Manifest, over, render, withoutHelm } from './render.ts'
 import { called, placedWorkloads, rendered, variantNames } from './rendered-variants.ts'
 import { typeProblems } from './typed.ts'
 import {
@@ -66,6 +66,15 @@ describe('what the chart makes', { skip }, () => {
         [],
         variant,
       )
+    }
+  })
+
+  test('names are no longer than Kubernetes takes, however long the release is called', () => {
+    const fullnameOverride = 'interledger-node-of-the-first-bank-of-aaaa'
+    for (const name of ['metrics, schedule, names', 'Knative with SQS, KEDA, auto-peering', 'TigerBeetle']) {
+      const values = over(least, variants[name] ?? {}, { fullnameOverride, schedule: { enabled: true } })
+      for (const manifest of render(values))
+        assert.ok(manifest.metadata.name.length <= (manifest.kind === 'CronJob' ? 52 : 63), called(manifest))
     }
   })
 

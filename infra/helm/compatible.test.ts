@@ -167,6 +167,26 @@ describe('values of the public chart', { skip }, () => {
     assert.ok('pvk.pem' in dataOf(find(keyed, 'Secret', 'rafiki-backend-keys')))
   })
 
+  test('a Service that has other ports than its pods is called at its own', () => {
+    const services = {
+      backend: { ports: [{ name: 'admin', port: 81 }] },
+      auth: {
+        ports: [
+          { name: 'introspection', port: 82 },
+          { name: 'serviceapi', port: '83' },
+        ],
+      },
+    }
+    const others = render(over(least, { services }))
+    const { data } = find(others, 'ConfigMap', 'ase-a-upesi-backend')
+    assert.equal(data.AUTH_SERVER_INTROSPECTION_URL, 'http://ase-a-upesi-auth-service:82')
+    assert.equal(data.AUTH_SERVICE_API_URL, 'http://ase-a-upesi-auth-service:83')
+    const [container] =
+      workloadsOf([find(others, 'Pod', 'ase-a-upesi-test-payment')])[0]?.spec.containers ?? []
+    const url = container?.env?.find(({ name }) => name === 'GRAPHQL_URL')?.value
+    assert.equal(url, 'http://ase-a-upesi-backend-service:81/graphql')
+  })
+
   test('whole sections that were copied do no harm', async () => {
     assert.deepEqual(await typeProblems(manifests), [])
     const config = dataOf(find(manifests, 'ConfigMap', 'rafiki-backend'))

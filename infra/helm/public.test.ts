@@ -254,12 +254,27 @@ describe('what is public', { skip }, () => {
         .spec.egress.filter(({ to }: { to?: unknown }) => to === undefined)
         .flatMap((rule: { ports: { port: number }[] }) => rule.ports.map(({ port }) => port))
     assert.deepEqual(ports({}), [5432, 6379])
+    const said = over(
+      at('config.backend.databaseUrl.value', 'postgresql://a:b%40c:7@one.example:6432,two.example:6433/r'),
+      at('config.backend.redisUrl.value', 'rediss://:secret@[fd00::5]:6380/0'),
+      at('config.auth.databaseUrl.value', 'postgresql://upesi:p/a:8@db.example/auth?application_name=x:9'),
+    )
+    assert.deepEqual(ports(said), [5432, 6379, 6432, 6433, 6380])
     const outside = over(
       at('config.backend.useTigerbeetle', true),
       at('config.backend.tigerbeetle.replicaAddresses', '10.9.0.1:3001,10.9.0.2:3001'),
     )
     assert.deepEqual(ports(outside), [5432, 6379, 3001])
     assert.deepEqual(ports({ tigerbeetle: { enabled: true, clusterId: '117' } }), [5432, 6379])
+  })
+
+  test('with Knative its own pods reach the proxies, and its autoscaler their metrics', () => {
+    const { ingress: ways } = find(rendered('Knative'), 'NetworkPolicy', 'ase-a-upesi-open-payments').spec
+    assert.deepEqual(
+      ways.map(({ ports }: { ports: { port: number }[] }) => ports.map(({ port }) => port)),
+      [[8012, 8022, 8112, 9090]],
+    )
+    assert.match(JSON.stringify(ways[0].from), /knative-serving/)
   })
 
   test('with Knative an Ingress is refused, and a cluster without Knative is not passed over', () => {
@@ -291,6 +306,7 @@ describe('what is public', { skip }, () => {
       [at('queue.driver', 'redis'), /queue.driver is redis: set config.backend.redisUrl/],
       [at('queue.driver', 'sqs'), /queue.driver is sqs: set/],
       [at('gateway.enabled', true), /set gateway.parentRefs/],
+      [at('metrics.serviceMonitor.enabled', true), /set networkPolicy.metricsFrom/],
       [at('ingress.backend.enabled', true), /set ingress.backend.hosts/],
       [at('image.repository', null), /image.repository is missing/],
       [at('config.backend.autoPeering.enabled', true), /INSTANCE_NAME is missing, and auto-peering/],

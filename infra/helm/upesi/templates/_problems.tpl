@@ -88,6 +88,9 @@
 {{- $problems = append $problems "keda looks into Postgres with DATABASE_URL, and the password is in DATABASE_PASSWORD: set keda.postgres.connectionSecretKeyRef to a URL that has it" -}}
 {{- end -}}
 {{- end -}}
+{{- if and $values.metrics.serviceMonitor.enabled $values.networkPolicy.enabled (not $values.networkPolicy.metricsFrom) -}}
+{{- $problems = append $problems "metrics.serviceMonitor.enabled is true, and no policy lets Prometheus in: set networkPolicy.metricsFrom" -}}
+{{- end -}}
 {{- if and $values.gateway.enabled (not $values.gateway.parentRefs) -}}
 {{- $problems = append $problems "gateway.enabled is true: set gateway.parentRefs to the Gateway that takes the routes" -}}
 {{- end -}}

@@ -6,6 +6,19 @@
 {{- int $number -}}
 {{- end -}}
 
+{{/* JSON list of the ports that stand in the databases' URLs, where the values have them. */}}
+{{- define "upesi.dataPorts" -}}
+{{- $ports := list -}}
+{{- range $side := list "backend" "auth" -}}
+{{- $values := (get $.Values._upesi.secrets $side).values -}}
+{{- range $name := list "DATABASE_URL" "DATABASE_LISTEN_URL" "LEDGER_DATABASE_URL" "AUTH_DATABASE_URL" "REDIS_URL" -}}
+{{- $hosts := regexReplaceAll "^[a-z+]+://([^/?#]*@)?([^/?#]*).*$" (get $values $name | default "") "$2" -}}
+{{- range regexFindAll ":[0-9]+(,|$)" $hosts -1 -}}{{- $ports = append $ports (trimAll ":," . | int) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- uniq $ports | toJson -}}
+{{- end -}}
+
 {{/* JSON {service, side, port} of an Ingress path's service: which listener it means, by number or by name. */}}
 {{- define "upesi.ingress.port" -}}
 {{- $root := .root -}}

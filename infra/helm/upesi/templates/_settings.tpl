@@ -46,8 +46,11 @@
 {{- $_ := set $defaults "AUTH_SERVICE_API_URL" (printf "http://%s-auth-service-api.%s.svc.%s" $fullname $root.Release.Namespace $values.clusterDomain) -}}
 {{- else -}}
 {{- $service := printf "%s-%s" $fullname (dig "auth" "name" "auth-service" $values.services) -}}
-{{- $_ := set $defaults "AUTH_SERVER_INTROSPECTION_URL" (printf "http://%s:%s" $service (include "upesi.text" $auth.introspection)) -}}
-{{- $_ := set $defaults "AUTH_SERVICE_API_URL" (printf "http://%s:%s" $service (include "upesi.text" $auth.serviceapi)) -}}
+{{- $settings := dig "auth" dict $values.services -}}
+{{- range $listener, $variable := dict "introspection" "AUTH_SERVER_INTROSPECTION_URL" "serviceapi" "AUTH_SERVICE_API_URL" -}}
+{{- $port := include "upesi.servicePort" (dict "settings" $settings "port" (dict "name" $listener "port" (get $auth $listener))) -}}
+{{- $_ := set $defaults $variable (printf "http://%s:%s" $service $port) -}}
+{{- end -}}
 {{- end -}}
 {{- $_ := set $defaults "CONNECTOR_RPC_URL" (printf "http://%s-connector:%s" $fullname (get $config "CONNECTOR_RPC_PORT")) -}}
 {{- if get $config "OPEN_PAYMENTS_URL" -}}
