@@ -2,7 +2,7 @@ import type { Ledger } from '../ledger/index.ts'
 import { type Db, isUuid } from '../platform/index.ts'
 import type { Page, Paged, TenantScope } from '../tenants/index.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
-import type { IncomingPayment, ReceivingPayment } from './model.ts'
+import { type IncomingPayment, isFinal, type ReceivingPayment } from './model.ts'
 import { receivedTotals, withReceived } from './received.ts'
 import { type IncomingPaymentFilter, paymentById, selectPayments, selectReceivingPayment } from './store.ts'
 
@@ -20,12 +20,16 @@ export async function findIncomingPayment(
 ): Promise<IncomingPayment | undefined> {
   if (!isUuid(id)) return undefined
   // The account's id is the payment's, so both stores are asked at once.
-  const [row, [received]] = await Promise.all([
+  const [row, [account]] = await Promise.all([
     ctx.db.batched(paymentById, { id, scope }),
-    receivedTotals(ctx.ledger, [id]),
+    ctx.ledger.lookupAccounts([id]),
   ])
   const isHidden = filter.client !== undefined && row?.client !== filter.client
-  return row && !isHidden ? withReceived(row, received ?? 0n) : undefined
+  if (!row || isHidden) return undefined
+  // One that ended meanwhile may have got its last money behind this look at the ledger. A closed account gets none.
+  const mayHaveMore = isFinal(row.state) && !account?.closed
+  const [received = 0n] = mayHaveMore ? await receivedTotals(ctx.ledger, [id]) : [account?.creditsPosted]
+  return withReceived(row, received)
 }
 
 /** As {@link findIncomingPayment}; throws {@link IncomingPaymentRefusal} `unknown_incoming_payment`. */

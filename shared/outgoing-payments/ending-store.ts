@@ -89,3 +89,16 @@ export const endPayment = async (
   end: PaymentEnd,
   event: NewWebhookEvent,
 ): Promise<JobOutcome> => outcomeOf(job, await db.batched(endings, { job, end, event }))
+
+const finalSentById: BatchedStatement<string, bigint> = {
+  query: (ids) => sql`
+    select asked.place, p.sent_amount
+    from unnest((select ${ids}::uuid[])) with ordinality asked (id, place)
+    cross join lateral (select * from outgoing_payments x where x.id = asked.id limit 1) p
+    where p.sent_amount is not null`,
+  map: (row) => row.sent_amount as bigint,
+}
+
+/** What was sent in all. `undefined` until the payment has ended. */
+export const findFinalSentAmount = (db: Db, id: string): Promise<bigint | undefined> =>
+  db.batched(finalSentById, id)

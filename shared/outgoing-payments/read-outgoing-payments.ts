@@ -1,8 +1,9 @@
 import { intervalAt } from '../grant-limits/index.ts'
-import { availableCredit } from '../ledger/index.ts'
+import { type Account, availableCredit } from '../ledger/index.ts'
 import type { Clock, Db } from '../platform/index.ts'
 import type { Page, Paged, TenantScope } from '../tenants/index.ts'
 import type { ReadContext } from './context.ts'
+import { findFinalSentAmount } from './ending-store.ts'
 import { OutgoingPaymentRefusal } from './errors.ts'
 import type { Grant, GrantSpent } from './grant-spending.ts'
 import { selectSpent } from './grant-spending-store.ts'
@@ -20,8 +21,21 @@ async function withSentAmounts(
 ): Promise<OutgoingPayment[]> {
   const sending = rows.filter(({ state }) => state === 'SENDING').map(({ id }) => id)
   const accounts = sending.length === 0 ? [] : await ctx.ledger.lookupAccounts(sending)
-  const sentById = new Map(sending.map((id, index) => [id, accounts[index]?.debitsPosted]))
+  const amounts = await Promise.all(sending.map((id, index) => sentFrom(ctx, id, accounts[index])))
+  const sentById = new Map(sending.map((id, index) => [id, amounts[index]]))
   return rows.map((row) => withSent(row, row.sentAmount ?? sentById.get(row.id) ?? 0n))
+}
+
+/**
+ * The ledger's total of a payment whose row was read as SENDING. It may have ended since, and its rest, which was not sent, been withdrawn:
+ * that takes all there is, so an account with anything left needs no second look. The row knows by now, and is asked together with
+ * those of the same page.
+ */
+async function sentFrom(ctx: ReadContext, id: string, account: Account | undefined): Promise<bigint> {
+  if (!account) return 0n
+  const { debitsPosted, creditsPosted } = account
+  const final = debitsPosted === creditsPosted ? await findFinalSentAmount(ctx.db, id) : undefined
+  return final ?? debitsPosted
 }
 
 export async function findOutgoingPayment(
@@ -32,10 +46,7 @@ export async function findOutgoingPayment(
   const row = await selectPayment(ctx.db, scope, id)
   if (!row) return undefined
   const [payment] = await withSentAmounts(ctx, [row])
-  if (row.state !== 'SENDING') return payment
-  // One that ended meanwhile may have had its rest withdrawn when the ledger was asked, which was not sent.
-  const after = await selectPayment(ctx.db, scope, id)
-  return after?.sentAmount === undefined ? payment : withSent(after, after.sentAmount)
+  return payment
 }
 
 /** Throws {@link OutgoingPaymentRefusal} `unknown_payment`. */

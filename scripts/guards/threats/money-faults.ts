@@ -13,6 +13,8 @@ const localCredits = 'shared/incoming-payments/local-credits.test.ts'
 const credits = 'shared/incoming-payments/credits-store.ts'
 const attempt = 'shared/outgoing-payments/attempt-payment.ts'
 const funding = 'shared/outgoing-payments/fund-outgoing-payment.ts'
+const readOutgoing = 'shared/outgoing-payments/read-while-ending.test.ts'
+const readIncoming = 'shared/incoming-payments/read-while-ending.test.ts'
 const processes = 'shared/ledger/postgres/processes.test.ts'
 const paths = 'shared/ledger/postgres/paths.test.ts'
 const expiryRaces = 'shared/ledger/postgres/expiry-races.test.ts'
@@ -181,6 +183,46 @@ export const moneyFaults: ThreatTable = {
           text: ' and (asked.tenant_id is null or x.tenant_id = asked.tenant_id)',
           without: '',
           test: { file: ilpPayments, name: 'whoever else funds the payment in the same moment' },
+        },
+      ],
+    },
+    {
+      name: 'Payments that end while they are read',
+      guards: [
+        {
+          name: 'a rest that was withdrawn meanwhile is not shown as sent',
+          file: 'shared/outgoing-payments/read-outgoing-payments.ts',
+          text: 'debitsPosted === creditsPosted ? await findFinalSentAmount(ctx.db, id) : undefined',
+          without: 'undefined',
+          test: { file: readOutgoing, name: 'shows what was sent' },
+        },
+        {
+          name: 'nor in a list',
+          file: 'shared/outgoing-payments/read-outgoing-payments.ts',
+          text: 'return final ?? debitsPosted',
+          without: 'return debitsPosted',
+          test: { file: readOutgoing, name: 'so do those of a list' },
+        },
+        {
+          name: 'what others have left is no reason to ask again',
+          file: 'shared/outgoing-payments/read-outgoing-payments.ts',
+          text: 'debitsPosted === creditsPosted ?',
+          without: 'debitsPosted >= 0n ?',
+          test: { file: readOutgoing, name: 'nobody is asked twice' },
+        },
+        {
+          name: 'an end is not shown with a total from before it',
+          file: 'shared/incoming-payments/read-incoming-payments.ts',
+          text: 'mayHaveMore ? await receivedTotals(ctx.ledger, [id]) : [account?.creditsPosted]',
+          without: '[account?.creditsPosted]',
+          test: { file: readIncoming, name: 'shows all that it got' },
+        },
+        {
+          name: 'nor is the ledger asked again once nothing can come',
+          file: 'shared/incoming-payments/read-incoming-payments.ts',
+          text: 'isFinal(row.state) && !account?.closed',
+          without: 'isFinal(row.state)',
+          test: { file: readIncoming, name: 'the ledger is asked once' },
         },
       ],
     },
