@@ -329,7 +329,7 @@ test('a signed read asks the authorization server once and fetches keys once', a
 test('a wallet that wants to approve payments is asked before the client hears of them', async () => {
   const careful = await startTestNode(database.connectionString, {
     POLL_INCOMING_PAYMENT_CREATED_WEBHOOK: 'true',
-    INCOMING_PAYMENT_CREATED_POLL_TIMEOUT_MS: '60',
+    INCOMING_PAYMENT_CREATED_POLL_TIMEOUT_MS: '1000',
     INCOMING_PAYMENT_CREATED_POLL_FREQUENCY_MS: '5',
   })
   try {
