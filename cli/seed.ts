@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { AdminClient } from '../examples/mock-wallet/admin-client.ts'
 import { jwkOf } from '../shared/http-signatures/index.ts'
-import { deriveId } from '../shared/platform/index.ts'
+import { deriveUuid } from '../shared/platform/index.ts'
 import type { Bank } from './bank.ts'
 import { customerKey } from './bank-settings.ts'
 
@@ -65,7 +65,7 @@ interface IdNode {
   id: string
 }
 
-const keyOf = (...parts: string[]) => deriveId('seed', ...parts)
+const keyOf = (...parts: string[]) => deriveUuid('seed', ...parts)
 
 async function seedAsset(
   bank: Bank,

@@ -1,4 +1,5 @@
 import {
+  deriveTransferId,
   type LedgerId,
   type NewAccount,
   type PostedTransfer,
@@ -6,7 +7,6 @@ import {
   tenantSurrogate,
   transferCode,
 } from '../../shared/ledger/index.ts'
-import { deriveId } from '../../shared/platform/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
 import type { IdentifiedPacket, IncomingPacket } from './model.ts'
 
@@ -81,13 +81,13 @@ export type Step = 'move' | 'post' | 'void' | 'late'
 
 /** Account, condition and expiry make a packet; its first transfer has this id. */
 export const packetIdOf = (packet: IncomingPacket, conditionHex: string): LedgerId =>
-  deriveId('packet', packet.account.id, conditionHex, packet.prepare.expiresAt.getTime(), 'source')
+  deriveTransferId('packet', packet.account.id, conditionHex, packet.prepare.expiresAt.getTime(), 'source')
 
 /** The id of a packet's transfer: it follows from what makes the packet the same packet, so a repeat is the same transfer. */
 export const transferId = (packet: IdentifiedPacket, leg: Leg['name'], step: Step): LedgerId =>
   step === 'move' && leg === 'source'
     ? packet.packetId
-    : deriveId(
+    : deriveTransferId(
         'packet',
         packet.account.id,
         packet.conditionHex,

@@ -1,10 +1,11 @@
 import {
+  deriveTransferId,
   type Ledger,
   settlementAccountId,
   type TransferEvent,
   transferCode,
 } from '../../shared/ledger/index.ts'
-import { type Clock, deriveId, type Logger, messageOf } from '../../shared/platform/index.ts'
+import { type Clock, type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { Counters } from '../counters.ts'
 import { AnswerUnknown } from './errors.ts'
 import { applyChain, type ChainOutcome } from './ledger-outcome.ts'
@@ -82,7 +83,7 @@ async function makeGood(
 /** The next hop's share, from settlement: that account has no lower limit, so this is possible when nothing else is. */
 const coverOf = (packet: OutgoingPacket): TransferEvent => ({
   kind: 'posted',
-  id: deriveId('packet covered', transferId(packet, 'source', 'move')),
+  id: deriveTransferId('packet covered', transferId(packet, 'source', 'move')),
   debitAccountId: settlementAccountId(packet.peer.asset.ledger),
   creditAccountId: packet.peer.id,
   ledger: packet.peer.asset.ledger,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type GraphQLOutputType, getNamedType, getNullableType, isListType, isObjectType } from 'graphql'
+import { deriveTransferId } from '../../shared/ledger/index.ts'
 import { uuidv7 } from '../../shared/platform/index.ts'
 import {
   createTestDatabase,
@@ -334,5 +335,27 @@ describe('tenants on one node', () => {
     })
     assert.equal(errors?.[0]?.extensions.code, 'BAD_USER_INPUT')
     assert.equal(await books(), before)
+  })
+
+  it('the ids of transfers that another tenant’s payments will need cannot be taken', async () => {
+    const foreseen = deriveTransferId('close', theirs.incomingPayment, 0)
+    const asset = { assetId: mine.asset, amount: '1' }
+    const peer = { peerId: mine.peer, amount: '1' }
+    const { walletAddress: walletAddressId } = mine
+    const takings: [string, Record<string, unknown>][] = [
+      ['depositAssetLiquidity', asset],
+      ['createAssetLiquidityWithdrawal', { ...asset, timeoutSeconds: '0' }],
+      ['depositPeerLiquidity', peer],
+      ['createPeerLiquidityWithdrawal', { ...peer, timeoutSeconds: '0' }],
+      ['createWalletAddressWithdrawal', { walletAddressId, timeoutSeconds: '0' }],
+    ]
+    for (const party of [intruder, admin.operator])
+      for (const [name, fields] of takings)
+        for (const id of [foreseen, foreseen.toUpperCase()]) {
+          const input = { ...fields, id, idempotencyKey: uuidv7() }
+          const { errors } = await admin.call(party, name, { input })
+          assert.equal(errors?.[0]?.extensions.code, 'BAD_USER_INPUT', name)
+        }
+    assert.deepEqual(await admin.node.ledger.lookupTransfers([foreseen]), [undefined])
   })
 })

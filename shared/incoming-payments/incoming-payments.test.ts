@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Asset } from '../assets/index.ts'
-import { settlementAccountId, transferCode } from '../ledger/index.ts'
+import { deriveTransferId, settlementAccountId, transferCode } from '../ledger/index.ts'
 import { createDb, type Db, deriveId, sql, uuidv7 } from '../platform/index.ts'
 import { createTestAccount, createTestNode, type TestNode } from '../testing/node.ts'
 import { type WalletAddress, WalletAddressRefusal } from '../wallet-addresses/index.ts'
@@ -404,7 +404,7 @@ test('trap 15: an expired payment with money is announced after the grace, with 
 /** As versions left it that closed the row alone. */
 async function openAccount(payment: { id: string }): Promise<void> {
   const [status] = await node.ledger.createTransfers([
-    { kind: 'void', id: uuidv7(), pendingId: deriveId('close', payment.id, 0) },
+    { kind: 'void', id: uuidv7(), pendingId: deriveTransferId('close', payment.id, 0) },
   ])
   assert.equal(status, 'created')
 }

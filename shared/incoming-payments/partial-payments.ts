@@ -1,4 +1,4 @@
-import { type Db, deriveId, isUuid, rawSql, type SecretBox, sql, uuidv7 } from '../platform/index.ts'
+import { type Db, deriveUuid, isUuid, rawSql, type SecretBox, sql, uuidv7 } from '../platform/index.ts'
 import { eventRecipients, scopeSql, serviceRecipients, type TenantScope } from '../tenants/index.ts'
 import { insertEvent, notifyDeliveries, sealDataFromSender } from '../webhooks/index.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
@@ -23,12 +23,9 @@ export const PARTIAL_PAYMENTS_CHANNEL = 'upesi_partial_payments'
 /** For a wallet that refuses without words: the sender must hear some, which tell it not to try again. */
 const NO_REASON = 'Declined by receiving ASE'
 
-/** Follows from the packet, so that a repeat is not asked about again. Version 8 of RFC 9562: wallets check what looks like a UUID. */
-export function partialIncomingPaymentIdOf(packetId: string): string {
-  const id = deriveId('partial-incoming-payment', packetId)
-  const variant = ((Number.parseInt(id.charAt(19), 16) & 3) | 8).toString(16)
-  return `${id.slice(0, 14)}8${id.slice(15, 19)}${variant}${id.slice(20)}`
-}
+/** Follows from the packet, so that a repeat is not asked about again. Wallets check what looks like a UUID. */
+export const partialIncomingPaymentIdOf = (packetId: string): string =>
+  deriveUuid('partial-incoming-payment', packetId)
 
 type AskContext = Parameters<typeof serviceRecipients>[0] & {
   db: Db

@@ -1,5 +1,5 @@
 import type { AuditFinding, LedgerInvariant } from './audit.ts'
-import { expiryId, type LedgerContents, type StoredAccount, type StoredTransfer } from './contents.ts'
+import { expiryIds, type LedgerContents, type StoredAccount, type StoredTransfer } from './contents.ts'
 import type { LedgerId } from './port.ts'
 
 export interface ContentsAudit {
@@ -130,14 +130,14 @@ function createHistory(contents: LedgerContents, { now, marginMs }: { now: Date;
     if (pending.state !== state && pending.state !== 'pending')
       problems.push(`pending transfer ${end.pendingId} is ${pending.state}, and ${end.id} says ${state}`)
   }
-  /** Only a copy ends what had run out, under an id of its own (see {@link expiryId}). */
+  /** Only a copy ends what had run out, under an id of its own (see `expiryId`). */
   const endUnknown = async (ends: readonly StoredTransfer[]) => {
     if (ends.length === 0) return
     const found = await contents.findTransfers(ends.map((end) => end.pendingId as LedgerId))
     for (const [index, end] of ends.entries()) {
       const pending = found[index]
       const isExpiry =
-        pending?.kind === 'pending' && pending.state === 'expired' && end.id === expiryId(pending.id)
+        pending?.kind === 'pending' && pending.state === 'expired' && expiryIds(pending.id).includes(end.id)
       if (!isExpiry)
         problems.push(
           `transfer ${end.id} posts or voids ${end.pendingId}, which is no pending transfer, or has its end already`,

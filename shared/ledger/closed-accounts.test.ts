@@ -5,6 +5,7 @@ import { silentLogger } from '../platform/index.ts'
 import { createTestDatabase, openTestTigerBeetle, withoutTigerBeetle } from '../testing/index.ts'
 import { auditLedger } from './audit.ts'
 import { closeForGood, moveThroughClosed } from './closed-accounts.ts'
+import { formerTransferId, isChosenId } from './derived-ids.ts'
 import { accountCode, isSuccess, type Ledger, type PostedTransfer, settlementAccountId } from './port.ts'
 import { createPostgresLedger } from './postgres/ledger.ts'
 import { createTigerBeetleLedger } from './tigerbeetle/ledger.ts'
@@ -110,6 +111,35 @@ for (const [name, create, skip] of [
       ])
       const { debitsPosted, debitsPending, closed: isClosed } = await find(account.id)
       assert.deepEqual([debitsPosted, debitsPending, isClosed], [100n, 0n, true])
+    })
+
+    test('an account that an earlier version closed, under an id that a wallet could have chosen, stays closed and pays out', async () => {
+      let id = randomUUID()
+      while (!isChosenId(formerTransferId('close', id, 0))) id = randomUUID()
+      const account = { id, ledger: LEDGER, code: accountCode.incomingPayment }
+      await ledger.createAccounts([{ ...account, debitsMustNotExceedCredits: true }])
+      const closing = { kind: 'close' as const, accountId: id, ledger: LEDGER, code: 1, userData128: id }
+      const events = [
+        move(settlement, id, 100n),
+        { ...closing, id: formerTransferId('close', id, 0) },
+      ] as const
+      assert.deepEqual(await ledger.createTransfers(events), ['created', 'created'])
+      for (let times = 0; times < 2; times++) await closeForGood({ ledger }, account)
+      const through = () => moveThroughClosed({ ledger }, account, move(id, settlement, 50n))
+      assert.deepEqual([await through(), await through()], ['created', 'created'])
+      const { debitsPosted, closed: isClosed } = await find(id)
+      assert.deepEqual([debitsPosted, isClosed], [100n, true])
+    })
+
+    test('what was taken beside it under such an id is no close', async () => {
+      let account = await closed()
+      while (!isChosenId(formerTransferId('close', account.id, 1))) account = await closed()
+      const taken = { ...move(settlement, account.id, 1n), id: formerTransferId('close', account.id, 1) }
+      const others = { id: randomUUID(), ledger: LEDGER, code: accountCode.assetLiquidity }
+      await ledger.createAccounts([others])
+      assert.deepEqual(await ledger.createTransfers([{ ...taken, creditAccountId: others.id }]), ['created'])
+      const through = () => moveThroughClosed({ ledger }, account, move(account.id, settlement, 50n))
+      assert.deepEqual([await through(), await through()], ['created', 'created'])
     })
 
     test('many movements at once through one closed account: each happens, once, and it ends closed', async () => {

@@ -1,4 +1,5 @@
-import { assert, deriveId, Fault } from '../platform/index.ts'
+import { assert, Fault } from '../platform/index.ts'
+import { deriveTransferId, formerTransferId } from './derived-ids.ts'
 import {
   type CloseTransfer,
   type CreateTransferStatus,
@@ -16,8 +17,12 @@ export interface ClosedAccount {
 }
 
 /** An account is closed again after each movement. Which close holds is read from the ledger: the last that is there. */
-const closeId = (accountId: LedgerId, number: number): LedgerId => deriveId('close', accountId, number)
-const reopenId = (accountId: LedgerId, number: number): LedgerId => deriveId('reopen', accountId, number)
+const closeId = (accountId: LedgerId, number: number): LedgerId =>
+  deriveTransferId('close', accountId, number)
+const formerCloseId = (accountId: LedgerId, number: number): LedgerId =>
+  formerTransferId('close', accountId, number)
+const reopenId = (accountId: LedgerId, number: number): LedgerId =>
+  deriveTransferId('reopen', accountId, number)
 const CLOSES_PER_READ = 8
 /** Others that move money on the same account at the same time may be first so often. */
 const ATTEMPTS_MAX = 20
@@ -34,7 +39,10 @@ const closeOf = ({ id, ledger }: ClosedAccount, number: number): CloseTransfer =
 /** Repeats are success, and so is an account that was opened and closed since. The account and its ledger's settlement account exist. */
 export async function closeForGood(ctx: { ledger: Ledger }, account: ClosedAccount): Promise<void> {
   const [status] = await ctx.ledger.createTransfers([closeOf(account, 0)])
-  assert(status !== undefined && isSuccess(status), 'an account can be closed', { account, status })
+  if (status !== undefined && isSuccess(status)) return
+  // An earlier version closed it, under another id.
+  const [current] = await ctx.ledger.lookupAccounts([account.id])
+  assert(current?.closed, 'an account can be closed', { account, status })
 }
 
 /**
@@ -49,9 +57,9 @@ export async function moveThroughClosed(
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const last = await findLastClose(ctx, account)
     const [reopened, moved] = await ctx.ledger.createTransfers([
-      { kind: 'void', id: reopenId(account.id, last), pendingId: closeId(account.id, last), linked: true },
+      { kind: 'void', id: reopenId(account.id, last.number), pendingId: last.id, linked: true },
       { ...movement, linked: true },
-      closeOf(account, last + 1),
+      closeOf(account, last.number + 1),
     ])
     assert(reopened !== undefined && moved !== undefined, 'one result per event')
     // Another movement was first: it voided this close, and made the next.
@@ -63,13 +71,26 @@ export async function moveThroughClosed(
   })
 }
 
-async function findLastClose(ctx: { ledger: Ledger }, { id }: ClosedAccount): Promise<number> {
+interface Close {
+  id: LedgerId
+  number: number
+}
+
+async function findLastClose(ctx: { ledger: Ledger }, { id }: ClosedAccount): Promise<Close> {
+  let last: Close | undefined
   for (let from = 0; ; from += CLOSES_PER_READ) {
-    const ids = Array.from({ length: CLOSES_PER_READ }, (_, index) => closeId(id, from + index))
-    const found = await ctx.ledger.lookupTransfers(ids)
-    const count = found.filter((transfer) => transfer !== undefined).length
-    if (count === CLOSES_PER_READ) continue
-    assert(from + count > 0, 'a closed account has the transfer that closed it', id)
-    return from + count - 1
+    const numbers = Array.from({ length: CLOSES_PER_READ }, (_, index) => from + index)
+    const ids = new Set(numbers.flatMap((number) => [closeId(id, number), formerCloseId(id, number)]))
+    const found = await ctx.ledger.lookupTransfers([...ids])
+    // A former id can be somebody's deposit.
+    const known = new Set(found.flatMap((transfer) => (transfer?.kind === 'close' ? [transfer.id] : [])))
+    for (const number of numbers) {
+      const holding = [closeId(id, number), formerCloseId(id, number)].find((each) => known.has(each))
+      if (holding === undefined) {
+        assert(last, 'a closed account has the transfer that closed it', id)
+        return last
+      }
+      last = { id: holding, number }
+    }
   }
 }

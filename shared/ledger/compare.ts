@@ -1,4 +1,4 @@
-import { expiryId, type LedgerContents, type StoredAccount, type StoredTransfer } from './contents.ts'
+import { expiryIds, type LedgerContents, type StoredAccount, type StoredTransfer } from './contents.ts'
 import type { LedgerId } from './port.ts'
 
 /** What is in a ledger, counted up. */
@@ -192,7 +192,7 @@ async function findExpiries(
 ): Promise<Set<LedgerId>> {
   const candidates = page.filter(
     ({ id, kind, pendingId }, index) =>
-      !found[index] && kind === 'void' && pendingId !== undefined && id === expiryId(pendingId),
+      !found[index] && kind === 'void' && pendingId !== undefined && expiryIds(pendingId).includes(id),
   )
   if (candidates.length === 0) return new Set()
   const pending = await other.findTransfers(candidates.map(({ pendingId }) => pendingId as LedgerId))

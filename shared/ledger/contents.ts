@@ -1,4 +1,4 @@
-import { deriveId } from '../platform/index.ts'
+import { deriveTransferId, formerTransferId } from './derived-ids.ts'
 import type { Account, LedgerId, Transfer } from './port.ts'
 
 /** How a thing was made: what the port does not tell, and a copy needs. */
@@ -27,4 +27,10 @@ export interface LedgerContents {
  * The void by which a copy ends a pending transfer that had expired: TigerBeetle takes no end of time for what was made elsewhere.
  * By its id it is known as what it is.
  */
-export const expiryId = (pendingId: LedgerId): LedgerId => deriveId('ledger copy: expired', pendingId)
+export const expiryId = (pendingId: LedgerId): LedgerId => deriveTransferId('ledger copy: expired', pendingId)
+
+/** The same, and as copies by earlier versions have it. */
+export const expiryIds = (pendingId: LedgerId): LedgerId[] => [
+  expiryId(pendingId),
+  formerTransferId('ledger copy: expired', pendingId),
+]

@@ -62,5 +62,12 @@ export function deriveId(purpose: string, ...parts: (string | number | bigint)[]
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }
 
+/** The same as a UUID of RFC 9562, version 8, for where it has to pass for one. */
+export function deriveUuid(purpose: string, ...parts: (string | number | bigint)[]): string {
+  const id = deriveId(purpose, ...parts)
+  const variant = ((Number.parseInt(id.charAt(19), 16) & 3) | 8).toString(16)
+  return `${id.slice(0, 14)}8${id.slice(15, 19)}${variant}${id.slice(20)}`
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 export const isUuid = (text: unknown): text is string => typeof text === 'string' && UUID.test(text)

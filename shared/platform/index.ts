@@ -47,7 +47,7 @@ export {
   type HttpResponse,
   type OpenHttpClient,
 } from './http-client.ts'
-export { bytesToUuid, deriveId, isUuid, uuidv7 } from './ids.ts'
+export { bytesToUuid, deriveId, deriveUuid, isUuid, uuidv7 } from './ids.ts'
 export { isObject } from './is-object.ts'
 export { countListeners, createListener, type Listener } from './listener.ts'
 export { createLogger, isWorthALine, type Logger, type LogLevel, silentLogger } from './log.ts'

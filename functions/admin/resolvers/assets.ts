@@ -16,7 +16,7 @@ import {
   withdrawAssetLiquidity,
 } from '../../../shared/assets/index.ts'
 import { type PageArguments, parseId, toConnection, toPage } from '../../../shared/graphql-server/index.ts'
-import { parseTimeout, succeeded } from './input.ts'
+import { parseTimeout, parseTransferId, succeeded } from './input.ts'
 import {
   anyOrOwn,
   given,
@@ -155,7 +155,7 @@ export const assetResolvers: ResolverMap = {
       async (ctx, input: LiquidityInput, _requestId, acceptRepeat) => {
         await depositAssetLiquidity(ctx.node, anyOrOwn(ctx), {
           assetId: parseId(input.assetId, 'assetId'),
-          transferId: parseId(input.id, 'id'),
+          transferId: parseTransferId(input.id),
           amount: input.amount,
           acceptRepeat,
         })
@@ -167,7 +167,7 @@ export const assetResolvers: ResolverMap = {
       async (ctx, input: LiquidityInput, _requestId, acceptRepeat) => {
         await withdrawAssetLiquidity(ctx.node, anyOrOwn(ctx), {
           assetId: parseId(input.assetId, 'assetId'),
-          transferId: parseId(input.id, 'id'),
+          transferId: parseTransferId(input.id),
           amount: input.amount,
           timeoutSeconds: parseTimeout(given(input.timeoutSeconds)),
           acceptRepeat,

@@ -1,4 +1,6 @@
-import { InvalidInput } from '../../../shared/graphql-server/index.ts'
+import { LiquidityRefusal } from '../../../shared/assets/index.ts'
+import { InvalidInput, parseId } from '../../../shared/graphql-server/index.ts'
+import { isChosenId } from '../../../shared/ledger/index.ts'
 import { type Amount, InvalidAmount, parseAmount } from '../../../shared/money/index.ts'
 
 const TIMEOUT_SECONDS_MAX = 2n ** 31n - 1n
@@ -8,6 +10,14 @@ export function parseTimeout(value: bigint | undefined): number {
   if (value === undefined) return 0
   if (value > TIMEOUT_SECONDS_MAX) throw new InvalidInput('timeoutSeconds is too large')
   return Number(value)
+}
+
+/** What a wallet calls a deposit or withdrawal. Ids that the node derives for its own transfers are not for wallets to take. */
+export function parseTransferId(value: string): string {
+  const id = parseId(value, 'id')
+  if (!isChosenId(id))
+    throw new LiquidityRefusal('invalid_transfer_id', { message: 'id must be a UUID of RFC 9562' })
+  return id
 }
 
 export function parseDate(value: string, name: string): Date {

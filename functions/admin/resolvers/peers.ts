@@ -17,7 +17,7 @@ import {
 import { deriveId } from '../../../shared/platform/index.ts'
 import { getTenantSettings } from '../../../shared/tenants/index.ts'
 import { assetOf } from './assets.ts'
-import { parseTimeout, succeeded } from './input.ts'
+import { parseTimeout, parseTransferId, succeeded } from './input.ts'
 import { anyOrOwn, given, listScope, mutation, own, type ResolverMap, rowMutation } from './resolver.ts'
 
 const toPeer = (peer: Peer) => ({
@@ -195,7 +195,7 @@ export const peerResolvers: ResolverMap = {
       async (ctx, input: LiquidityInput, _requestId, acceptRepeat) => {
         await depositPeerLiquidity(ctx.node, anyOrOwn(ctx), {
           peerId: parseId(input.peerId, 'peerId'),
-          transferId: parseId(input.id, 'id'),
+          transferId: parseTransferId(input.id),
           amount: input.amount,
           acceptRepeat,
         })
@@ -207,7 +207,7 @@ export const peerResolvers: ResolverMap = {
       async (ctx, input: LiquidityInput, _requestId, acceptRepeat) => {
         await withdrawPeerLiquidity(ctx.node, anyOrOwn(ctx), {
           peerId: parseId(input.peerId, 'peerId'),
-          transferId: parseId(input.id, 'id'),
+          transferId: parseTransferId(input.id),
           amount: input.amount,
           timeoutSeconds: parseTimeout(given(input.timeoutSeconds)),
           acceptRepeat,

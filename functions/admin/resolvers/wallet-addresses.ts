@@ -27,7 +27,7 @@ import {
 } from '../../../shared/wallet-addresses/index.ts'
 import { assetOf } from './assets.ts'
 import { type IncomingPaymentFilter, toFilter, toPayment as toIncomingPayment } from './incoming-payments.ts'
-import { parseTimeout } from './input.ts'
+import { parseTimeout, parseTransferId } from './input.ts'
 import { toPayment as toOutgoingPayment } from './outgoing-payments.ts'
 import { toQuote } from './quotes.ts'
 import { anyOrOwn, listScope, mutation, own, type ResolverMap, rowMutation } from './resolver.ts'
@@ -148,7 +148,7 @@ export const walletAddressResolvers: ResolverMap = {
       async (ctx, input: WithdrawalInput, _requestId, acceptRepeat) => {
         const { transferId, amount, walletAddress } = await withdrawWalletAddress(ctx.node, anyOrOwn(ctx), {
           walletAddressId: parseId(input.walletAddressId, 'walletAddressId'),
-          transferId: parseId(input.id, 'id'),
+          transferId: parseTransferId(input.id),
           timeoutSeconds: parseTimeout(input.timeoutSeconds),
           acceptRepeat,
         })

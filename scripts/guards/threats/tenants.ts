@@ -139,6 +139,48 @@ export const tenantThreats: ThreatTable = {
       ],
     },
     {
+      name: 'Ids of transfers that can be foreseen',
+      guards: [
+        {
+          name: 'a wallet names no transfer of its own like one of the node’s',
+          file: 'functions/admin/resolvers/input.ts',
+          text: 'if (!isChosenId(id))',
+          without: 'if (false)',
+          test: {
+            file: 'functions/admin/tenants-apart.test.ts',
+            name: 'the ids of transfers that another tenant’s payments will need',
+          },
+        },
+        {
+          name: 'the node derives none that a wallet may name',
+          file: 'shared/ledger/derived-ids.ts',
+          text: 'if (variant < 0) return id',
+          without: 'if (variant < RFC_VARIANTS.length) return id',
+          test: { file: 'shared/ledger/derived-ids.test.ts', name: 'have no id in common' },
+        },
+        {
+          name: 'what is there under an id of earlier versions counts only if it is a close',
+          file: 'shared/ledger/closed-accounts.ts',
+          text: "transfer?.kind === 'close' ? [transfer.id] : []",
+          without: 'transfer ? [transfer.id] : []',
+          test: {
+            file: 'shared/ledger/closed-accounts.test.ts',
+            name: 'what was taken beside it under such an id',
+          },
+        },
+        {
+          name: 'or this payment’s delivery',
+          file: 'shared/payment-methods/local/local-method.ts',
+          text: 'transfer?.userData128 === outgoingPaymentId',
+          without: 'transfer !== undefined',
+          test: {
+            file: 'shared/payment-methods/local/local-method.test.ts',
+            name: 'what others put there is not',
+          },
+        },
+      ],
+    },
+    {
       name: 'API keys',
       guards: [
         {

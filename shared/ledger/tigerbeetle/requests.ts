@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { assert } from '../../platform/index.ts'
 import { transferRefusal } from '../checks.ts'
-import { expiryId } from '../contents.ts'
+import { expiryIds } from '../contents.ts'
 import { makeNeededAccounts } from '../needed-accounts.ts'
 import {
   type CreateAccountStatus,
@@ -101,7 +101,7 @@ export async function applyTransfers(
   return statuses
 }
 
-/** What a copy ended in the place of time (see {@link expiryId}) is answered as what it was. */
+/** What a copy ended in the place of time (see `expiryId`) is answered as what it was. */
 async function nameExpiries(
   ctx: RequestContext,
   events: readonly NativeTransfer[],
@@ -125,9 +125,11 @@ async function readExpired(
   pendingIds: readonly bigint[],
   onTimeout: string,
 ): Promise<Set<bigint>> {
-  const expiryIds = pendingIds.map((id) => toU128(expiryId(toUuid(id))))
-  const found = await readTransfers(ctx, expiryIds, onTimeout)
-  return new Set(pendingIds.filter((id, index) => found.get(expiryIds[index] as bigint)?.pending_id === id))
+  const ends = pendingIds.map((id) => expiryIds(toUuid(id)).map(toU128))
+  const found = await readTransfers(ctx, [...new Set(ends.flat())], onTimeout)
+  return new Set(
+    pendingIds.filter((id, index) => ends[index]?.some((end) => found.get(end)?.pending_id === id)),
+  )
 }
 
 /** TigerBeetle's own numbers, one per event. */

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { completeIncomingPayment, getIncomingPayment } from '../../incoming-payments/index.ts'
+import { depositAssetLiquidity } from '../../assets/index.ts'
+import {
+  completeIncomingPayment,
+  getIncomingPayment,
+  type IncomingPayment,
+  incomingPaymentAccount,
+} from '../../incoming-payments/index.ts'
+import { formerTransferId, isChosenId } from '../../ledger/index.ts'
 import { type Db, Fault } from '../../platform/index.ts'
 import { getReceiver } from '../../receivers/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../../testing/payment-world.ts'
@@ -79,6 +86,45 @@ test('what an earlier attempt sent is found whatever its number', async () => {
     budgetMs: 0,
   })
   assert.deepEqual(progress, { sentAmount: 550n, deliveredAmount: 500n, pending: false, paid: true })
+})
+
+test('what an earlier version sent, under an id that a wallet could have chosen, is found; what others put there is not', async () => {
+  const formerId = (input: PayInput) =>
+    formerTransferId('local-payment', input.outgoingPaymentId, 'delivery', 0)
+  const next = async () => {
+    let input = await asked(false)
+    while (!isChosenId(formerId(input))) input = await asked(false)
+    return input
+  }
+  const [input, taken] = [await next(), await next()]
+  const receiverId = input.receiver.local?.id ?? ''
+  const delivery = {
+    kind: 'posted',
+    id: formerId(input),
+    debitAccountId: input.outgoingPaymentId,
+    creditAccountId: receiverId,
+    ledger: world.usd.ledger,
+    code: 1,
+    amount: 550n,
+    userData128: input.outgoingPaymentId,
+    needs: [incomingPaymentAccount(input.receiver.local as IncomingPayment)],
+  } as const
+  assert.deepEqual(await world.ctx.ledger.createTransfers([delivery]), ['created'])
+  const asking = { sentAmount: 550n, deliveredAmount: 0n, transferAttempt: 0, budgetMs: 0 }
+  const { outgoingPaymentId } = input
+  const progress = await world.ctx.methods.LOCAL.progress({ ...asking, outgoingPaymentId })
+  assert.deepEqual([progress.deliveredAmount, progress.paid], [550n, true])
+
+  await depositAssetLiquidity(world.ctx, 'all', {
+    assetId: world.usd.id,
+    transferId: formerId(taken),
+    amount: 1n,
+  })
+  // The first attempt was refused.
+  const second = { ...taken, transferAttempt: 1 }
+  const result = await pay(second)
+  assert.deepEqual([result.status, result.deliveredAmount], ['done', 550n])
+  assert.deepEqual(await pay(second), result)
 })
 
 test('too little of one or the other kind of money is told apart, and nothing moves', async () => {

@@ -21,7 +21,7 @@ import type {
 } from '../port.ts'
 import { priceBetween } from '../price-between.ts'
 import { priceLocal } from './price-local.ts'
-import { deliveryId, localTransfers, refusalOf, wasAppliedBefore } from './transfers.ts'
+import { deliveryIds, localTransfers, refusalOf, wasAppliedBefore } from './transfers.ts'
 
 export type LocalMethodContext = Pick<IncomingPaymentContext, 'db' | 'ledger' | 'clock'> & {
   log: Logger
@@ -105,11 +105,13 @@ const sentBy = (transfers: readonly PostedTransfer[]): bigint => transfers[0]?.a
 
 /** A local payment that has sent anything has sent all: some attempt's delivery is in the ledger and says how much. */
 async function localProgress(ctx: LocalMethodContext, input: ProgressInput): Promise<Progress> {
-  const ids = Array.from({ length: input.transferAttempt + 1 }, (_, attempt) =>
-    deliveryId(input.outgoingPaymentId, attempt),
+  const { outgoingPaymentId } = input
+  const attempts = Array.from({ length: input.transferAttempt + 1 }, (_, attempt) => attempt)
+  const ids = attempts.flatMap((attempt) => deliveryIds(outgoingPaymentId, attempt))
+  const delivery = (await ctx.ledger.lookupTransfers(ids)).find(
+    (transfer) => transfer?.userData128 === outgoingPaymentId,
   )
-  const delivery = (await ctx.ledger.lookupTransfers(ids)).find((transfer) => transfer !== undefined)
-  assert(delivery, 'money that left a local payment was delivered', input.outgoingPaymentId)
+  assert(delivery, 'money that left a local payment was delivered', outgoingPaymentId)
   await tellReceiver(ctx, delivery.creditAccountId)
   return { sentAmount: input.sentAmount, deliveredAmount: delivery.amount, pending: false, paid: true }
 }

@@ -1,11 +1,12 @@
 import {
   type CreateTransferStatus,
+  deriveTransferId,
+  formerTransferId,
   type NewAccount,
   type PostedTransfer,
   tenantSurrogate,
   transferCode,
 } from '../../ledger/index.ts'
-import { deriveId } from '../../platform/index.ts'
 import type { PayFailure, PayInput } from '../port.ts'
 
 /** Where a local payment goes: the incoming payment's account, and the asset's beside it. */
@@ -19,8 +20,14 @@ export interface LocalDestination {
 }
 
 /** The id of the transfer that credits the receiver; the same for every repeat of one attempt. */
-export const deliveryId = (outgoingPaymentId: string, attempt: number): string =>
-  deriveId('local-payment', outgoingPaymentId, 'delivery', attempt)
+const deliveryId = (outgoingPaymentId: string, attempt: number): string =>
+  deriveTransferId('local-payment', outgoingPaymentId, 'delivery', attempt)
+
+/** What the delivery may be found under: earlier versions had other ids. */
+export const deliveryIds = (outgoingPaymentId: string, attempt: number): string[] => [
+  deliveryId(outgoingPaymentId, attempt),
+  formerTransferId('local-payment', outgoingPaymentId, 'delivery', attempt),
+]
 
 /**
  * A local payment as the ledger sees it, in one step: one transfer within one ledger, otherwise a chain over both through the
@@ -47,7 +54,7 @@ export function localTransfers(
   if (isSameLedger) return [delivery]
   const debit: PostedTransfer = {
     ...common,
-    id: deriveId('local-payment', outgoingPaymentId, 'debit', transferAttempt),
+    id: deriveTransferId('local-payment', outgoingPaymentId, 'debit', transferAttempt),
     debitAccountId: outgoingPaymentId,
     creditAccountId: sourceAsset.id,
     ledger: sourceAsset.ledger,
