@@ -36,7 +36,7 @@ export interface PrivateDestination {
 export interface UpesiConfig {
   /** Prefix of the stacks' names; several installations in one account have several. */
   name: string
-  /** `httpApi`: HTTP APIs with domains of their own. `functionUrl`: addresses of the functions, for a proxy of the operator's. */
+  /** `httpApi`: HTTP APIs with domains of their own. `functionUrl`: the functions' own addresses, which are then the public ones. */
   front: 'httpApi' | 'functionUrl'
   /** What carries work: with `postgres` workers are containers. */
   queue: 'sqs' | 'postgres'

@@ -307,6 +307,7 @@ describe('what is public', { skip }, () => {
       [at('queue.driver', 'sqs'), /queue.driver is sqs: set/],
       [at('gateway.enabled', true), /set gateway.parentRefs/],
       [at('metrics.serviceMonitor.enabled', true), /set networkPolicy.metricsFrom/],
+      [at('services.auth.enabled', false), /services.auth.enabled is false: the node itself/],
       [at('ingress.backend.enabled', true), /set ingress.backend.hosts/],
       [at('image.repository', null), /image.repository is missing/],
       [at('config.backend.autoPeering.enabled', true), /INSTANCE_NAME is missing, and auto-peering/],

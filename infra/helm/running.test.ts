@@ -86,6 +86,30 @@ describe('what runs', { skip }, () => {
     )
   })
 
+  test('a budget leaves a pod to evict, or the drain of a node would never end', () => {
+    const budgets = (values: Values) =>
+      Object.fromEntries(
+        ofKind(render(over(least, values)), 'PodDisruptionBudget').map(({ metadata, spec }) => [
+          metadata.name.replace('ase-a-upesi-', ''),
+          spec.minAvailable === undefined ? `-${spec.maxUnavailable}` : spec.minAvailable,
+        ]),
+      )
+    const leastOf = (minAvailable: unknown) =>
+      at('deployments.backend.podDisruptionBudget.minAvailable', minAvailable)
+    const others = { admin: 1, auth: '-1', 'open-payments': 1 }
+    // One connector without Redis, two of the others.
+    assert.deepEqual(budgets(leastOf(1)), { ...others, connector: '-1', payments: 1, webhooks: 1 })
+    assert.deepEqual(budgets(over(leastOf(1), { keda: { enabled: true, minReplicas: 1 } })), {
+      ...others,
+      connector: '-1',
+      payments: '-1',
+      webhooks: '-1',
+    })
+    assert.equal(budgets(over(leastOf(1), at('deployments.backend.replicaCount', 1))).admin, '-1')
+    assert.equal(budgets(leastOf('50%')).admin, '50%')
+    assert.equal(budgets(at('deployments.auth.podDisruptionBudget.maxUnavailable', 0)).auth, '-0')
+  })
+
   test('tasks and migrations mount what the processes mount, and run where they run', () => {
     const own = {
       nodeSelector: { pool: 'ilp' },

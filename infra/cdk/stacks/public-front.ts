@@ -111,7 +111,7 @@ function addDomain(
     })
 }
 
-/** Addresses of the functions themselves; the operator's proxy in front sends the public host in the path's place. */
+/** Addresses of the functions themselves: the public ones, since a request says no other host than the one that it was sent to. */
 function createFunctionUrl(scope: Construct, { listener, fn }: PublicFunction): void {
   const url = fn.addFunctionUrl({ authType: FunctionUrlAuthType.NONE })
   new CfnOutput(scope, `Url-${listener}`, { value: url.url, description: `function URL of ${listener}` })

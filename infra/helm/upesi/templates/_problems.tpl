@@ -99,6 +99,9 @@
 {{- if ne $type "ClusterIP" -}}
 {{- $problems = append $problems (printf "services.%s.type is %s: it would show the private listeners beside the public ones; use gateway or ingress" $side $type) -}}
 {{- end -}}
+{{- if and (get $state.enabled $side) (eq (dig $side "enabled" "" $values.services | include "upesi.text") "false") -}}
+{{- $problems = append $problems (printf "services.%s.enabled is false: the node itself, its routes and its tests go through that Service" $side) -}}
+{{- end -}}
 {{- $problems = concat $problems (include "upesi.problems.ingress" (dict "root" $root "side" $side) | fromJson).problems -}}
 {{- end -}}
 {{- dict "problems" $problems | toJson -}}
