@@ -204,6 +204,18 @@ describe('what runs', { skip }, () => {
         ['webhooks', 'aws-sqs-queue', 'https://sqs.example/1/webhooks'],
       ],
     )
+    const looksAt = (url: string, more: Values = {}) => {
+      const keda = { enabled: true, ...more }
+      const values = over(least, at('config.backend.redisUrl.value', url), at('queue.driver', 'redis'), {
+        keda,
+      })
+      const [{ spec }] = ofKind(render(values), 'ScaledObject') as [Manifest]
+      const { databaseIndex, enableTLS } = spec.triggers[0].metadata
+      return [databaseIndex, enableTLS]
+    }
+    assert.deepEqual(looksAt('redis://redis.example'), ['0', 'false'])
+    assert.deepEqual(looksAt('rediss://:x@redis.example:6380/3?family=6'), ['3', 'true'])
+    assert.deepEqual(looksAt('redis://redis.example/3', { redis: { database: 0 } }), ['0', 'false'])
     const login = (url: string, more: Values = {}) =>
       dataOf(
         find(

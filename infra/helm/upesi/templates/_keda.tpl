@@ -9,6 +9,15 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Which of that Redis's databases: what the values say, or what stands in the URL. */}}
+{{- define "upesi.keda.redisDatabase" -}}
+{{- $url := get .Values._upesi.secrets.backend.values "REDIS_URL" | default "" -}}
+{{- $said := include "upesi.text" .Values.keda.redis.database -}}
+{{- if ne $said "" -}}{{ $said }}
+{{- else if hasPrefix "redis" $url -}}{{ regexFind "^[0-9]+" ((urlParse $url).path | trimPrefix "/") | default "0" }}
+{{- else -}}0{{- end -}}
+{{- end -}}
+
 {{/* JSON {username, password} for that Redis: what the values say, or what stands in the URL, decoded. */}}
 {{- define "upesi.keda.redisLogin" -}}
 {{- $url := get .Values._upesi.secrets.backend.values "REDIS_URL" | default "" -}}
