@@ -16,6 +16,7 @@ import {
   type PeeringPolicy,
   PeerRefusal,
   toPeeringPolicy,
+  updatePeer,
 } from '../../shared/peers/index.ts'
 import { ConfigError, deriveId, type RunningDeployable, uuidv7 } from '../../shared/platform/index.ts'
 import { createTenant } from '../../shared/tenants/index.ts'
@@ -245,6 +246,30 @@ describe('auto-peering', () => {
     assert.equal(moved.id, peer.id)
     assert.deepEqual(moved.outgoing, { endpoint: 'https://moved.example', authToken: body.httpToken })
     assert.equal(await findPeerByIncomingToken(node, asked.httpToken), undefined)
+  })
+
+  it('it lowers its own limit, and does not raise what the operator has set: neither by its token nor by its endpoint', async () => {
+    const asked = request({ ilpConnectorUrl: connectorUrl() })
+    await post(asked)
+    const { id } = await peerOf(asked.httpToken)
+    const limit = async () => (await getPeer(node, mine, id)).maxPacketAmount
+    let presents = asked.httpToken
+    const ask = async (maxPacketAmount: number) => {
+      const again = request({ ...asked, httpToken: token(), maxPacketAmount })
+      const { status } = await post(again, { token: presents })
+      assert.equal(status, 200)
+      presents = again.httpToken
+      return await limit()
+    }
+    assert.equal(await ask(900), 900n)
+    await updatePeer(node, mine, { id, maxPacketAmount: 500n })
+    assert.equal(await ask(2 ** 40), 500n)
+    assert.equal(await ask(400), 400n)
+    const proven = request({ ...asked, httpToken: token(), maxPacketAmount: 2 ** 40 })
+    const renewed = await post(proven)
+    knownTokens = new Set([renewed.body.httpToken])
+    await waitFor(async () => (await findPeerByIncomingToken(node, proven.httpToken)) !== undefined)
+    assert.equal(await limit(), 400n)
   })
 
   it('by nobody else: not with another endpoint, another’s token, or what was made by hand', async () => {

@@ -22,7 +22,7 @@ import { PeerRefusal } from './errors.ts'
 import type { Peer } from './model.ts'
 import { creditFor, type PeeringPolicy } from './peering-policy.ts'
 import { type PeeringRequest, parsePeeringRequest } from './peering-request.ts'
-import { areRelated, mayBeReached } from './peering-rules.ts'
+import { areRelated, loweredTo, mayBeReached } from './peering-rules.ts'
 import { ensurePeerAccount, findPeerByIncomingToken, getPeer, insertNewPeer, updatePeer } from './peers.ts'
 import { selectPeerAt } from './store.ts'
 
@@ -156,10 +156,7 @@ async function changePeer(
   if (known.peeringUrl === undefined)
     throw new PeerRefusal('peering_refused', { message: 'the peer with this ILP address was made by hand' })
   const { ilpConnectorUrl: endpoint, name, maxPacketAmount } = request
-  const fields = {
-    ...(name !== undefined && { name }),
-    ...(maxPacketAmount !== undefined && { maxPacketAmount }),
-  }
+  const fields = { ...(name !== undefined && { name }) }
   if (presentedToken !== undefined && (await findPeerByIncomingToken(ctx, presentedToken))?.id === known.id) {
     await updatePeer(
       ctx,
@@ -171,6 +168,7 @@ async function changePeer(
         // The URL that this node was told by its operator stays; the endpoint is the peer's word either way.
         peeringUrl: known.peeringUrl,
         ...fields,
+        ...loweredTo(known.maxPacketAmount, maxPacketAmount),
       },
     ).catch(sayLess)
     return undefined
@@ -188,6 +186,7 @@ async function changePeer(
     incomingToken: request.httpToken,
     outgoingToken: httpToken,
     ...fields,
+    ...(maxPacketAmount !== undefined && { maxPacketAmount }),
     now,
     expiresAt: new Date(now.getTime() + PROOF_LIFE_MS),
   })

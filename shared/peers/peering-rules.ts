@@ -12,3 +12,13 @@ export function mayBeReached({ effectiveUrl }: Pick<HttpClient, 'effectiveUrl'>,
   if (url.protocol === 'https:') return true
   return new URL(effectiveUrl(url.href.replace(/^http:/, 'https:'))).protocol === 'http:'
 }
+
+/**
+ * What becomes of a peer's limit when it asks for another: it may lower what its node sends in a packet, and what the operator has set
+ * is not for the peer to raise.
+ */
+export const loweredTo = (
+  known: bigint | undefined,
+  asked: bigint | undefined,
+): { maxPacketAmount?: bigint } =>
+  asked !== undefined && (known === undefined || asked < known) ? { maxPacketAmount: asked } : {}

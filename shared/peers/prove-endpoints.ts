@@ -3,7 +3,8 @@ import { deserializeIlpReply, serializeIlpPrepare } from 'ilp-packet'
 import type { Clock, Db, HttpClient, Logger, SecretBox } from '../platform/index.ts'
 import { type PeeringProof, selectOpenProofs, takeProof } from './accepted-store.ts'
 import { PeerRefusal } from './errors.ts'
-import { updatePeer } from './peers.ts'
+import { loweredTo } from './peering-rules.ts'
+import { getPeer, updatePeer } from './peers.ts'
 
 type Context = { db: Db; secretBox: SecretBox; clock: Clock; guardedHttp: HttpClient; log: Logger }
 
@@ -50,13 +51,14 @@ async function adopt(ctx: Context, proof: PeeringProof): Promise<void> {
   const { id, peerId, endpoint, incomingToken, outgoingToken, name, maxPacketAmount } = proof
   await ctx.db.tx(async (db) => {
     if (!(await takeProof(db, id))) return
+    const known = await getPeer({ ...ctx, db }, 'all', peerId)
     await updatePeer({ ...ctx, db }, 'all', {
       id: peerId,
       outgoing: { endpoint, authToken: outgoingToken },
       incoming: { authTokens: [incomingToken] },
       peeringUrl: endpoint,
       ...(name !== undefined && { name }),
-      ...(maxPacketAmount !== undefined && { maxPacketAmount }),
+      ...loweredTo(known.maxPacketAmount, maxPacketAmount),
     })
   })
 }

@@ -386,6 +386,13 @@ export const connectorThreats: ThreatTable = {
           test: { file: autoPeering, name: 'F8: a thousand peers' },
         },
         {
+          name: 'nor does one lift the limit that the operator has set for its packets',
+          file: 'shared/peers/peering-rules.ts',
+          text: '(known === undefined || asked < known)',
+          without: 'known !== asked',
+          test: { file: autoPeering, name: 'it lowers its own limit' },
+        },
+        {
           name: 'each has no more than its part',
           file: 'shared/peers/peering-policy.ts',
           text: 'policy.creditPerPeer < left ? policy.creditPerPeer : left',
