@@ -59,6 +59,8 @@ export interface RenderOptions {
   /** What the cluster has besides what every Kubernetes has; anything at all stands for a cluster that was asked. */
   apiVersions?: readonly string[]
   files?: readonly string[]
+  /** A kubeconfig: the chart looks into this cluster (`cluster.ts`). */
+  cluster?: string
 }
 
 const argsOf = (options: RenderOptions) => [
@@ -71,6 +73,7 @@ const argsOf = (options: RenderOptions) => [
   options.namespace ?? 'rafiki-ase-a',
   ...(options.apiVersions ?? []).flatMap((version) => ['--api-versions', version]),
   ...(options.files ?? []).flatMap((file) => ['-f', file]),
+  ...(options.cluster === undefined ? [] : ['--dry-run=server', '--kubeconfig', options.cluster]),
 ]
 
 export const lint = (values: Values): string =>

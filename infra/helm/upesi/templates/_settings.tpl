@@ -68,7 +68,7 @@
 {{- $defaults | toJson -}}
 {{- end -}}
 
-{{/* JSON {values, refs, problems, name, created} of a side's secrets. refs are env entries. */}}
+{{/* JSON {values, refs, problems, name, created, keep, found} of a side's secrets. refs are env entries. */}}
 {{- define "upesi.secrets" -}}
 {{- $root := .root -}}
 {{- $side := .side -}}
@@ -139,5 +139,7 @@
 {{- if and (not $created) $given -}}
 {{- $problems = append $problems (printf "%s: the chart does not write the Secret %s (existingSecret, or shouldCreateSecrets=false), so these values would be lost" (keys $given | sortAlpha | join ", ") $name) -}}
 {{- end -}}
-{{- dict "values" $given "refs" $refs "problems" $problems "name" $name "created" $created | toJson -}}
+{{- /* Made once, and since then in no values: also when nothing is to be made any more. */ -}}
+{{- $keep := or $root.Values.secrets.generate (eq (dig "metadata" "annotations" "helm.sh/resource-policy" "" $kept) "keep") -}}
+{{- dict "values" $given "refs" $refs "problems" $problems "name" $name "created" $created "keep" $keep "found" (not (empty $kept.data)) | toJson -}}
 {{- end -}}

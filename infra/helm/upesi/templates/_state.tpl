@@ -38,7 +38,8 @@ beside the values as `_upesi`; nothing else is ever written there. Fails with al
 {{- $_ := set $key "created" true -}}
 {{- $_ := set $key "pem" (get $kept.data "pvk.pem" | b64dec) -}}
 {{- else if $kept.data -}}
-{{- else if and $root.Values.secrets.generate .secrets.created -}}
+{{- else if and $root.Values.secrets.generate .secrets.created (not .secrets.found) -}}
+{{- /* With the Secret alone: a node that runs has a key in its database, and would sign with another under the same id. */ -}}
 {{- $_ := set $key "created" true -}}
 {{- $_ := set $key "pem" (genPrivateKey "ed25519") -}}
 {{- else if .secrets.created -}}
