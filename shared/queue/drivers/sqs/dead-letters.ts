@@ -62,12 +62,14 @@ export async function listDeadLetters(parts: Parts, limit: number): Promise<Dead
 
 /**
  * By hand, a few at a time: SQS's own task (StartMessageMoveTask) moves all there is, runs after the call has returned, and not every
- * emulator has it. A message that was sent and not deleted is there twice, which is harmless. One that is back among the dead letters
- * before this has ended is left there.
+ * emulator has it. A message that was sent and not deleted is there twice, which is harmless. While nobody works on a job, one message
+ * after the other says the same of it: one of them is put back, and the others have nothing to add. One that was buried again before
+ * this has ended is left there; only such have a reason of ours, and what SQS gave up takes its deliveries first.
  */
 export async function redrive(parts: Parts, limit: number): Promise<number> {
   const url = parts.options.deadLetterQueueUrl
   const moved = new Set<string>()
+  let copies = 0
   while (url !== undefined && moved.size < limit) {
     const letters = await receive(parts, {
       url,
@@ -75,27 +77,31 @@ export async function redrive(parts: Parts, limit: number): Promise<number> {
       waitSeconds: 0,
       visibilitySeconds: LOOK_SECONDS * 15,
     })
-    const before = moved.size
+    const before = moved.size + copies
     for (const letter of letters)
       if (!moved.has(letter.Body ?? '')) {
         await putBack(parts, url, letter)
         moved.add(letter.Body ?? '')
+      } else if (letter.MessageAttributes?.reason === undefined) {
+        await remove(parts, url, letter)
+        copies++
       }
-    if (moved.size === before) break
+    if (moved.size + copies === before) break
   }
-  parts.options.log.info({ moved: moved.size }, 'dead letters were put back')
+  parts.options.log.info({ moved: moved.size, copies }, 'dead letters were put back')
   return moved.size
 }
 
-async function putBack(
-  parts: Parts,
-  url: string,
-  { Body: body = '', ReceiptHandle, Attributes }: Message,
-): Promise<void> {
+async function putBack(parts: Parts, url: string, letter: Message): Promise<void> {
+  const { Body: body = '', Attributes } = letter
   const group = Attributes?.[GROUP_ID]
   const [failed] = await sendBatch(parts, [
     { key: group ?? randomUUID(), ...(group !== undefined && { tenantId: group }), body },
   ])
   if (failed) throw failed[1]
-  await parts.client.send(new parts.sdk.DeleteMessageCommand({ QueueUrl: url, ReceiptHandle }))
+  await remove(parts, url, letter)
+}
+
+async function remove({ sdk, client }: Parts, QueueUrl: string, { ReceiptHandle }: Message): Promise<void> {
+  await client.send(new sdk.DeleteMessageCommand({ QueueUrl, ReceiptHandle }))
 }
