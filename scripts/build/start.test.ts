@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,9 +30,11 @@ const SPY = `
 import vm from 'node:vm'
 const { Script } = vm
 globalThis.taken = []
+globalThis.read = []
 vm.Script = class extends Script {
   constructor(text, options) {
     super(text, options)
+    globalThis.read.push(options.filename.split('/').pop())
     globalThis.taken.push(options.cachedData === undefined ? 'none' : String(this.cachedDataRejected === false))
   }
 }`
@@ -114,6 +116,13 @@ describe('a function that has started', () => {
       loaded.filter((name) => /undici|internal\/http2|webcrypto/.test(name)),
       [],
     )
+  })
+
+  test('has read what all entries need as one script', async () => {
+    const asked = (await inProcess(built, `() => globalThis.read`)) as unknown as string[]
+    const sizeOf = (name: string) => statSync(join(built, name)).size
+    assert.ok(asked.length <= 3, asked.join())
+    assert.ok(Math.max(...asked.map(sizeOf)) > 400 * 1024)
   })
 
   test('says in a trace where its source is, when it is told to', async () => {

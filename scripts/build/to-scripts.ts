@@ -1,9 +1,21 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BuildOptions, build, type Metafile, type OutputFile, transform } from 'esbuild'
 import { builtinsWhenNeeded } from './builtins.ts'
+import {
+  ANY_IMPORT,
+  type Chunk,
+  DYNAMIC_IMPORT,
+  EXPORT,
+  exportsOf,
+  IMPORT,
+  itemsOf,
+  lateExports,
+  MAP_COMMENT,
+} from './chunk-text.ts'
+import { type Joined, joinChunks, loadedAtOnce } from './joined-chunks.ts'
 
 const RUNTIME = fileURLToPath(new URL('./runtime', import.meta.url))
 
@@ -39,28 +51,27 @@ export const importsWhenRun = (text: string): string =>
     },
   )
 
-const IMPORT = /\bimport\s*(?:\{([^}]*)\}\s*from\s*)?"\.\/(chunk-\w+)\.mjs";?/g
-const DYNAMIC_IMPORT = /\bimport(?=\("\.\/chunk-\w+\.mjs"\))/g
-const EXPORT = /\bexport\s*\{([^}]*)\};?\s*$/
-const MAP_COMMENT = /\/\/# sourceMappingURL=.*\n?$/
+type LateOf = ReadonlyMap<string, ReadonlySet<string>>
 
-/** The items of a list of imports or exports: `from as to`. */
-const itemsOf = (list: string): { from: string; to: string }[] =>
-  list.split(',').map((item) => {
-    const [from = '', to = from] = item.trim().split(/\s+as\s+/)
-    return { from, to }
+const property = (name: string, value: string, isLate = false): string =>
+  isLate ? `get ${name}(){return ${value}}` : `${name}:${value}`
+
+const plainly = ({ name, text }: Chunk, lateOf: LateOf): string =>
+  exportsOf(text)
+    .map(({ from, to }) => property(to, from, lateOf.get(name)?.has(to)))
+    .join()
+
+/** What joined chunks export, an object for each that others take something of. */
+function givenBack({ text }: Chunk, given: Joined['given'], lateOf: LateOf): string {
+  const late = lateExports(text)
+  const valuesHere = new Map(exportsOf(text).map(({ from, to }) => [to, from]))
+  const objects = [...given].map(([name, exported]) => {
+    const properties = [...exported].map(([to, here]) =>
+      property(to, valuesHere.get(here) ?? '', lateOf.get(name)?.has(to) || late.has(here)),
+    )
+    return `"./${name}.mjs":{${properties}}`
   })
-
-/**
- * What a chunk exports that may have no value yet when the chunk has been evaluated: variables declared without one. The bundler has them
- * for modules that are evaluated when they are asked for. By the names that they are exported with.
- */
-export function lateExports(text: string): Set<string> {
-  const before = text.replace(EXPORT, '')
-  const isLate = ({ from }: { from: string }) =>
-    new RegExp(`(?:\\b(?:var|let) |,)${from.replaceAll('$', '\\$')}[,;]`).test(before)
-  const items = itemsOf(EXPORT.exec(text)?.[1] ?? '')
-  return new Set(items.filter(isLate).map(({ to }) => to))
+  return objects.join()
 }
 
 /**
@@ -69,12 +80,13 @@ export function lateExports(text: string): Set<string> {
  * each name and a call of one for each use, is kept for what gets its value late (`lateExports`).
  */
 async function toScript(
-  chunk: { name: string; text: string; map: string },
-  lateOf: ReadonlyMap<string, ReadonlySet<string>>,
+  chunk: Chunk,
+  lateOf: LateOf,
+  given?: Joined['given'],
 ): Promise<{ code: string; map: string }> {
   const inlineMap = Buffer.from(chunk.map).toString('base64')
   const constants: string[] = []
-  let exported = ''
+  const exported = given ? givenBack(chunk, given, lateOf) : plainly(chunk, lateOf)
   // What is taken out leaves its room empty, so that the map stays true.
   const body = chunk.text
     .replace(IMPORT, (whole, list: string | undefined, name: string) => {
@@ -86,14 +98,7 @@ async function toScript(
       return (late.length > 0 ? `import{${late}}from"./${name}.mjs";` : '').padEnd(whole.length)
     })
     .replace(DYNAMIC_IMPORT, 'Import')
-    .replace(EXPORT, (_whole, list: string) => {
-      exported = itemsOf(list)
-        .map(({ from, to }) =>
-          lateOf.get(chunk.name)?.has(to) ? `get ${to}(){return ${from}}` : `${to}:${from}`,
-        )
-        .join()
-      return ''
-    })
+    .replace(EXPORT, '')
   return await transform(`${body}\n//# sourceMappingURL=data:application/json;base64,${inlineMap}`, {
     format: 'cjs',
     platform: 'node',
@@ -140,16 +145,63 @@ const toLoads = (text: string): string =>
       return `__load(${made ?? bare}.mjs")`
     })
 
-const toEntry = (entry: OutputFile): Promise<string> =>
+const toEntry = (entry: string, joined: string): Promise<string> =>
   withRuntime({
     stdin: {
       contents: `import { scriptsBeside } from './load-scripts.ts'
-const __load = scriptsBeside(import.meta.url)
-${toLoads(entry.text.replace(MAP_COMMENT, ''))}`,
+const __load = scriptsBeside(import.meta.url, ${JSON.stringify(`./${joined}.mjs`)})
+${toLoads(entry)}`,
       resolveDir: RUNTIME,
       loader: 'js',
     },
   })
+
+interface Output {
+  /** As the metafile names it. */
+  path: string
+  name: string
+  /** Without the comment that names its map. */
+  text: string
+  map: string
+  of: Metafile['outputs'][string]
+}
+
+function outputsOf(files: readonly OutputFile[], metafile: Metafile): Output[] {
+  const texts = new Map(files.map(({ path, text }) => [basename(path), text]))
+  return Object.entries(metafile.outputs)
+    .filter(([path]) => path.endsWith('.mjs'))
+    .map(([path, of]) => ({
+      path,
+      name: basename(path, '.mjs'),
+      text: (texts.get(basename(path)) ?? '').replace(MAP_COMMENT, ''),
+      map: texts.get(`${basename(path)}.map`) ?? '',
+      of,
+    }))
+}
+
+/** What every one of the entries loads at once. */
+function loadedByAll(entries: readonly Output[], chunks: ReadonlyMap<string, Chunk>): string[] {
+  const [first = [], ...others] = entries.map(({ text }) =>
+    loadedAtOnce(
+      [...text.matchAll(ANY_IMPORT)].map(([, name = '']) => name),
+      chunks,
+    ),
+  )
+  return first.filter((name) => others.every((names) => names.includes(name)))
+}
+
+/** Tells the metafile what has become of the bundler's chunks, so that sizes are counted of what is there. */
+function tellOfJoined(metafile: Metafile, outputs: readonly Output[], joined: Joined, bytes: number): void {
+  const folder = dirname(outputs[0]?.path ?? '')
+  const path = `${folder}/${joined.name}.mjs`
+  for (const output of outputs)
+    if (joined.names.has(output.name)) delete metafile.outputs[output.path]
+    else
+      output.of.imports = output.of.imports.map((made) =>
+        joined.names.has(basename(made.path, '.mjs')) ? { ...made, path } : made,
+      )
+  metafile.outputs[path] = { bytes, inputs: {}, imports: [], exports: [] }
+}
 
 /**
  * Writes what the bundler has made of a role as scripts behind entries that stay modules. V8 can be given the code of a script with all of
@@ -160,33 +212,35 @@ export async function writeScripts(
   files: readonly OutputFile[],
   metafile: Metafile,
 ): Promise<void> {
-  const maps = new Map(files.map((file) => [file.path, file]))
-  const lateOf = new Map(
-    files
-      .filter(({ path }) => path.endsWith('.mjs'))
-      .map(({ path, text }) => [basename(path, '.mjs'), lateExports(text.replace(MAP_COMMENT, ''))]),
+  const outputs = outputsOf(files, metafile)
+  const isChunk = ({ name }: Output) => name.startsWith('chunk-')
+  const entries = outputs.filter((output) => !isChunk(output))
+  const chunks = new Map<string, Chunk>(outputs.filter(isChunk).map((chunk) => [chunk.name, chunk]))
+  const lateOf = new Map([...chunks].map(([name, { text }]) => [name, lateExports(text)]))
+  const writeScript = async (chunk: Chunk, given?: Joined['given']): Promise<number> => {
+    const { code, map } = await toScript(chunk, lateOf, given)
+    writeFileSync(join(outdir, `${chunk.name}.js`), code)
+    writeFileSync(join(outdir, `${chunk.name}.js.map`), map)
+    return code.length
+  }
+  const order = loadedByAll(entries, chunks)
+  const others = outputs.filter(({ name }) => !order.includes(name))
+  const joined = await joinChunks(
+    order,
+    others.map(({ text }) => text),
+    chunks,
+    resolve(outdir),
   )
-  const written = Object.entries(metafile.outputs).map(async ([name, output]) => {
-    const file = maps.get(resolve(name))
-    const map = maps.get(`${resolve(name)}.map`)
-    if (!file || !map) return
-    if (output.entryPoint !== undefined && !basename(name).startsWith('chunk-')) {
-      const text = await toEntry(file)
-      writeFileSync(join(outdir, basename(name)), text)
+  tellOfJoined(metafile, outputs, joined, await writeScript(joined, joined.given))
+  for (const output of others)
+    if (isChunk(output)) output.of.bytes = await writeScript(output)
+    else {
+      const text = await toEntry(output.text, joined.name)
+      writeFileSync(join(outdir, `${output.name}.mjs`), text)
+      output.of.bytes = text.length
       // They are made at once.
-      for (const made of output.imports) made.kind = 'import-statement'
-      output.bytes = text.length
-    } else {
-      const chunk = basename(name, '.mjs')
-      const text = file.text.replace(MAP_COMMENT, '')
-      const script = await toScript({ name: chunk, text, map: map.text }, lateOf)
-      const target = join(outdir, chunk)
-      writeFileSync(`${target}.js`, script.code)
-      writeFileSync(`${target}.js.map`, script.map)
-      output.bytes = script.code.length
+      for (const made of output.of.imports) made.kind = 'import-statement'
     }
-  })
-  await Promise.all(written)
   writeFileSync(
     join(outdir, 'compile.mjs'),
     await withRuntime({ entryPoints: [join(RUNTIME, 'compile.ts')] }),

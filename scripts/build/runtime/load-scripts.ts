@@ -23,17 +23,12 @@ function readCompiled(file: string): Buffer | undefined {
  * holds it against its own version, its flags and the script's length, and compiles the script when it does not fit. A script is named by
  * its content, so that its code is that of no other text.
  */
-export function scriptsBeside(entry: string): Load {
+export function scriptsBeside(entry: string, joined: string): Load {
   const folder = fileURLToPath(new URL('.', entry))
   /** By name; nothing of one that is still being evaluated. */
   const loaded = new Map<string, Exports | undefined>()
   if (process.sourceMapsEnabled) mapStackTraces(folder)
-  const load: Load = (name) => {
-    if (!name.startsWith('./')) return createRequire(entry)(name) as Exports
-    const known = loaded.get(name)
-    if (known) return known
-    if (loaded.has(name)) throw new Error(`${name} imports itself`)
-    loaded.set(name, undefined)
+  const read = (name: string): Exports => {
     const bare = name.replace('./', '').replace('.mjs', '.js')
     const filename = folder + bare
     const cachedData = readCompiled(folder + compiledFile(bare))
@@ -43,10 +38,19 @@ export function scriptsBeside(entry: string): Load {
       ...(cachedData && { cachedData }),
     })
     const body = script.runInThisContext() as Body
-    const exports = body(load, importing, entry)
+    return body(load, importing, entry)
+  }
+  const load: Load = (name) => {
+    if (!name.startsWith('./')) return createRequire(entry)(name) as Exports
+    const known = loaded.get(name)
+    if (known) return known
+    if (loaded.has(name)) throw new Error(`${name} imports itself`)
+    loaded.set(name, undefined)
+    const exports = read(name)
     loaded.set(name, exports)
     return exports
   }
   const importing = async (name: string): Promise<Exports> => load(name)
+  for (const [name, exports] of Object.entries(read(joined))) loaded.set(name, exports as Exports)
   return load
 }

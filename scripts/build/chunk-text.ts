@@ -1,0 +1,42 @@
+// How the bundler writes the imports and exports of its chunks: as statements of one form, which what makes scripts of them relies on.
+
+export const IMPORT = /\bimport\s*(?:\{([^}]*)\}\s*from\s*)?"\.\/(chunk-\w+)\.mjs";?/g
+export const DYNAMIC_IMPORT = /\bimport(?=\("\.\/(chunk-\w+)\.mjs"\))/g
+/** Of an entry, whose static imports are made when it runs. */
+export const ANY_IMPORT = /\bimport\b[^"';]*"\.\/(chunk-\w+)\.mjs"/g
+export const EXPORT = /\bexport\s*\{([^}]*)\};?\s*$/
+export const MAP_COMMENT = /\/\/# sourceMappingURL=.*\n?$/
+
+/** A chunk by its bare name, without the comment that names its map. */
+export interface Chunk {
+  name: string
+  text: string
+  map: string
+}
+
+/** The items of a list of imports or exports: `from as to`. */
+export const itemsOf = (list: string): { from: string; to: string }[] =>
+  list.split(',').map((item) => {
+    const [from = '', to = from] = item.trim().split(/\s+as\s+/)
+    return { from, to }
+  })
+
+export const exportsOf = (text: string): { from: string; to: string }[] => {
+  const [, list] = EXPORT.exec(text) ?? []
+  return list ? itemsOf(list) : []
+}
+
+/**
+ * What a chunk exports that may have no value yet when the chunk has been evaluated: variables declared without one. The bundler has them
+ * for modules that are evaluated when they are asked for. By the names that they are exported with.
+ */
+export function lateExports(text: string): Set<string> {
+  const before = text.replace(EXPORT, '')
+  const isLate = ({ from }: { from: string }) =>
+    new RegExp(`(?:\\b(?:var|let) |,)${from.replaceAll('$', '\\$')}[,;]`).test(before)
+  return new Set(
+    exportsOf(text)
+      .filter(isLate)
+      .map(({ to }) => to),
+  )
+}
