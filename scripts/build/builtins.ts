@@ -16,6 +16,7 @@ const LOADED_WHEN_TOUCHED = new Set([
   'inspector',
   'module',
   'perf_hooks',
+  'timers/promises',
   'tls',
   'worker_threads',
   'zlib',

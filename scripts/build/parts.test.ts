@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import { CRYPTO_OF_PG, inMainThread } from './parts.ts'
+import { CRYPTO_OF_PG, inMainThread, withClockAtHand } from './parts.ts'
 
 interface CryptoOfPg {
   randomBytes(length: number): Buffer
@@ -57,4 +57,22 @@ test('the logger of a bundle does not ask for threads, and a logger that asks in
     () => inMainThread("const threads = require('worker_threads')"),
     /pino's tools are not as they were/,
   )
+})
+
+test('how long an answer took is told by a clock at hand, and logs with another clock are noticed', () => {
+  const logs = readFileSync(
+    require.resolve('fastify').replace(/fastify\.js$/, 'lib/logger-factory.js'),
+    'utf8',
+  )
+  const ours = withClockAtHand(logs)
+  assert.match(logs, /perf_hooks/)
+  assert.doesNotMatch(ours, /perf_hooks/)
+  const [clock = ''] = /const performance = .*/.exec(ours) ?? []
+  const now = new Function(`${clock}; return performance.now`)() as () => number
+  const [mine, nodes] = [now(), performance.now()]
+  // Both count milliseconds from some moment.
+  while (performance.now() < nodes + 20);
+  const [took, tookByNode] = [now() - mine, performance.now() - nodes]
+  assert.ok(Math.abs(took - tookByNode) < 5, `${took} and ${tookByNode}`)
+  assert.throws(() => withClockAtHand('const now = Date.now'), /Fastify's logs are not as they were/)
 })

@@ -51,6 +51,19 @@ module.exports = {
 const isCryptoOfPg = (path: string, importer: string) =>
   path === (importer.endsWith('sasl.js') ? './utils' : './crypto/utils')
 
+/** The logger asks from which files it is called, for transports, which no bundle has: V8 counts the lines of all scripts for the answer. */
+const CALLERS_OF_PINO = /^\.\/lib\/caller$/
+
+/** Of a log's lines how long an answer took: a clock that Node has at hand, where its own for measuring brings eight modules. */
+const LOGS_OF_FASTIFY = /\/node_modules\/fastify\/lib\/logger-factory\.js$/
+const CLOCK = "const { performance } = require('node:perf_hooks')"
+
+export function withClockAtHand(source: string): string {
+  if (!source.includes(CLOCK))
+    throw new Error("Fastify's logs are not as they were: see what clock they take")
+  return source.replace(CLOCK, 'const performance = { now: () => Number(process.hrtime.bigint()) / 1e6 }')
+}
+
 /**
  * The logger asks whether it is in a thread, and all of Node's threads are loaded for the answer. A bundle's entries are run by Node or by
  * Lambda, in the main thread.
@@ -85,6 +98,17 @@ export function partsOfPackages(): Plugin {
       )
       build.onLoad({ filter: TOOLS_OF_PINO }, ({ path }) => ({
         contents: inMainThread(readFileSync(path, 'utf8')),
+        loader: 'js',
+      }))
+      build.onResolve({ filter: CALLERS_OF_PINO }, ({ path, importer }) =>
+        importer.endsWith('/node_modules/pino/pino.js') ? { path, namespace: 'callers' } : undefined,
+      )
+      build.onLoad({ filter: /.*/, namespace: 'callers' }, () => ({
+        contents: 'module.exports = () => []',
+        loader: 'js',
+      }))
+      build.onLoad({ filter: LOGS_OF_FASTIFY }, ({ path }) => ({
+        contents: withClockAtHand(readFileSync(path, 'utf8')),
         loader: 'js',
       }))
       build.onResolve({ filter: new RegExp(`^(${Object.keys(USED).join('|')})$`) }, ({ path, importer }) =>

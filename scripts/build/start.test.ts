@@ -110,7 +110,16 @@ describe('a function that has started', () => {
       `async () => { await import(${JSON.stringify(join(built, 'server.mjs'))}); return process.moduleLoadList }`,
     )) as unknown as string[]
     assert.ok(loaded.includes('NativeModule crypto'))
-    for (const name of ['http2', 'https', 'tls', 'child_process', 'zlib', 'dns/promises', 'fs/promises'])
+    for (const name of [
+      'http2',
+      'https',
+      'tls',
+      'child_process',
+      'zlib',
+      'dns/promises',
+      'fs/promises',
+      'perf_hooks',
+    ])
       assert.ok(!loaded.includes(`NativeModule ${name}`), name)
     assert.deepEqual(
       loaded.filter((name) => /undici|internal\/http2|webcrypto/.test(name)),

@@ -129,6 +129,12 @@ test('retired names and near misses are warned of, other names are not', () => {
     environmentWarnings({ ...env, PATH: '/bin', HOME: '/', npm_config_x: '1', AUTH_PORT: '1' }),
     [],
   )
+  const ofLambda = {
+    AWS_LAMBDA_LOG_GROUP_NAME: '/aws/x',
+    AWS_DEFAULT_REGION: 'eu-central-1',
+    _HANDLER: 'lambda.handler',
+  }
+  assert.deepEqual(environmentWarnings({ ...env, ...ofLambda }), [])
   assert.match(environmentWarnings({ PAYMENT_POINTER_URL: 'x' }).join(), /retired.*WALLET_ADDRESS_URL/)
   assert.match(environmentWarnings({ WEBHOOK_URLS: 'x' }).join(), /WEBHOOK_URL meant/)
   assert.match(environmentWarnings({ DATABSE_URL: 'x' }).join(), /DATABASE_URL meant/)

@@ -78,27 +78,39 @@ const selectKeys = (db: Db): Promise<StoredKey[]> =>
 /** A row as this process can use it: with the private key, or only to publish it. */
 interface KnownKey {
   keyId: string
-  jwk: Jwk
-  privateKey?: KeyObject
+  /** Whether this process can sign with it. */
+  isOwn: boolean
+  /** Read when it is first asked for: most processes start for an answer that nobody signs. */
+  read(): { jwk: Jwk; privateKey?: KeyObject }
   activeFromMs: number
   publishedUntilMs: number
 }
 
 type OwnKeys = ReadonlyMap<string, KeyObject>
 
-function toKnownKey(secretBox: SecretBox, own: OwnKeys, row: StoredKey): KnownKey | undefined {
-  const privateKey =
-    own.get(row.kid) ??
-    (row.sealed === null ? undefined : createPrivateKey(secretBox.open(row.sealed, place(row.kid))))
-  const jwk = privateKey ? jwkOf(privateKey, row.kid) : row.jwk
-  if (!jwk) return undefined
-  return {
+function toKnownKey(secretBox: SecretBox, keysOfFiles: OwnKeys, row: StoredKey): KnownKey | undefined {
+  const sealed = row.sealed ?? undefined
+  const own =
+    keysOfFiles.get(row.kid) ?? (sealed === undefined ? undefined : secretBox.open(sealed, place(row.kid)))
+  const common = {
     keyId: row.kid,
-    jwk,
-    ...(privateKey && { privateKey }),
     activeFromMs: row.activeFrom.getTime(),
     publishedUntilMs: row.publishedUntil?.getTime() ?? Number.POSITIVE_INFINITY,
   }
+  if (own === undefined) {
+    const { jwk } = row
+    return jwk ? { ...common, isOwn: false, read: () => ({ jwk }) } : undefined
+  }
+  const parse = () => {
+    const privateKey = typeof own === 'string' ? createPrivateKey(own) : own
+    return { privateKey, jwk: jwkOf(privateKey, row.kid) }
+  }
+  let parsed: ReturnType<typeof parse> | undefined
+  const read = () => {
+    parsed ??= parse()
+    return parsed
+  }
+  return { ...common, isOwn: true, read }
 }
 
 interface NewKey {
@@ -147,7 +159,7 @@ function isInLine(ctx: Context, kid: string, own: OwnKeys, row: StoredKey | unde
     throw new ConfigError([
       `KEY_ID=${kid} was the key of a file, and PRIVATE_KEY_FILE is not set: set it, or give the node another KEY_ID`,
     ])
-  return !fromFile || toKnownKey(ctx.secretBox, new Map(), row)?.jwk.x === jwkOf(fromFile, kid).x
+  return !fromFile || toKnownKey(ctx.secretBox, new Map(), row)?.read().jwk.x === jwkOf(fromFile, kid).x
 }
 
 const rowOf = (rows: readonly StoredKey[], kid: string) => rows.find((candidate) => candidate.kid === kid)
@@ -164,8 +176,7 @@ async function ensureKey(ctx: Context, options: InstanceKeyOptions, own: OwnKeys
     if (isInLine(ctx, kid, own, row)) return
     if (row && fromFile) return await replaceKey(db, ctx, { kid, privateKey: fromFile, isInFile: true })
     const nowMs = ctx.clock.nowMs()
-    const isUsable = (key: KnownKey | undefined) =>
-      key?.privateKey !== undefined && key.publishedUntilMs > nowMs
+    const isUsable = (key: KnownKey | undefined) => key?.isOwn === true && key.publishedUntilMs > nowMs
     const waits = rows.some((candidate) => isUsable(toKnownKey(ctx.secretBox, own, candidate)))
     const privateKey = fromFile ?? generateKeyPairSync('ed25519').privateKey
     const activeFrom = await insertKey(db, ctx, { kid, privateKey, isInFile: !!fromFile }, overlapMs, waits)
@@ -184,12 +195,12 @@ async function ensureKey(ctx: Context, options: InstanceKeyOptions, own: OwnKeys
 
 /** The newest that may sign and that this process has. */
 const signingKeyOf = (keys: readonly KnownKey[], nowMs: number): KnownKey | undefined =>
-  keys.find((key) => key.privateKey && key.activeFromMs <= nowMs && key.publishedUntilMs > nowMs)
+  keys.find((key) => key.isOwn && key.activeFromMs <= nowMs && key.publishedUntilMs > nowMs)
 
 /** A process that was not told of the newest key's file goes on with its own for as long as that is published. */
 function warnOfForeignKeys(log: Logger, keys: readonly KnownKey[]): void {
   const [newest] = keys
-  if (newest && !newest.privateKey)
+  if (newest && !newest.isOwn)
     log.warn(
       { keyId: newest.keyId },
       'the newest signing key is in a file that this process was not given: restart it with PRIVATE_KEY_FILE and KEY_ID of that key before the old one ends',
@@ -228,10 +239,12 @@ export async function openInstanceKeys(ctx: Context, options: InstanceKeyOptions
   )
   return {
     current(): InstanceKey {
-      const key = signingKeyOf(keys, ctx.clock.nowMs()) ?? keys.find((known) => known.privateKey)
-      if (!key?.privateKey) throw new Error('the node has no signing key')
-      return { privateKey: key.privateKey, keyId: key.keyId, jwk: key.jwk }
+      const key = signingKeyOf(keys, ctx.clock.nowMs()) ?? keys.find((known) => known.isOwn)
+      const { privateKey, jwk } = key?.read() ?? {}
+      if (!key || !privateKey || !jwk) throw new Error('the node has no signing key')
+      return { privateKey, keyId: key.keyId, jwk }
     },
-    published: () => keys.filter((key) => key.publishedUntilMs > ctx.clock.nowMs()).map(({ jwk }) => jwk),
+    published: () =>
+      keys.filter((key) => key.publishedUntilMs > ctx.clock.nowMs()).map((key) => key.read().jwk),
   }
 }

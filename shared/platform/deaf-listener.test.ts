@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { createDeafListener } from './deaf-listener.ts'
-import { silentLogger } from './log.ts'
+import { silentLogger } from './silent-log.ts'
 
 test('everybody is told that all may have been missed, once a second at most, and is waited for', async () => {
   let nowMs = 0

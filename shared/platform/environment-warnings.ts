@@ -1,8 +1,14 @@
 import type { Environment } from './config.ts'
-import { namesBeside, namesOfAbsentFeatures, namesOfVariables, retiredNames } from './environment-names.ts'
+import {
+  namesBeside,
+  namesOfAbsentFeatures,
+  namesOfLambda,
+  namesOfVariables,
+  retiredNames,
+} from './environment-names.ts'
 import type { Logger } from './log.ts'
 
-const known: ReadonlySet<string> = new Set([...namesOfVariables, ...namesBeside])
+const known: ReadonlySet<string> = new Set([...namesOfVariables, ...namesBeside, ...namesOfLambda])
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
 const NO_LETTER = LETTERS.length
@@ -25,7 +31,8 @@ export function mayBeNear(lettersOfA: number, lettersOfB: number, edits: number)
   return true
 }
 
-const mayBeMeant = [...namesOfVariables].map((name) => ({ name, letters: lettersOf(name) }))
+/** With their letters, from when a name of somebody else is held against them. */
+let mayBeMeant: readonly { name: string; letters: number }[] | undefined
 
 /**
  * Edits between two names: letters put in, left out or exchanged. `undefined` where there are more than `most`. Every name in the
@@ -69,6 +76,7 @@ function nearest(name: string, most: number): string | undefined {
   let best: { name: string; edits: number } | undefined
   const beginning = `${name}_`
   const lettersOfName = lettersOf(name)
+  mayBeMeant ??= namesOfVariables.map((of) => ({ name: of, letters: lettersOf(of) }))
   for (const { name: candidate, letters } of mayBeMeant) {
     const nearer = best === undefined ? most : best.edits - 1
     // One that only lacks its unit or its last word is nearer than its letters say.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { createHttpApp, listenOn } from './http-app.ts'
-import { silentLogger } from './log.ts'
+import { silentLogger } from './silent-log.ts'
 
 const forwarded = {
   'x-forwarded-for': '203.0.113.1, 198.51.100.7',

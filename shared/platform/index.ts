@@ -50,7 +50,7 @@ export {
 export { bytesToUuid, deriveId, deriveUuid, isUuid, uuidv7 } from './ids.ts'
 export { isObject } from './is-object.ts'
 export { countListeners, createListener, type Listener } from './listener.ts'
-export { createLogger, isWorthALine, type Logger, type LogLevel, silentLogger } from './log.ts'
+export { createLogger, isWorthALine, type Logger, type LogLevel } from './log.ts'
 export {
   currentLogContext,
   type LogContext,
@@ -88,6 +88,7 @@ export {
   type SecretBox,
   sealedParts,
 } from './secret-box.ts'
+export { silentLogger } from './silent-log.ts'
 export { joinById, joinSql, plannedAnew, type Row, rawSql, rowsSql, type Sql, sql, sqlText } from './sql.ts'
 export { createStandstill, type Standstill } from './standstill.ts'
 export { createTurnstile, type Turnstile, type TurnstileOptions } from './turnstile.ts'

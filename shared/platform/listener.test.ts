@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
 import { createDb, type DbPool } from './db.ts'
 import { createListener, type Listener } from './listener.ts'
-import { silentLogger } from './log.ts'
+import { silentLogger } from './silent-log.ts'
 import { sql } from './sql.ts'
 
 let database: TestDatabase

@@ -54,7 +54,5 @@ export function createLogger(options: {
   return pino(settings, options.destination ?? pino.destination(STDOUT))
 }
 
-export const silentLogger: Logger = pino({ level: 'silent' }, { write: () => undefined })
-
 /** Of a row of failures the first, second, fourth, eighth … are worth a line: an outage must not fill the log. */
 export const isWorthALine = (failuresInARow: number): boolean => (failuresInARow & (failuresInARow - 1)) === 0

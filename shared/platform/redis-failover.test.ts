@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { startTestRedis, waitFor } from '../testing/index.ts'
-import { silentLogger } from './log.ts'
 import { connectRedis } from './redis.ts'
+import { silentLogger } from './silent-log.ts'
 
 test('a server that has become a replica is left for the one that its name leads to now', async (t) => {
   const servers = [await startTestRedis(), await startTestRedis()] as const

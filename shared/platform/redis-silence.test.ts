@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startTestRedis, waitFor } from '../testing/index.ts'
-import { silentLogger } from './log.ts'
 import { connectRedis } from './redis.ts'
+import { silentLogger } from './silent-log.ts'
 
 test('F34, F35: a Redis that stays silent is given up, so that nothing piles up behind it, and found again when it answers', async (t) => {
   const server = await startTestRedis()
