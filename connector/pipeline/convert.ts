@@ -1,7 +1,9 @@
+import type { Ledger } from '../../shared/ledger/index.ts'
 import { AMOUNT_MAX, convertFloor, identityRate, type Rate, scaleRate } from '../../shared/money/index.ts'
 import { amountTooLargeReject, type IlpReject } from '../packet/index.ts'
 import { type Rates, RatesRefusal } from '../rates/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
+import { refuseToForward } from './forwarded-before.ts'
 import type { IncomingAccount, OutgoingPacket, Reply, ScheduledPacket, Service } from './model.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
 
@@ -87,12 +89,16 @@ export function createConversion(ctx: ConversionContext): Conversion {
 
 /** The amount in the next hop's asset. */
 export const convertAmount =
-  (convert: Conversion, next: Service<OutgoingPacket>): Service<ScheduledPacket> =>
+  (
+    ctx: { ledger: Pick<Ledger, 'lookupTransfers'> },
+    convert: Conversion,
+    next: Service<OutgoingPacket>,
+  ): Service<ScheduledPacket> =>
   (packet) => {
     const goOn = (converted: bigint | IlpReject): Promise<Reply> =>
       typeof converted === 'bigint'
         ? next({ ...packet, destinationAmount: converted })
-        : Promise.resolve(converted)
+        : refuseToForward(ctx, packet, converted)
     const converted = convert(packet.account, packet.peer.asset, packet.prepare.amount)
     return converted instanceof Promise ? converted.then(goOn) : goOn(converted)
   }

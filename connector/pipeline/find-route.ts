@@ -1,11 +1,17 @@
+import type { Ledger } from '../../shared/ledger/index.ts'
 import type { PeerDirectory } from '../routing/index.ts'
+import { refuseToForward } from './forwarded-before.ts'
 import type { ForeignPacket, RoutedPacket, Service } from './model.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
 
 /** Chooses the next hop; F02 when no peer leads to the destination. */
 export const findRoute =
   (
-    ctx: { directory: Pick<PeerDirectory, 'findRoute'>; rejects: Rejects },
+    ctx: {
+      directory: Pick<PeerDirectory, 'findRoute'>
+      rejects: Rejects
+      ledger: Pick<Ledger, 'lookupTransfers'>
+    },
     next: Service<RoutedPacket>,
   ): Service<ForeignPacket> =>
   (packet) => {
@@ -19,5 +25,5 @@ export const findRoute =
     })
     return peer
       ? next({ ...packet, peer })
-      : Promise.resolve(ctx.rejects('F02', rejectMessages.unknownDestination))
+      : refuseToForward(ctx, packet, ctx.rejects('F02', rejectMessages.unknownDestination))
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ledger, TransferEvent } from '../../shared/ledger/index.ts'
+import { deletePeer } from '../../shared/peers/index.ts'
 import { Fault } from '../../shared/platform/index.ts'
 import {
   createTestDatabase,
@@ -286,6 +287,39 @@ test('F39: a repeat that only the ledger remembers is never forwarded again', as
   })
   assert.equal(hop.requests.length, 2)
   assert.deepEqual(await balances(), [990n, 10n])
+})
+
+test('nor is one denied that cannot be forwarded any more: too late, without a route, without a price', async (t) => {
+  const here = await pair()
+  const abroad = await pair({ asset: eur })
+  const late = testPrepare(here.address, { expiresAt: new Date(Date.now() + 4_000) })
+  const [routed, priced] = [testPrepare(here.address), testPrepare(abroad.address)]
+  for (const [{ from }, prepare] of [
+    [here, late],
+    [here, routed],
+    [abroad, priced],
+  ] as const)
+    assert.ok(isFulfill(await postPrepare(node.url, from.token, prepare)))
+  // Without a rates service.
+  const second = await startTestNode({ connectionString: database.connectionString })
+  t.after(() => second.close())
+  const repeat = async ({ from }: { from: { token: string } }, prepare: IlpPrepare) => {
+    const headers = { authorization: `Bearer ${from.token}`, 'content-type': 'application/octet-stream' }
+    const { status } = await postBytes(second.url, serializePrepare(prepare), headers)
+    return status
+  }
+  const fresh = async ({ from, address }: typeof here, fields = {}) =>
+    rejected(await postPrepare(second.url, from.token, testPrepare(address, fields))).code
+
+  assert.equal(await repeat(abroad, priced), 500)
+  assert.equal(await fresh(abroad), 'T00')
+  await sleep(Math.max(0, late.expiresAt.getTime() - Date.now() - 1_500))
+  assert.equal(await repeat(here, late), 500)
+  assert.equal(await fresh(here, { expiresAt: new Date(Date.now() + 1_500) }), 'R02')
+  await deletePeer(node.node, 'all', here.to.id)
+  await waitFor(async () => (await fresh(here)) === 'F02')
+  assert.equal(await repeat(here, routed), 500)
+  assert.equal(second.connector.counters.read().unanswered_packets, 3)
 })
 
 test('F39: a hold whose outcome is unknown is repeated, not doubled', async () => {

@@ -1,5 +1,5 @@
 import { isFulfill } from '../packet/index.ts'
-import { AnswerUnknown } from './errors.ts'
+import { answerForgotten, findForwardedBefore } from './forwarded-before.ts'
 import { applyChain } from './ledger-outcome.ts'
 import type { OutgoingPacket, Reply, Service } from './model.ts'
 import { type Leg, legsOf, pendingChain, transferId, transferReason } from './movement.ts'
@@ -29,7 +29,7 @@ const SEND_MS_MIN = 500
  * - A post that finds its hold gone is made good by {@link settleHold}.
  * - A crash in between leaves a hold, which ends by itself.
  * - A hold that exists already is a repeat that this process does not remember (the first came before a restart). Voided or
- *   ended: the packet moved nothing, a Reject is true. Otherwise no ILP answer is: see {@link AnswerUnknown}. It is never
+ *   ended: the packet moved nothing, a Reject is true. Otherwise no ILP answer is: see `AnswerUnknown`. It is never
  *   forwarded again, because the next hop might be paid twice for one hold.
  */
 export function holdMoney(ctx: HoldContext, next: Service<OutgoingPacket>): Service<OutgoingPacket> {
@@ -110,16 +110,9 @@ async function answerRepeat(
   packet: OutgoingPacket,
   given: { mayBeOwn: boolean },
 ): Promise<Reply | undefined> {
-  const [transfer] = await ctx.ledger
-    .lookupTransfers([transferId(packet, 'source', 'move')])
-    .catch((error) => {
-      throw new AnswerUnknown('a repeated packet cannot be looked up', { error })
-    })
-  if (transfer?.state === 'pending' && given.mayBeOwn) return undefined
+  const before = await findForwardedBefore(ctx, packet)
+  if (before === 'held' && given.mayBeOwn) return undefined
   ctx.counters.count('duplicate_packets')
-  if (transfer?.state === 'voided' || transfer?.state === 'expired')
-    return ctx.rejects('T00', rejectMessages.alreadyAnswered)
-  throw new AnswerUnknown('the packet was forwarded before, and its answer is not remembered', {
-    state: transfer?.state,
-  })
+  if (before === 'ended') return ctx.rejects('T00', rejectMessages.alreadyAnswered)
+  throw answerForgotten(before)
 }

@@ -95,6 +95,10 @@ export const transferId = (packet: IdentifiedPacket, leg: Leg['name'], step: Ste
         step === 'move' ? leg : `${leg} ${step}`,
       )
 
+/** Of the transfer by which the node pays the next hop itself. */
+export const coverId = (packet: IdentifiedPacket): LedgerId =>
+  deriveTransferId('packet covered', packet.packetId)
+
 const fieldsOf = (packet: IdentifiedPacket, about: LedgerId, reason: number) => ({
   code: transferCode.transfer,
   userData128: about,

@@ -47,7 +47,7 @@ export interface Pipeline {
  * 3. `limitAmount` and `limitTraffic` cost little and protect all the rest; a packet that is too large does not use up the rate.
  * 4. `answerPeer` takes what is meant for this node itself, and `chooseDestination` its receivers', because no peer may answer for
  *    them.
- * 5. Forwarded: `findRoute` and `shortenExpiry` refuse for free; `convertAmount` may wait for rates, so the expiry is fixed before
+ * 5. Forwarded: `findRoute` and `shortenExpiry` refuse new packets for little; `convertAmount` may wait for rates, so the expiry is fixed before
  *    it and the price as late as can be.
  * 6. `holdMoney` around everything that can fulfil: money is held before the packet leaves, and settled by what really came back,
  *    which is why `validateFulfilment` is inside of it: a wrong fulfilment must void the hold.
@@ -60,7 +60,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   const forward = findRoute(
     ctx,
-    shortenExpiry(ctx, convertAmount(convert, holdMoney(ctx, validateFulfilment(ctx, sendToPeer(ctx))))),
+    shortenExpiry(ctx, convertAmount(ctx, convert, holdMoney(ctx, validateFulfilment(ctx, sendToPeer(ctx))))),
   )
   const { observer } = options
   const local = observer.toPayee(options.deliveries, deliver({ ...ctx, convert }))

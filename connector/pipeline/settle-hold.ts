@@ -1,5 +1,4 @@
 import {
-  deriveTransferId,
   type Ledger,
   settlementAccountId,
   type TransferEvent,
@@ -10,7 +9,7 @@ import type { Counters } from '../counters.ts'
 import { AnswerUnknown } from './errors.ts'
 import { applyChain, type ChainOutcome } from './ledger-outcome.ts'
 import type { OutgoingPacket } from './model.ts'
-import { type Leg, postedChain, resolutionChain, transferId, transferReason } from './movement.ts'
+import { coverId, type Leg, postedChain, resolutionChain, transferId, transferReason } from './movement.ts'
 
 export interface SettleContext {
   ledger: Ledger
@@ -83,7 +82,7 @@ async function makeGood(
 /** The next hop's share, from settlement: that account has no lower limit, so this is possible when nothing else is. */
 const coverOf = (packet: OutgoingPacket): TransferEvent => ({
   kind: 'posted',
-  id: deriveTransferId('packet covered', transferId(packet, 'source', 'move')),
+  id: coverId(packet),
   debitAccountId: settlementAccountId(packet.peer.asset.ledger),
   creditAccountId: packet.peer.id,
   ledger: packet.peer.asset.ledger,

@@ -1,4 +1,6 @@
+import type { Ledger } from '../../shared/ledger/index.ts'
 import type { Clock } from '../../shared/platform/index.ts'
+import { refuseToForward } from './forwarded-before.ts'
 import type { RoutedPacket, ScheduledPacket, Service } from './model.ts'
 import type { Rejects } from './rejects.ts'
 
@@ -9,13 +11,16 @@ const HOLD_WINDOW_MS = 30_000
 
 /** Gives the next hop a little less time than this node has; R02 when that leaves too little (connector.md §5). */
 export const shortenExpiry =
-  (ctx: { clock: Clock; rejects: Rejects }, next: Service<ScheduledPacket>): Service<RoutedPacket> =>
+  (
+    ctx: { clock: Clock; rejects: Rejects; ledger: Pick<Ledger, 'lookupTransfers'> },
+    next: Service<ScheduledPacket>,
+  ): Service<RoutedPacket> =>
   (packet) => {
     const { expiresAt: sourceExpiry } = packet.prepare
     const nowMs = ctx.clock.nowMs()
     const expiresMs = Math.min(sourceExpiry.getTime() - EXPIRATION_WINDOW_MS, nowMs + HOLD_WINDOW_MS)
     if (expiresMs < nowMs + EXPIRATION_WINDOW_MS)
-      return Promise.resolve(ctx.rejects('R02', tooLate(sourceExpiry, nowMs)))
+      return refuseToForward(ctx, packet, ctx.rejects('R02', tooLate(sourceExpiry, nowMs)))
     return next({ ...packet, expiresAt: new Date(expiresMs) })
   }
 

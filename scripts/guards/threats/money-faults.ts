@@ -520,6 +520,37 @@ export const moneyFaults: ThreatTable = {
           test: { file: 'shared/ledger/postgres/outages.test.ts', name: 'connections that the server ends' },
         },
         {
+          name: 'a packet that was forwarded is not denied because it has no route any more',
+          file: 'connector/pipeline/find-route.ts',
+          text: "refuseToForward(ctx, packet, ctx.rejects('F02', rejectMessages.unknownDestination))",
+          without: "Promise.resolve(ctx.rejects('F02', rejectMessages.unknownDestination))",
+          test: { file: forward, name: 'nor is one denied that cannot be forwarded' },
+        },
+        {
+          name: 'nor because it comes again too late',
+          file: 'connector/pipeline/shorten-expiry.ts',
+          text: "refuseToForward(ctx, packet, ctx.rejects('R02', tooLate(sourceExpiry, nowMs)))",
+          without: "Promise.resolve(ctx.rejects('R02', tooLate(sourceExpiry, nowMs)))",
+          test: { file: forward, name: 'nor is one denied that cannot be forwarded' },
+        },
+        {
+          name: 'nor for want of a price',
+          file: 'connector/pipeline/convert.ts',
+          text: 'refuseToForward(ctx, packet, converted)',
+          without: 'Promise.resolve(converted)',
+          test: { file: forward, name: 'nor is one denied that cannot be forwarded' },
+        },
+        {
+          name: 'nor because its hold had ended when it was posted',
+          file: 'connector/pipeline/forwarded-before.ts',
+          text: "if (instead.some((transfer) => transfer !== undefined)) return 'moved'",
+          without: 'void instead',
+          test: {
+            file: 'connector/pipeline/forwarded-before.test.ts',
+            name: 'a hold that ended gave its money back',
+          },
+        },
+        {
           name: 'a packet that was credited is not denied because the price has fallen since',
           file: 'connector/pipeline/deliver.ts',
           text: 'isConverted(packet, delivery) ? await refuse(ctx, packet, decision.reject) : decision.reject',
