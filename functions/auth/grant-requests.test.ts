@@ -225,6 +225,41 @@ describe('what the client calls itself', () => {
   })
 })
 
+test('a client is a plain URL, of a length that can be kept: whoever is asked reads it as it was fetched', async () => {
+  const client = auth.createClient()
+  const { origin, host, pathname } = new URL(client.walletAddress)
+  const quote = { access_token: { access: [{ type: 'quote', actions: ['create'] }] } }
+  const long = `/${randomBytes(2048).toString('hex')}`.slice(0, 2049 - origin.length)
+  for (const path of [long, long.slice(0, -1)]) auth.publish(`${path}/jwks.json`, { keys: [client.jwk] })
+  for (const walletAddress of [
+    `https:${host}${pathname}`,
+    `https:/${host}${pathname}`,
+    `https://@${host}${pathname}`,
+    `https://:@${host}${pathname}`,
+    `${origin}${long}`,
+  ])
+    for (const named of [walletAddress, { walletAddress }])
+      for (const asked of [{}, quote]) {
+        const fetched = auth.keyRequests.length
+        const { status, json } = await consents.request({ ...asked, client: named }, { client })
+        assert.deepEqual(
+          [status, json.error],
+          [
+            400,
+            {
+              code: 'invalid_client',
+              description: 'could not determine client',
+              details: { reason: 'wallet_address_invalid' },
+            },
+          ],
+          walletAddress.slice(0, 60),
+        )
+        assert.equal(auth.keyRequests.length, fetched)
+      }
+  const longest = await consents.request({ ...quote, client: `${origin}${long.slice(0, -1)}` }, { client })
+  assert.equal(longest.status, 200, longest.text)
+})
+
 describe('limits', () => {
   const amount = { value: '500', assetCode: 'USD', assetScale: 2 }
   const receiver = 'https://bank.example/incoming-payments/1'

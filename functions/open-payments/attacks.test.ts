@@ -416,6 +416,15 @@ test('errors say what is wrong and nothing of how things are made', async () => 
       url: collectionOf(),
       body: { walletAddress: 'https://a.example/' },
     }),
+    await sendSigned(client, node.grant(client, [{ type: 'quote', actions: ['create'] }]), {
+      method: 'POST',
+      url: `${node.url}/${node.tenantId}/quotes`,
+      body: {
+        walletAddress: client.walletAddress,
+        receiver: `https://localhost:${Number(port) + 1}/incoming-payments/${uuidv7()}`,
+        method: 'ilp',
+      },
+    }),
   ]
   for (const { status, text } of answers) {
     assert.ok(status >= 400 && status < 500, text)

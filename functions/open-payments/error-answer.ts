@@ -23,9 +23,29 @@ export function toErrorAnswer(error: unknown): ErrorAnswer {
   return (error instanceof Error && transportAnswer(error)) || INTERNAL
 }
 
+/**
+ * Whether what keeps a receiver from being asked is what this node's resolver and network say of its host. Addresses and states of
+ * ports are for logs; and a name that leads to a private address is answered as one that leads nowhere, or strangers could try names.
+ */
+function isOfOurNetwork(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const isOurs =
+    error instanceof Fault &&
+    (error.code === 'connection_failed' || (error.code === 'egress_denied' && 'addresses' in error.details))
+  return isOurs || isOfOurNetwork(error.cause)
+}
+
+const UNREACHABLE: ErrorAnswer = {
+  status: 400,
+  description: "the receiver's node cannot be reached",
+  details: { reason: 'receiver_unreachable', retryable: true },
+}
+
 function refused(refusal: Refusal): ErrorAnswer {
   const answer = answerTo(refusal)
   if (!answer) return INTERNAL
+  const isAboutReceiver = refusal.code === 'receiver_unreachable' || refusal.code === 'invalid_receiver'
+  if (isAboutReceiver && isOfOurNetwork(refusal)) return UNREACHABLE
   const details = publicDetails(refusal)
   return {
     status: answer.status,

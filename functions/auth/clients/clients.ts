@@ -12,6 +12,7 @@ import {
 } from '../../../shared/http-signatures/index.ts'
 import type { Row } from '../../../shared/platform/index.ts'
 import { AuthRefusal, type AuthRefusalCode } from '../errors.ts'
+import { isPlainUrl } from '../plain-url.ts'
 
 export type Client = { walletAddress: string } | { jwk: Jwk }
 
@@ -60,11 +61,18 @@ export function checkSignatureShape(headers: RequestHeaders): void {
   }
 }
 
+/** Whoever is asked is shown it, and the resource server keeps it in an index with what the client makes. */
+function walletAddressClient(walletAddress: string): Client {
+  if (!isPlainUrl(walletAddress))
+    throw new AuthRefusal('client_undetermined', { details: { reason: 'wallet_address_invalid' } })
+  return { walletAddress }
+}
+
 /** The three forms of the request's `client`; the text is the oldest. */
 export function parseClient(value: unknown): Client {
-  if (typeof value === 'string') return { walletAddress: value }
+  if (typeof value === 'string') return walletAddressClient(value)
   const { walletAddress, jwk } = value as { walletAddress?: string; jwk?: unknown }
-  if (walletAddress !== undefined) return { walletAddress }
+  if (walletAddress !== undefined) return walletAddressClient(walletAddress)
   try {
     return { jwk: parseJwk(jwk) }
   } catch (error) {

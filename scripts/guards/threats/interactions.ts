@@ -195,6 +195,13 @@ export const interactionThreats: ThreatTable = {
           without: '',
           test: { file: grantRequests, name: 'is shown without what could deceive, and not at any length' },
         },
+        {
+          name: 'a client is named by a plain URL, which is read as it was fetched',
+          file: `${room}/clients/clients.ts`,
+          text: 'if (!isPlainUrl(walletAddress))',
+          without: 'if (!walletAddress)',
+          test: { file: grantRequests, name: 'a client is a plain URL, of a length that can be kept' },
+        },
       ],
     },
     {

@@ -402,6 +402,23 @@ export const resourceServerThreats: ThreatTable = {
           },
         },
         {
+          name: 'nor does what the network here says of a receiver',
+          file: `${room}/error-answer.ts`,
+          text: 'if (isAboutReceiver && isOfOurNetwork(refusal)) return UNREACHABLE',
+          without: '',
+          test: { file: attacks, name: 'errors say what is wrong and nothing of how things are made' },
+        },
+        {
+          name: 'a name that leads inside is answered as one that leads nowhere',
+          file: `${room}/error-answer.ts`,
+          text: " || (error.code === 'egress_denied' && 'addresses' in error.details)",
+          without: '',
+          test: {
+            file: `${room}/error-answer.test.ts`,
+            name: 'what the network here says of a receiver is not told, nor which names it knows',
+          },
+        },
+        {
           name: 'nor do the parts that made the server',
           file: 'shared/platform/http-app.ts',
           text: "answer.status(400).send({ error: { code: '400', description: 'Bad Request' } })",
