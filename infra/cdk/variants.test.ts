@@ -231,3 +231,20 @@ test('networks of clients are not reached, and batches at once are no more than 
   )
   assert.ok(polling.length > 0 && polling.every(({ plain }) => !('SQS_WEBHOOKS_MAX_CONCURRENCY' in plain)))
 })
+
+test('migrations run while everything else is stopped, and take no executions from the others', () => {
+  const reserved = (functions: Json) =>
+    Object.fromEntries(
+      synthesise({ ...example('small'), functions })
+        .of('AWS::Lambda::Function')
+        .filter(({ properties }) => String(properties.Handler).startsWith('lambda.'))
+        .map(({ id, properties }) => [
+          id.replace(/[0-9A-F]{8}$/, ''),
+          properties.ReservedConcurrentExecutions,
+        ]),
+    )
+  const { migrate, ...others } = reserved({ defaults: { reservedConcurrency: 0 } })
+  assert.equal(migrate, undefined)
+  assert.deepEqual([...new Set(Object.values(others))], [0])
+  assert.equal(reserved({ each: { migrate: { reservedConcurrency: 1 } } }).migrate, 1)
+})

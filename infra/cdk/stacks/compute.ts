@@ -35,6 +35,8 @@ export interface FunctionSpec {
   environment: RoleEnvironment
   group: ISecurityGroup
   timeoutSeconds?: number
+  /** It is invoked once in a deployment, also while the others are stopped: the limit that holds for all is not its own. */
+  isOnce?: boolean
 }
 
 /** A secret as the software is told of it: its ARN, and the key where it is an object. */
@@ -69,7 +71,9 @@ export function placeholderDist(folder: string, roles: readonly Role[]): string 
 
 export function createFunction(scope: Construct, ctx: ComputeContext, spec: FunctionSpec): LambdaFunction {
   const { config, network } = ctx
-  const settings = { ...config.functions.defaults, ...config.functions.each[spec.id] }
+  const own = config.functions.each[spec.id]
+  const settings = { ...config.functions.defaults, ...own }
+  const reserved = spec.isOnce ? own?.reservedConcurrency : settings.reservedConcurrency
   const logGroup = new LogGroup(scope, `${spec.id}-logs`, {
     retention: config.logDays as RetentionDays,
     removalPolicy: RemovalPolicy.DESTROY,
@@ -97,9 +101,7 @@ export function createFunction(scope: Construct, ctx: ComputeContext, spec: Func
     handler: `lambda.${spec.handler}`,
     memorySize: settings.memoryMb ?? 1024,
     timeout: Duration.seconds(spec.timeoutSeconds ?? settings.timeoutSeconds ?? 29),
-    ...(typeof settings.reservedConcurrency === 'number' && {
-      reservedConcurrentExecutions: settings.reservedConcurrency,
-    }),
+    ...(typeof reserved === 'number' && { reservedConcurrentExecutions: reserved }),
     role,
     vpc: network.vpc,
     vpcSubnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },

@@ -27,6 +27,7 @@ export class MigrationsStack extends Stack {
       environment: { ...environment, plain: { ...environment.plain, NODE_EXTRA_CA_CERTS: RDS_AUTHORITIES } },
       group: network.groups.migrate,
       timeoutSeconds: MINUTES_MAX * 60,
+      isOnce: true,
     })
     new Trigger(this, 'Run', {
       handler,
