@@ -83,16 +83,22 @@ export async function exchangePacket(
     frames: request.frames,
   })
   const fulfillment = fulfillmentOf(keys.fulfillment, data)
-  const reply = await send({
-    destination: connection.ilpAddress,
-    amount: request.amount,
-    executionCondition: request.fulfillable ? conditionOf(fulfillment) : randomBytes(32),
-    expiresAt: request.expiresAt,
-    data,
-  })
+  const reply = withSender(
+    await send({
+      destination: connection.ilpAddress,
+      amount: request.amount,
+      executionCondition: request.fulfillable ? conditionOf(fulfillment) : randomBytes(32),
+      expiresAt: request.expiresAt,
+      data,
+    }),
+  )
   if (isFulfill(reply) && !(request.fulfillable && reply.fulfillment.equals(fulfillment)))
     return { reply: createReject('F05', { triggeredBy: '', message: 'fulfilment of another packet' }) }
   const type = isFulfill(reply) ? packetType.fulfill : packetType.reject
   const inner = openStreamPacket(keys.encryption, reply.data)
   return inner?.type === type && inner.sequence === sequence ? { reply, authentic: inner } : { reply }
 }
+
+/** Who rejected goes into the payment's row and to its wallet: an address, and not the 32 KiB that somebody on the path writes there. */
+const withSender = (reply: IlpReply): IlpReply =>
+  isFulfill(reply) || isIlpAddress(reply.triggeredBy) ? reply : { ...reply, triggeredBy: '' }

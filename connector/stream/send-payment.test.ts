@@ -255,6 +255,17 @@ suite('rejects that end it', () => {
       assert.equal(deliveredAmount, 300n)
       assert.equal(packets.sent, packets.fulfilled + packets.rejected)
     })
+  for (const triggeredBy of ['x'.repeat(30_000), 'test.a\0b', 'nobody', 'test.a\nb'])
+    test(`words in place of an address are nobody: ${JSON.stringify(triggeredBy.slice(0, 10))}`, async () => {
+      const started = payment(
+        { receiver: ourReceiver('F99') },
+        { receiveAmount: 1000n },
+        () => async () => createReject('F02', { triggeredBy }),
+      )
+      const { failure, rejects } = await outcomeOf(started)
+      assert.deepEqual(failure, { code: 'no_route', retryable: true, ilpCode: 'F02', triggeredBy: '' })
+      assert.deepEqual(rejects, [{ code: 'F02', triggeredBy: '', count: 1 }])
+    })
   test('the receiver closes the connection', async () => {
     const receiver = ourReceiver('F99', (received) => (received >= 200n ? 'closed' : true))
     const { failure, deliveredAmount } = await outcomeOf(

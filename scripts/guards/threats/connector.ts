@@ -376,6 +376,21 @@ export const connectorThreats: ThreatTable = {
       ],
     },
     {
+      name: 'Words in place of an address, in a payment’s row',
+      guards: [
+        {
+          name: 'who rejected is an address, or nobody',
+          file: 'connector/stream/connection.ts',
+          text: 'isFulfill(reply) || isIlpAddress(reply.triggeredBy) ? reply',
+          without: 'true ? reply',
+          test: {
+            file: 'connector/stream/send-payment.test.ts',
+            name: 'words in place of an address are nobody: "xxx',
+          },
+        },
+      ],
+    },
+    {
       name: 'Credit for whoever asks to be a peer (F8, A18)',
       guards: [
         {
