@@ -136,6 +136,8 @@ for (const name of ['small', 'full'])
       for (const { properties } of made.of('AWS::ECS::TaskDefinition'))
         for (const { Name, HealthCheck } of properties.ContainerDefinitions as Json[])
           assert.match(JSON.stringify(HealthCheck), /127\.0\.0\.1:\d+\/livez'/, String(Name))
+      for (const { id, properties } of made.of('AWS::ElasticLoadBalancingV2::TargetGroup'))
+        assert.equal(properties.HealthCheckPath, '/livez', id)
     })
 
     test('a changed revision of secrets starts everything anew', () => {

@@ -275,8 +275,9 @@ export class ContainersStack extends Stack {
       port,
       protocol: ApplicationProtocol.HTTP,
       targets: [connector.loadBalancerTarget({ containerName: 'connector', containerPort: port })],
+      // What fails this is replaced too. All connectors have one database: without it, another would be no better.
       healthCheck: {
-        path: '/readyz',
+        path: '/livez',
         port: String(port),
         interval: Duration.seconds(10),
         unhealthyThresholdCount: 2,

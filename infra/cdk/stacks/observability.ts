@@ -264,7 +264,7 @@ export class ObservabilityStack extends Stack {
       metric: unhealthy,
       above: 0,
       periods: 3,
-      about: 'A connector is not ready.',
+      about: 'A connector does not answer.',
     })
     this.#graph('Peers', [peers.loadBalancer.metrics.requestCount({ period: MINUTE }), refused], [unhealthy])
   }
