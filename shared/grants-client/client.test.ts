@@ -270,8 +270,10 @@ describe('an authorization server', () => {
     { access_token: { value: 'x' } },
     { access_token: { value: 5, manage: 'https://x.example' } },
     { access_token: { value: 'x', manage: 'no' } },
+    { access_token: { value: 'x', manage: 'https://x.example/\0' } },
+    { access_token: { value: 'x', manage: `https://x.example/${'x'.repeat(2048)}` } },
   ])
-    test(`that answers ${JSON.stringify(body)} is not understood`, async () => {
+    test(`that answers ${JSON.stringify(body).slice(0, 80)} is not understood`, async () => {
       const { client } = setUp({ grant: () => ({ status: 200, body }) })
       await assert.rejects(requestBy(client), refusedWith('grant_answer_invalid'))
     })
@@ -346,10 +348,13 @@ describe('wallet addresses', () => {
     { assetScale: '2' },
     { assetCode: null },
     { authServer: 'x' },
+    { authServer: `https://auth.example/${'x'.repeat(2048)}` },
+    { authServer: 'https://auth.example/\0' },
+    { publicName: '\0' },
     { resourceServer: undefined },
   ]
   for (const change of broken)
-    test(`no document: ${JSON.stringify(change)}`, async () => {
+    test(`no document: ${JSON.stringify(change).slice(0, 80)}`, async () => {
       const { client, override } = setUp()
       override.next = () => ({ status: 200, body: { ...document, ...change } })
       await assert.rejects(client.getWalletAddress(document.id), refusedWith('wallet_address_invalid'))

@@ -1,4 +1,4 @@
-import { Fault, type HttpResponse, isObject } from '../platform/index.ts'
+import { Fault, type HttpResponse, isObject, parseJsonBody } from '../platform/index.ts'
 import { RemoteRefusal } from './errors.ts'
 
 export interface RemoteAccess {
@@ -50,14 +50,18 @@ export const isFresh = (token: RemoteToken, nowMs: number): boolean =>
 
 function parseJson(body: Buffer): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
+    const value = parseJsonBody(body)
     return isObject(value) ? value : {}
   } catch {
     return {}
   }
 }
 
-const isUrl = (value: unknown): value is string => typeof value === 'string' && URL.canParse(value)
+/** Longer ones do not fit the index by which grants are found. */
+const URL_LENGTH_MAX = 2048
+
+const isUrl = (value: unknown): value is string =>
+  typeof value === 'string' && value.length <= URL_LENGTH_MAX && URL.canParse(value)
 
 export function parseWalletAddress(response: HttpResponse): RemoteWalletAddress {
   const { id, publicName, assetCode, assetScale, authServer, resourceServer } = parseJson(response.body)

@@ -237,6 +237,7 @@ test('what the other node says of itself is checked before it is believed', asyn
     { httpToken: 'two words' },
     { httpToken: '' },
     { httpToken: undefined },
+    { name: 'kept\0nowhere' },
   ]) {
     answerInstead = () => ({ body: JSON.stringify({ ...good, ...bad }) })
     await assert.rejects(peerUp(), refused('peer_ilp_configuration'), JSON.stringify(bad))

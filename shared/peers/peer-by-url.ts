@@ -10,6 +10,7 @@ import {
   type HttpClient,
   type HttpResponse,
   isObject,
+  parseJsonBody,
   type SecretBox,
   uuidv7,
 } from '../platform/index.ts'
@@ -137,7 +138,7 @@ async function post(ctx: Context, url: string, body: string, token?: string): Pr
 
 function parseBody(response: HttpResponse): Record<string, unknown> | undefined {
   try {
-    const body: unknown = JSON.parse(response.body.toString('utf8'))
+    const body = parseJsonBody(response.body)
     return isObject(body) ? body : undefined
   } catch {
     return undefined

@@ -49,6 +49,7 @@ export {
 } from './http-client.ts'
 export { bytesToUuid, deriveId, deriveUuid, isUuid, uuidv7 } from './ids.ts'
 export { isObject } from './is-object.ts'
+export { parseJsonBody } from './json-body.ts'
 export { countListeners, createListener, type Listener } from './listener.ts'
 export { createLogger, isWorthALine, type Logger, type LogLevel } from './log.ts'
 export {

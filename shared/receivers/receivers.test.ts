@@ -152,6 +152,15 @@ test('a node that is away, overloaded or unreadable is a fault that may pass, ne
   }
 })
 
+test('a node that names an authorization server that cannot be kept is unreadable', async () => {
+  const { url } = world.remote.addPayment()
+  for (const authServer of ['', 'x', `${REMOTE_URL}/\0`, `${REMOTE_URL}/${'x'.repeat(2048)}`]) {
+    world.remote.answer = { status: 200, body: JSON.stringify({ authServer }) }
+    await assert.rejects(get(url), isUnreachable, authServer)
+    assert.equal(world.remote.requests.length, 0)
+  }
+})
+
 test('amounts and dates of another node are parsed strictly', async () => {
   const { url } = world.remote.addPayment()
   await get(url)
@@ -172,6 +181,13 @@ test('amounts and dates of another node are parsed strictly', async () => {
     { receivedAmount: { value: '1', assetCode: 'USD', assetScale: 256 } },
     { incomingAmount: { value: '18446744073709551616', assetCode: 'USD', assetScale: 2 } },
     { incomingAmount: 5 },
+    { incomingAmount: { value: '5', assetCode: 'EUR', assetScale: 2 } },
+    { incomingAmount: { value: '5', assetCode: 'USD', assetScale: 3 } },
+    { receivedAmount: { value: '0', assetCode: 'x'.repeat(256), assetScale: 2 } },
+    // What parses and can neither be kept nor sent on.
+    { receivedAmount: { value: '0', assetCode: 'U\0', assetScale: 2 } },
+    { receivedAmount: { value: '0', assetCode: '\ud800', assetScale: 2 } },
+    { metadata: { note: '\0' } },
     { completed: 'yes' },
     { expiresAt: 'soon' },
     { createdAt: undefined },

@@ -5,7 +5,7 @@ import type { ReceiverContext } from './context.ts'
 import { ReceiverRefusal, type ReceiverRefusalCode } from './errors.ts'
 import type { Receiver } from './model.ts'
 import type { ReceiverUrl } from './url.ts'
-import { parseDescription, parseObject, parseReceiver, textField } from './wire.ts'
+import { parseDescription, parseObject, parseReceiver, urlField } from './wire.ts'
 
 const TIMEOUT_MS = 10_000
 const INCOMING_PAYMENT = 'incoming-payment'
@@ -74,7 +74,7 @@ async function authServerOf(ctx: ReceiverContext, receiver: ReceiverUrl): Promis
     })
     // Nodes answer 401 to strangers who ask for a payment that does not exist.
     checkStatus(response, { 401: 'unknown_receiver' })
-    return textField(parseObject(response.body), 'authServer')
+    return urlField(parseObject(response.body), 'authServer')
   })
 }
 

@@ -1,10 +1,13 @@
-import { type Amount, InvalidAmount, parseAmount } from '../money/index.ts'
-import { configuration, Fault, messageOf } from '../platform/index.ts'
+import { type Amount, InvalidAmount, isSameAsset, parseAmount } from '../money/index.ts'
+import { configuration, Fault, messageOf, parseJsonBody } from '../platform/index.ts'
 import type { Receiver, ReceiverMethod } from './model.ts'
 import { parseReceiverUrl } from './url.ts'
 
 const SHARED_SECRET_BYTES = 32
 const METHODS_MAX = 20
+/** Longer ones do not fit the indexes that hold them. */
+const ASSET_CODE_LENGTH_MAX = 255
+const URL_LENGTH_MAX = 2048
 
 /** The node that serves the receiver answered what nobody can read: as good as not answering. */
 export const unreadable = (what: string, cause?: unknown) =>
@@ -19,7 +22,7 @@ type Fields = Record<string, unknown>
 export function parseObject(body: Buffer): Fields {
   let value: unknown
   try {
-    value = JSON.parse(body.toString('utf8'))
+    value = parseJsonBody(body)
   } catch (error) {
     throw unreadable('not JSON', error)
   }
@@ -33,6 +36,13 @@ export function textField(fields: Fields, name: string): string {
   return value
 }
 
+/** A URL that can be kept. */
+export function urlField(fields: Fields, name: string): string {
+  const value = textField(fields, name)
+  if (value.length > URL_LENGTH_MAX || !URL.canParse(value)) throw unreadable(`${name} is no URL`)
+  return value
+}
+
 function dateField(fields: Fields, name: string): Date {
   const date = new Date(textField(fields, name))
   if (Number.isNaN(date.getTime())) throw unreadable(`${name} is not a date`)
@@ -42,8 +52,14 @@ function dateField(fields: Fields, name: string): Date {
 function amountField(fields: Fields, name: string): Amount {
   const value = fields[name]
   if (typeof value !== 'object' || value === null) throw unreadable(`${name} is missing`)
+  const amount = parseAmountField(name, value as { value: unknown; assetCode: unknown; assetScale: unknown })
+  if (amount.assetCode.length > ASSET_CODE_LENGTH_MAX) throw unreadable(`${name}: assetCode is too long`)
+  return amount
+}
+
+function parseAmountField(name: string, value: Parameters<typeof parseAmount>[0]): Amount {
   try {
-    return parseAmount(value as { value: unknown; assetCode: unknown; assetScale: unknown })
+    return parseAmount(value)
   } catch (error) {
     if (error instanceof InvalidAmount) throw unreadable(`${name}: ${error.message}`, error)
     throw error
@@ -72,6 +88,9 @@ export function parseReceiver(body: Buffer): Receiver {
     throw unreadable(messageOf(error), error)
   }
   const receivedAmount = amountField(fields, 'receivedAmount')
+  const incomingAmount = fields.incomingAmount == null ? undefined : amountField(fields, 'incomingAmount')
+  if (incomingAmount && !isSameAsset(incomingAmount, receivedAmount))
+    throw unreadable('incomingAmount and receivedAmount are in different assets')
   if (typeof fields.completed !== 'boolean') throw unreadable('completed is missing')
   const methods = Array.isArray(fields.methods) ? fields.methods.slice(0, METHODS_MAX) : []
   const { metadata } = fields
@@ -84,7 +103,7 @@ export function parseReceiver(body: Buffer): Receiver {
     completed: fields.completed,
     createdAt: dateField(fields, 'createdAt'),
     methods: methods.flatMap((method) => toMethod(method) ?? []),
-    ...(fields.incomingAmount != null && { incomingAmount: amountField(fields, 'incomingAmount') }),
+    ...(incomingAmount && { incomingAmount }),
     ...(fields.expiresAt != null && { expiresAt: dateField(fields, 'expiresAt') }),
     ...(typeof metadata === 'object' && metadata !== null && { metadata: metadata as Fields }),
   }

@@ -7,6 +7,7 @@ const everyRoute = `${room}/every-route.test.ts`
 const grant = `${room}/grant.test.ts`
 const incomingPayments = `${room}/incoming-payments.test.ts`
 const outgoingPayments = `${room}/outgoing-payments.test.ts`
+const receivers = 'shared/receivers/receivers.test.ts'
 const badRequests = `${room}/bad-requests.test.ts`
 
 /** What stands before the resources of a wallet address. */
@@ -243,6 +244,56 @@ export const resourceServerThreats: ThreatTable = {
           text: "receiver.tenantId === undefined ? 'all' : { tenantId: receiver.tenantId }",
           without: "'all'",
           test: { file: 'shared/receivers/receivers.test.ts', name: "but not under a wrong tenant's" },
+        },
+      ],
+    },
+    {
+      name: 'Answers of nodes that mean harm',
+      guards: [
+        {
+          name: 'what parses and cannot be kept or sent on is no answer',
+          file: 'shared/receivers/wire.ts',
+          text: 'value = parseJsonBody(body)',
+          without: "value = JSON.parse(body.toString('utf8'))",
+          test: { file: receivers, name: 'amounts and dates of another node are parsed strictly' },
+        },
+        {
+          name: 'an incoming payment is in one asset',
+          file: 'shared/receivers/wire.ts',
+          text: 'if (incomingAmount && !isSameAsset(incomingAmount, receivedAmount))',
+          without: 'if (!receivedAmount)',
+          test: { file: receivers, name: 'amounts and dates of another node are parsed strictly' },
+        },
+        {
+          name: 'whose code has a length that can be kept',
+          file: 'shared/receivers/wire.ts',
+          text: 'if (amount.assetCode.length > ASSET_CODE_LENGTH_MAX)',
+          without: 'if (!amount)',
+          test: { file: receivers, name: 'amounts and dates of another node are parsed strictly' },
+        },
+        {
+          name: 'so has the URL of its authorization server',
+          file: 'shared/receivers/wire.ts',
+          text: 'value.length > URL_LENGTH_MAX || ',
+          without: '',
+          test: {
+            file: receivers,
+            name: 'a node that names an authorization server that cannot be kept is unreadable',
+          },
+        },
+        {
+          name: 'of wallet addresses and grants too',
+          file: 'shared/grants-client/model.ts',
+          text: ' && value.length <= URL_LENGTH_MAX',
+          without: '',
+          test: { file: 'shared/grants-client/client.test.ts', name: 'no document: ' },
+        },
+        {
+          name: 'and they are texts that can be kept',
+          file: 'shared/grants-client/model.ts',
+          text: 'const value = parseJsonBody(body)',
+          without: "const value: unknown = JSON.parse(body.toString('utf8'))",
+          test: { file: 'shared/grants-client/client.test.ts', name: 'no document: ' },
         },
       ],
     },
