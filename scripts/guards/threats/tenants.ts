@@ -181,6 +181,21 @@ export const tenantThreats: ThreatTable = {
       ],
     },
     {
+      name: 'A price of the payer’s own making',
+      guards: [
+        {
+          name: 'counts for nothing where another tenant’s liquidity pays',
+          file: 'shared/payment-methods/local/local-method.ts',
+          text: '{ tenantId: local.tenantId, ...assets }',
+          without: '{ tenantId: input.tenantId, ...assets }',
+          test: {
+            file: 'shared/payment-methods/local/local-method.test.ts',
+            name: 'what another tenant’s liquidity pays out',
+          },
+        },
+      ],
+    },
+    {
       name: 'API keys',
       guards: [
         {

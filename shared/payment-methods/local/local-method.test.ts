@@ -8,6 +8,7 @@ import {
   incomingPaymentAccount,
 } from '../../incoming-payments/index.ts'
 import { formerTransferId, isChosenId } from '../../ledger/index.ts'
+import { parseRate } from '../../money/index.ts'
 import { type Db, Fault } from '../../platform/index.ts'
 import { getReceiver } from '../../receivers/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../../testing/payment-world.ts'
@@ -73,6 +74,24 @@ test('less wanted is less taken, at the rate of the quote and rounded up', async
   const input = await asked(true)
   const result = await pay({ ...input, receiveAmount: 101n })
   assert.deepEqual([result.sentAmount, result.deliveredAmount], [112n, 101n]) // 101 × 550 / 500 = 111.1
+})
+
+test('what another tenant’s liquidity pays out has that tenant’s price, whatever the payer’s own rates say', async () => {
+  const payer = await world.addTenant()
+  const { url } = await world.incoming(world.bob)
+  const prices: Record<string, string> = { [payer.tenantId]: '1000000', [world.tenantId]: '0.91' }
+  const connector = {
+    ...world.connector,
+    getPrice: async ({ tenantId }: { tenantId: string }) => parseRate(prices[tenantId] ?? ''),
+  }
+  const { id, ledger, code, scale } = payer.asset
+  const quote = await createPaymentMethods({ ...world.ctx, connector }).LOCAL.quote({
+    tenantId: payer.tenantId,
+    sourceAsset: { id, ledger, assetCode: code, assetScale: scale },
+    receiver: await getReceiver(world.ctx, { tenantId: payer.tenantId, url }),
+    amount: { side: 'debit', value: 100n },
+  })
+  assert.deepEqual(quote, { sourceAmount: 100n, receiveAmount: 91n })
 })
 
 test('what an earlier attempt sent is found whatever its number', async () => {

@@ -35,9 +35,12 @@ export const createLocalMethod = (ctx: LocalMethodContext): PaymentMethod => ({
   progress: (input) => localProgress(ctx, input),
 })
 
+/** At the price of the receiver's tenant (tenancy.md §7): the payer's own says what it likes, and that one's liquidity pays. */
 async function quoteLocal(ctx: LocalMethodContext, input: MethodQuoteInput): Promise<MethodQuote> {
+  const { local } = input.receiver
+  assert(local, 'a local payment has a local receiver', input.receiver.url)
   const assets = { source: input.sourceAsset, destination: input.receiver.asset }
-  const price = await priceBetween(ctx.connector, { tenantId: input.tenantId, ...assets })
+  const price = await priceBetween(ctx.connector, { tenantId: local.tenantId, ...assets })
   return priceLocal(input.amount, scaleRate(price, assets))
 }
 
