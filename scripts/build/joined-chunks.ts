@@ -111,6 +111,7 @@ export async function joinChunks(
   const [map = '', text = ''] = ['.map', '.mjs'].map(
     (end) => outputFiles.find(({ path }) => path.endsWith(end))?.text,
   )
-  const hash = createHash('sha256').update(text).digest('hex').slice(0, 8).toUpperCase()
+  // Whose names it gives back is in the script, too.
+  const hash = createHash('sha256').update(lines.join()).update(text).digest('hex').slice(0, 8).toUpperCase()
   return { name: `chunk-${hash}`, text: text.replace(MAP_COMMENT, ''), map, names, given }
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { dirname, posix } from 'node:path'
 import type { Plugin } from 'esbuild'
 
 /** Of large packages, what is used of them: packages of CommonJS are bundled whole otherwise. */
@@ -6,24 +7,30 @@ const USED: Readonly<Record<string, string>> = {
   undici: `export { default as Agent } from 'undici/lib/dispatcher/agent.js'
 export { default as buildConnector } from 'undici/lib/core/connect.js'
 `,
-  // Fastify compares versions of plugins with it, where there is a plugin that names one.
-  semver: `exports.gt = (...args) => require('semver/functions/gt')(...args)
-exports.coerce = (...args) => require('semver/functions/coerce')(...args)
-exports.satisfies = (...args) => require('semver/functions/satisfies')(...args)
-`,
-  // The router asks it about patterns in paths, which no route has.
-  'safe-regex2': `module.exports = (...args) => require('safe-regex2/index.js')(...args)
+  // Fastify asks it whether it is new enough for a plugin. Versions are pinned, and tests run the sources, where it is asked.
+  semver: `exports.gt = () => false
+exports.coerce = (version) => version
+exports.satisfies = () => true
 `,
 }
 
 /**
  * What is never asked for: compilers of schemas, which no route has (`createHttpApp` refuses routes with schemas), log transports in
- * threads, and the native client of `pg`.
+ * threads, the native client of `pg`, and what the router asks about patterns in paths, which no route has.
  */
-const UNUSED = /^(@fastify\/(ajv-compiler|fast-json-stringify-compiler)|thread-stream|pg-native)$/
+const UNUSED = /^(@fastify\/(ajv-compiler|fast-json-stringify-compiler)|thread-stream|pg-native|safe-regex2)$/
 
-/** HTTP/2 of the client, which nothing here speaks (`allowH2` is off): with it comes what Node has of HTTP/2. */
-const HTTP_2_OF_UNDICI = /^\.\/client-h2\.js$/
+/**
+ * The same of single files, by who asks for them. HTTP/2 of the client, which nothing here speaks (`allowH2` is off): with it comes what
+ * Node has of HTTP/2.
+ */
+const UNUSED_FILES: Readonly<Record<string, readonly string[]>> = {
+  'undici/lib/dispatcher/client.js': ['./client-h2.js'],
+  'pg/lib/index.js': ['./native'],
+  'pino/pino.js': ['./lib/transport', './lib/multistream'],
+  'pino/lib/tools.js': ['./transport'],
+}
+const NAMES_OF_UNUSED_FILES = /^\.\/(client-h2\.js|native|(lib\/)?transport|lib\/multistream)$/
 
 /**
  * What `pg` asks of cryptography for SCRAM, by Node's own calls: it uses the Web Crypto API, which is a good deal of Node that nothing else
@@ -50,6 +57,9 @@ module.exports = {
 
 const isCryptoOfPg = (path: string, importer: string) =>
   path === (importer.endsWith('sasl.js') ? './utils' : './crypto/utils')
+
+/** The other parser that the client has for HTTP/1.1, an experiment: twice 75 KiB. Node's own copy of the client has it neither. */
+const EXPERIMENT_OF_UNDICI = /\/node_modules\/undici\/lib\/dispatcher\/parser-h1\.js$/
 
 /** The logger asks from which files it is called, for transports, which no bundle has: V8 counts the lines of all scripts for the answer. */
 const CALLERS_OF_PINO = /^\.\/lib\/caller$/
@@ -82,11 +92,12 @@ export function partsOfPackages(): Plugin {
     name: 'parts',
     setup(build) {
       build.onResolve({ filter: UNUSED }, ({ path }) => ({ path, namespace: 'unused' }))
-      build.onResolve({ filter: HTTP_2_OF_UNDICI }, ({ importer }) =>
-        importer.endsWith('/node_modules/undici/lib/dispatcher/client.js')
-          ? { path: 'undici/lib/dispatcher/client-h2.js', namespace: 'unused' }
-          : undefined,
-      )
+      build.onResolve({ filter: NAMES_OF_UNUSED_FILES }, ({ path, importer }) => {
+        const asking = importer.split('/node_modules/').at(-1) ?? ''
+        return UNUSED_FILES[asking]?.includes(path)
+          ? { path: posix.join(dirname(asking), path), namespace: 'unused' }
+          : undefined
+      })
       build.onLoad({ filter: /.*/, namespace: 'unused' }, ({ path }) => ({
         contents: `module.exports = () => { throw new Error(${JSON.stringify(`${path} is not in this bundle`)}) }`,
         loader: 'js',
@@ -105,6 +116,10 @@ export function partsOfPackages(): Plugin {
       )
       build.onLoad({ filter: /.*/, namespace: 'callers' }, () => ({
         contents: 'module.exports = () => []',
+        loader: 'js',
+      }))
+      build.onLoad({ filter: EXPERIMENT_OF_UNDICI }, () => ({
+        contents: 'exports.getMiloEnabled = () => false',
         loader: 'js',
       }))
       build.onLoad({ filter: LOGS_OF_FASTIFY }, ({ path }) => ({
