@@ -5,6 +5,7 @@ const problems = `${templates}/_problems.tpl`
 const publicTests = 'infra/helm/public.test.ts'
 const secretTests = 'infra/helm/secrets.test.ts'
 const objectTests = 'infra/helm/chart.test.ts'
+const beetleTests = 'infra/helm/tigerbeetle.test.ts'
 const runningTests = 'infra/helm/running.test.ts'
 
 /** What keeps an installation on Kubernetes from showing what is private, or losing what it cannot make again. */
@@ -174,16 +175,19 @@ export const chartThreats: ThreatTable = {
         {
           name: "a replica's file is made once",
           file: `${templates}/tigerbeetle.yaml`,
-          text: 'test -e {{ $file }} ||',
+          text: 'if [ -e "$file" ]; then exit 0; fi',
           without: '',
-          test: { file: runningTests, name: 'TigerBeetle: each replica formats' },
+          test: { file: beetleTests, name: 'each formats its file once, and one that is there stays' },
         },
         {
           name: 'and its claim stays when the release goes',
           file: `${templates}/tigerbeetle.yaml`,
           text: 'whenDeleted: Retain',
           without: 'whenDeleted: Delete',
-          test: { file: runningTests, name: 'TigerBeetle: each replica formats' },
+          test: {
+            file: beetleTests,
+            name: 'each has an address of its own, and a volume that outlives the release',
+          },
         },
         {
           name: 'a connector has as long as its drain takes',

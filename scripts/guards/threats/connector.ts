@@ -385,7 +385,7 @@ export const connectorThreats: ThreatTable = {
           without: 'true ? reply',
           test: {
             file: 'connector/stream/send-payment.test.ts',
-            name: 'words in place of an address are nobody: "xxx',
+            name: 'words in place of an address are nobody: ',
           },
         },
       ],
