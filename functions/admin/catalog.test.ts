@@ -99,6 +99,16 @@ describe('assets, peers and wallet addresses over the Admin API', () => {
       assert.equal((await admin.succeed(owner, 'asset', { id: spare.id })).id, spare.id)
     })
 
+    it('a balance is shown also where it is more than one transfer carries', async () => {
+      const { id: assetId } = await newAsset(owner)
+      const amount = '18446744073709551615'
+      for (let count = 0; count < 2; count++)
+        await admin.succeed(owner, 'depositAssetLiquidity', {
+          input: { assetId, id: uuidv7(), amount, ...key() },
+        })
+      assert.equal((await admin.succeed(owner, 'asset', { id: assetId })).liquidity, '36893488147419103230')
+    })
+
     it('assetByCodeAndScale finds the own asset only, also for the operator', async () => {
       const asset = await newAsset(owner)
       const pair = { code: 'USD', scale: asset.scale }

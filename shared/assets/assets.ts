@@ -30,15 +30,25 @@ const assetKey = (id: string) => `asset:${id}`
 const feeKey = (assetId: string, type: FeeType) => `fee:${assetId}:${type}`
 const unknownAsset = () => new AssetRefusal('unknown_asset', { message: 'unknown asset' })
 
-/** An asset that is not deleted. Cached for LOCAL_CACHE_DURATION_MS. */
-export async function findAsset(
+/** An asset, deleted or not. Cached for LOCAL_CACHE_DURATION_MS. */
+export async function findAnyAsset(
   ctx: ReadContext,
   scope: TenantScope,
   id: string,
 ): Promise<Asset | undefined> {
   if (!isUuid(id)) return undefined
   const asset = await ctx.cache.get(assetKey(id), () => selectAsset(ctx.db, id))
-  return asset && asset.deletedAt === undefined && isInScope(scope, asset) ? asset : undefined
+  return asset && isInScope(scope, asset) ? asset : undefined
+}
+
+/** As {@link findAnyAsset}, one that is not deleted. */
+export async function findAsset(
+  ctx: ReadContext,
+  scope: TenantScope,
+  id: string,
+): Promise<Asset | undefined> {
+  const asset = await findAnyAsset(ctx, scope, id)
+  return asset?.deletedAt === undefined ? asset : undefined
 }
 
 /** As {@link findAsset}; throws {@link AssetRefusal} `unknown_asset`. */

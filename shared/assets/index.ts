@@ -9,6 +9,7 @@ export {
   deleteAsset,
   depositAssetLiquidity,
   ensureAssetAccounts,
+  findAnyAsset,
   findAsset,
   findAssetByCodeAndScale,
   findLatestFee,

@@ -29,6 +29,10 @@ function toUint8(value: unknown): number {
   return number
 }
 
+/** Balances that leave are sums: what one transfer can carry does not bound them. */
+const toDigits = (value: unknown): string =>
+  typeof value === 'string' && /^(0|[1-9]\d{0,38})$/.test(value) ? value : toUint64(value).toString()
+
 /** What leaves is ours and needs no guard of its own; `AccountingTransfer.ledger` has this type and counts far beyond 255. */
 function toWholeNumber(value: unknown): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)
@@ -57,7 +61,7 @@ const behaviours: Record<string, ScalarBehaviour> = {
   UInt64: {
     parse: toUint64,
     parseLiteral: (node) => toUint64(literalText(node)),
-    serialize: (value) => toUint64(value).toString(),
+    serialize: toDigits,
   },
   UInt8: { parse: toUint8, parseLiteral: (node) => toUint8(literalText(node)), serialize: toWholeNumber },
   JSONObject: {

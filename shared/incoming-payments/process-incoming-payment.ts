@@ -1,4 +1,5 @@
 import { closeForGood, type Ledger } from '../ledger/index.ts'
+import { AMOUNT_MAX, minimum } from '../money/index.ts'
 import type { Clock, Db, Logger } from '../platform/index.ts'
 import type { Job, JobOutcome } from '../queue/index.ts'
 import { eventRecipients, serviceRecipients, type TenantDefaults } from '../tenants/index.ts'
@@ -50,13 +51,17 @@ export async function processIncomingPayment(
   const received = await readTotal(ctx, row, now)
   const payment = withReceived(row, received)
   const step = nextStep(row, received, now)
-  const afterEnd: JobOutcome = mayBeCredited(row, received)
-    ? { status: 'retry', at: new Date(now.getTime() + LATE_CREDIT_MS) }
-    : { status: 'done' }
+  const afterEnd: JobOutcome =
+    received > AMOUNT_MAX
+      ? { status: 'retry', at: now }
+      : mayBeCredited(row, received)
+        ? { status: 'retry', at: new Date(now.getTime() + LATE_CREDIT_MS) }
+        : { status: 'done' }
   switch (step.kind) {
     case 'look_again':
-      await announceLate(ctx, payment, now)
-      return { status: 'done' }
+      return (await announceLate(ctx, payment, now)) === 'some'
+        ? { status: 'retry', at: now }
+        : { status: 'done' }
     case 'wait':
       return { status: 'retry', at: step.until }
     case 'close': {
@@ -97,41 +102,56 @@ async function readTotal(ctx: Context, row: IncomingPaymentRow, now: Date): Prom
 const endTypes = ['incoming_payment.completed', 'incoming_payment.expired'] as const
 type EndType = (typeof endTypes)[number]
 
-/** What `receivedAmount` says has arrived and can be withdrawn. */
-const endEvent = (
+/**
+ * What `receivedAmount` says has arrived and can be withdrawn, as far as one event can say it and one transfer carry it: a payment that
+ * asks for no amount may get more, and the next event tells of that.
+ */
+function endEvent(
   ctx: Pick<Context, 'settings' | 'log'>,
   payment: IncomingPayment,
   type: EndType,
-): NewWebhookEvent => ({
-  tenantId: payment.tenantId,
-  type,
-  data: toWebhookData(payment),
-  incomingPaymentId: payment.id,
-  recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
-  services: serviceRecipients(ctx, 'pos', { type, paymentId: payment.id, initiatedBy: payment.initiatedBy }),
-  withdrawal: { accountId: payment.id, assetId: payment.asset.id, amount: payment.receivedAmount.value },
-})
+): NewWebhookEvent {
+  const amount = minimum(payment.receivedAmount.value, AMOUNT_MAX)
+  return {
+    tenantId: payment.tenantId,
+    type,
+    data: toWebhookData({ ...payment, receivedAmount: { ...payment.receivedAmount, value: amount } }),
+    incomingPaymentId: payment.id,
+    recipientTenantIds: eventRecipients(ctx.settings, payment.tenantId),
+    services: serviceRecipients(ctx, 'pos', {
+      type,
+      paymentId: payment.id,
+      initiatedBy: payment.initiatedBy,
+    }),
+    withdrawal: { accountId: payment.id, assetId: payment.asset.id, amount },
+  }
+}
 
-/** Money that no event has told of yet: wallets credit what an event says, so the event says this money only. */
-async function announceLate(ctx: Context, payment: IncomingPayment, now: Date): Promise<void> {
+/**
+ * Money that no event has told of yet: wallets credit what an event says, so the event says this money only. `some`: there is more of it
+ * than one event can tell.
+ */
+async function announceLate(ctx: Context, payment: IncomingPayment, now: Date): Promise<'all' | 'some'> {
   const lateAmount = async (db: Db) => {
     const withdrawals = await findWithdrawals(db, { incomingPaymentId: payment.id, types: endTypes })
     const announced = withdrawals.reduce((sum, { amount }) => sum + amount, 0n)
     return payment.receivedAmount.value - announced
   }
-  if ((await lateAmount(ctx.db)) <= 0n) return
-  await ctx.db.tx(async (db) => {
+  if ((await lateAmount(ctx.db)) <= 0n) return 'all'
+  return await ctx.db.tx(async (db) => {
     await showAgain(db, { id: payment.id, now })
     const value = await lateAmount(db)
-    if (value <= 0n) return
+    if (value <= 0n) return 'all'
     const { deletedAt: _deletedAt, ...shown } = payment
     const late = { ...shown, receivedAmount: { ...payment.receivedAmount, value } }
     const type = payment.state === 'COMPLETED' ? 'incoming_payment.completed' : 'incoming_payment.expired'
     await recordEvent(db, endEvent(ctx, late, type))
-    ctx.log.error(
-      { incomingPaymentId: payment.id, tenantId: payment.tenantId, amount: value.toString() },
-      'money came behind the announcement of its payment: it is announced now',
-    )
+    if (payment.receivedAmount.value <= AMOUNT_MAX)
+      ctx.log.error(
+        { incomingPaymentId: payment.id, tenantId: payment.tenantId, amount: value.toString() },
+        'money came behind the announcement of its payment: it is announced now',
+      )
+    return value > AMOUNT_MAX ? 'some' : 'all'
   })
 }
 

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type Asset, LiquidityRefusal } from '../assets/index.ts'
+import { type Asset, depositAssetLiquidity, LiquidityRefusal } from '../assets/index.ts'
 import { moveThroughClosed, settlementAccountId, transferCode } from '../ledger/index.ts'
+import { AMOUNT_MAX } from '../money/index.ts'
 import { deriveId, sql, uuidv7 } from '../platform/index.ts'
+import type { JobOutcome } from '../queue/index.ts'
 import { createTestAccount, createTestNode, type TestNode } from '../testing/node.ts'
 import type { WalletAddress } from '../wallet-addresses/index.ts'
-import { recordIncomingProgress } from './change-incoming-payment.ts'
+import { completeIncomingPayment, recordIncomingProgress } from './change-incoming-payment.ts'
 import { createIncomingPayment } from './create-incoming-payment.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
-import { type IncomingPayment, incomingPaymentAccount } from './model.ts'
+import { ANNOUNCE_GRACE_MS, type IncomingPayment, incomingPaymentAccount } from './model.ts'
 import { processIncomingPayment } from './process-incoming-payment.ts'
 import { withdrawIncomingPayment } from './withdraw-incoming-payment.ts'
 
@@ -137,3 +139,42 @@ for (const [end, release] of [
     assert.deepEqual((await balanceOf(payment))[0], 100n)
     await assert.rejects(withdraw(payment, 60), refused('withdrawal_released'))
   })
+
+test('more than one event can tell and one transfer carry is announced in several, and withdrawn whole', async () => {
+  const payment = await createIncomingPayment(node, { ...mine, walletAddress, initiatedBy: 'ADMIN' })
+  const parts = [10n ** 19n, 10n ** 19n, 10n ** 19n, 10n ** 19n]
+  for (const amount of parts) {
+    await depositAssetLiquidity(node, mine, { assetId: asset.id, transferId: uuidv7(), amount })
+    const transfer = {
+      debitAccountId: asset.id,
+      creditAccountId: payment.id,
+      ledger: asset.ledger,
+      code: transferCode.transfer,
+    }
+    const needs = [incomingPaymentAccount(payment)]
+    assert.deepEqual(
+      await node.ledger.createTransfers([{ kind: 'posted', id: uuidv7(), ...transfer, amount, needs }]),
+      ['created'],
+    )
+  }
+  await completeIncomingPayment(node, mine, payment.id)
+  node.clock.advance(ANNOUNCE_GRACE_MS)
+  const steps: JobOutcome[] = []
+  do steps.push(await processIncomingPayment(node, { key: payment.id }))
+  while (steps.at(-1)?.status === 'retry' && steps.length < 10)
+  const atOnce = { status: 'retry', at: node.clock.now() }
+  assert.deepEqual(steps, [atOnce, atOnce, { status: 'done' }])
+  const told = await node.db.many(
+    (row) => [row.withdrawal_amount, BigInt(row.value)],
+    sql`select withdrawal_amount, data->'receivedAmount'->>'value' as value from webhook_events
+      where incoming_payment_id = ${payment.id} and withdrawal_amount is not null order by created_at, id`,
+  )
+  const rest = 4n * 10n ** 19n - 2n * AMOUNT_MAX
+  assert.deepEqual(told, [
+    [AMOUNT_MAX, AMOUNT_MAX],
+    [AMOUNT_MAX, AMOUNT_MAX],
+    [rest, rest],
+  ])
+  for (let repeat = 0; repeat < 2; repeat++) assert.equal((await withdraw(payment)).amount, 4n * 10n ** 19n)
+  assert.deepEqual(await balanceOf(payment), [4n * 10n ** 19n, 0n])
+})

@@ -1,8 +1,7 @@
-import { findAsset } from '../assets/index.ts'
+import { findAnyAsset } from '../assets/index.ts'
 import { findIncomingPayment } from '../incoming-payments/index.ts'
 import { type Account, accountCode, type Ledger } from '../ledger/index.ts'
-import { findPeer } from '../peers/index.ts'
-import type { Cache, Db, SecretBox } from '../platform/index.ts'
+import type { Cache, Db } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { findWalletAddress } from '../wallet-addresses/index.ts'
 import { selectPayment } from './store.ts'
@@ -11,10 +10,12 @@ export interface AccountScopeContext {
   db: Db
   ledger: Ledger
   cache: Cache
-  secretBox: SecretBox
 }
 
-/** Whether a ledger account is one of the scope's: an account belongs to a row, and the row to a tenant. */
+/**
+ * Whether a ledger account is one of the scope's: an account belongs to a row, and the row to a tenant. Assets and peers may be deleted
+ * while money is reserved on their accounts; a peer's account says which asset it is of, and that is of the same tenant.
+ */
 export async function isAccountInScope(
   ctx: AccountScopeContext,
   scope: TenantScope,
@@ -24,11 +25,10 @@ export async function isAccountInScope(
   const { id } = account
   switch (account.code) {
     case accountCode.assetLiquidity:
-      return (await findAsset(ctx, scope, id)) !== undefined
+      return (await findAnyAsset(ctx, scope, id)) !== undefined
     case accountCode.settlement:
-      return (await findAsset(ctx, scope, account.userData128)) !== undefined
     case accountCode.peer:
-      return (await findPeer(ctx, scope, id)) !== undefined
+      return (await findAnyAsset(ctx, scope, account.userData128)) !== undefined
     case accountCode.incomingPayment:
       return (await findIncomingPayment(ctx, scope, id)) !== undefined
     case accountCode.outgoingPayment:

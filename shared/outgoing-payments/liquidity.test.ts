@@ -1,13 +1,21 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { LiquidityRefusal, withdrawAssetLiquidity } from '../assets/index.ts'
+import {
+  createAsset,
+  deleteAsset,
+  depositAssetLiquidity,
+  LiquidityRefusal,
+  withdrawAssetLiquidity,
+} from '../assets/index.ts'
 import { withdrawIncomingPayment } from '../incoming-payments/index.ts'
+import { createPeer, deletePeer, withdrawPeerLiquidity } from '../peers/index.ts'
 import { uuidv7 } from '../platform/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.ts'
 import {
   depositEventLiquidity,
   getOutgoingPayment,
   getOutgoingPaymentLiquidity,
+  listAccountTransfers,
   type OutgoingPayment,
   OutgoingPaymentRefusal,
   postWithdrawal,
@@ -187,6 +195,52 @@ test('what a closed payment received is withdrawn in two steps as well, and it s
   await postWithdrawal(world.ctx, own(), transferId)
   const account = await receiverAccount()
   assert.deepEqual([account?.debitsPosted, account?.debitsPending, account?.closed], [50n, 0n, true])
+})
+
+test('what was reserved of an asset or a peer is posted and voided after it was deleted, by its own tenant', async () => {
+  const { tenantId, asset } = await world.addTenant()
+  const [theirs, other] = [{ tenantId }, { tenantId: (await world.addTenant()).tenantId }]
+  const peer = await createPeer(world.ctx, {
+    tenantId,
+    assetId: asset.id,
+    staticIlpAddress: 'test.leaving',
+    outgoing: { endpoint: 'https://leaving.example', authToken: 'x' },
+    initialLiquidity: 10n,
+  })
+  const spare = await createAsset(world.ctx, { tenantId, code: 'XAU', scale: 0 })
+  await depositAssetLiquidity(world.ctx, theirs, { assetId: spare.id, transferId: uuidv7(), amount: 10n })
+  const reserve = (withdraw: (transferId: string) => Promise<unknown>) =>
+    Promise.all(
+      [uuidv7(), uuidv7()].map(async (transferId) => {
+        await withdraw(transferId)
+        return transferId
+      }),
+    )
+  const terms = { amount: 3n, timeoutSeconds: 60 }
+  const reserved = [
+    await reserve((transferId) =>
+      withdrawPeerLiquidity(world.ctx, theirs, { peerId: peer.id, transferId, ...terms }),
+    ),
+    await reserve((transferId) =>
+      withdrawAssetLiquidity(world.ctx, theirs, { assetId: spare.id, transferId, ...terms }),
+    ),
+  ]
+  await deletePeer(world.ctx, theirs, peer.id)
+  await deleteAsset(world.ctx, theirs, spare.id)
+  for (const [first, second] of reserved) {
+    assert.ok(first && second)
+    await assert.rejects(postWithdrawal(world.ctx, other, first), isRefusal('unknown_withdrawal'))
+    await assert.rejects(voidWithdrawal(world.ctx, other, second), isRefusal('unknown_withdrawal'))
+    await postWithdrawal(world.ctx, theirs, first)
+    await voidWithdrawal(world.ctx, theirs, second)
+  }
+  for (const account of [peer.id, spare.id, spare.ledger]) {
+    const list = (scope: { tenantId: string }) =>
+      listAccountTransfers(world.ctx, scope, { account, limit: 20 })
+    const { debits, credits } = await list(theirs)
+    assert.equal(debits.length + credits.length, 3)
+    assert.deepEqual(await list(other), { debits: [], credits: [] })
+  }
 })
 
 test("only withdrawals are posted and voided: an asset's is, a packet's hold and a deposit are not", async () => {

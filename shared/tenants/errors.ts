@@ -14,7 +14,7 @@ export type TenantRefusalCode =
   /** The tenant has no WALLET_ADDRESS_URL setting and is not the operator. */
   | 'missing_wallet_address_prefix'
   | 'invalid_setting'
-  /** Another tenant has this WALLET_ADDRESS_URL. */
+  /** Another tenant has this WALLET_ADDRESS_URL, or a tenant asked for one within reach of another's. */
   | 'duplicate_wallet_address_prefix'
   | 'unknown_api_key'
 

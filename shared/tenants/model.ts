@@ -101,13 +101,26 @@ export function eventRecipients(
 /** What a tenant may set. */
 export const WEBHOOK_TIMEOUT_MS_MAX = 600_000
 
+/** How a prefix is compared: in lower case and without slashes at its end. */
+export const prefixBase = (prefix: string): string => prefix.toLowerCase().replace(/\/+$/, '')
+
+/** Prefixes are held against each other as texts, so there is one way to write each. */
+function plainPrefix(value: string): string {
+  const { href, pathname, username, password, search, hash } = new URL(configuration.url('https')(value))
+  if (username !== '' || password !== '' || search !== '' || hash !== '')
+    throw new Error('must be a URL without credentials, query and fragment')
+  if (pathname.includes('%') || prefixBase(href) !== prefixBase(value))
+    throw new Error('must be a URL in its plain form: no port 443, no encoded characters')
+  return value
+}
+
 const validators: Record<TenantSettingKey, (value: string) => unknown> = {
   EXCHANGE_RATES_URL: configuration.httpUrl,
   WEBHOOK_URL: configuration.httpUrl,
   WEBHOOK_TIMEOUT: configuration.integer({ min: 1, max: WEBHOOK_TIMEOUT_MS_MAX }),
   WEBHOOK_MAX_RETRY: configuration.integer({ min: 0, max: 1_000_000 }),
   WEBHOOK_EXTRA_EVENTS: parseExtraEvents,
-  WALLET_ADDRESS_URL: configuration.url('https'),
+  WALLET_ADDRESS_URL: plainPrefix,
   ILP_ADDRESS: configuration.ilpAddress,
 }
 

@@ -1,6 +1,12 @@
 import type { Cache, Db } from '../platform/index.ts'
 import { TenantRefusal } from './errors.ts'
-import { resolveSettings, type TenantDefaults, type TenantSetting, type TenantSettings } from './model.ts'
+import {
+  prefixBase,
+  resolveSettings,
+  type TenantDefaults,
+  type TenantSetting,
+  type TenantSettings,
+} from './model.ts'
 import { PREFIXES_CACHE_KEY, settingsCacheKey } from './notice.ts'
 import { selectSettings, selectWalletAddressPrefixes } from './store.ts'
 
@@ -34,7 +40,7 @@ export async function getWalletAddressPrefix(ctx: Context, tenantId: string): Pr
 
 /** Whether `url` is `prefix` or lies below it. Compared by path segment: `https://a.example/x` does not hold `https://a.example/xy`. */
 export function isBelowPrefix(url: string, prefix: string): boolean {
-  const base = prefix.toLowerCase().replace(/\/+$/, '')
+  const base = prefixBase(prefix)
   const candidate = url.toLowerCase()
   return candidate === base || candidate.startsWith(`${base}/`)
 }

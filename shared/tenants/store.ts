@@ -254,3 +254,14 @@ export const selectWalletAddressPrefixes = (db: Db): Promise<{ tenantId: string;
     sql`select s.tenant_id, s.value from tenant_settings s join tenants t on t.id = s.tenant_id
       where s.key = 'WALLET_ADDRESS_URL' and t.deleted_at is null and not t.is_opening`,
   )
+
+/** One change of prefixes at a time: each is held against all others. */
+export const lockPrefixes = (tx: Db): Promise<number> =>
+  tx.execute(sql`select pg_advisory_xact_lock(hashtext('upesi-wallet-address-prefixes'))`)
+
+/** All prefixes that are stored, those of tenants that are being opened too. */
+export const selectStoredPrefixes = (db: Db): Promise<{ tenantId: string; prefix: string }[]> =>
+  db.many(
+    (row) => ({ tenantId: row.tenant_id as string, prefix: row.value as string }),
+    sql`select tenant_id, value from tenant_settings where key = 'WALLET_ADDRESS_URL'`,
+  )

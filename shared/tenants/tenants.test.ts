@@ -301,6 +301,70 @@ test('a prefix belongs to one tenant, and unknown addresses to the longest prefi
   await assert.rejects(getWalletAddressPrefix(ctx, bare.id), refusal('missing_wallet_address_prefix'))
 })
 
+test('a tenant takes no names from others: its own prefix is apart from theirs and the operator’s', async () => {
+  const ctx = contextOn()
+  const make = (prefix?: string) =>
+    createTenant(ctx, {
+      apiSecret: 's',
+      ...(prefix !== undefined && { settings: [{ key: 'WALLET_ADDRESS_URL', value: prefix } as const] }),
+    })
+  const { id } = await make()
+  const set = (prefix: string, tenantId = id) =>
+    setTenantSettings(ctx, tenantId, [{ key: 'WALLET_ADDRESS_URL', value: prefix }])
+  const theirs = await make('https://Shop.example/pay/')
+  const operators = settings.openPaymentsUrl
+  for (const taken of [
+    'https://shop.example/pay',
+    'https://shop.example/pay/alice',
+    'https://SHOP.example/Pay/alice/',
+    'https://shop.example',
+    'https://shop.example/',
+    operators,
+    `${operators}/alice`,
+    new URL(operators).origin,
+  ])
+    await assert.rejects(set(taken), refusal('duplicate_wallet_address_prefix'), taken)
+  for (const disguised of [
+    'https://shop.example:443/pay',
+    'https://shop.example/%70ay',
+    'https://shop.example/x/../pay',
+    'https://shop.example\\pay',
+    'https://me@shop.example/pay',
+    'https://shop.example/pay?x',
+    'https://shop.example/pay#x',
+  ]) {
+    await assert.rejects(set(disguised), refusal('invalid_setting'), disguised)
+    await assert.rejects(make(disguised), refusal('invalid_setting'), disguised)
+  }
+  await assert.rejects(getWalletAddressPrefix(ctx, id), refusal('missing_wallet_address_prefix'))
+  await set('https://shop.example/payments')
+  await set('https://Mine.example:8443/A/')
+  assert.equal(await getWalletAddressPrefix(ctx, id), 'https://Mine.example:8443/A/')
+  // What the operator has given out within another's stays, and so does what it lies within.
+  const inner = await make('https://shop.example/pay/inner')
+  await set('https://shop.example/pay/inner/', inner.id)
+  await set('https://shop.example/pay', theirs.id)
+  await set(`${operators}/own`, operatorTenantId)
+})
+
+test('of tenants that name one prefix and one below it at the same time one has its own', async () => {
+  const ctx = contextOn()
+  for (let round = 0; round < 5; round++) {
+    const tenants = await Promise.all(Array.from({ length: 6 }, () => createTenant(ctx, { apiSecret: 's' })))
+    const outcomes = await Promise.allSettled(
+      tenants.map(({ id }, index) =>
+        setTenantSettings(ctx, id, [
+          {
+            key: 'WALLET_ADDRESS_URL',
+            value: `https://race${round}.example/${'a/'.repeat(index)}`,
+          },
+        ]),
+      ),
+    )
+    assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1)
+  }
+})
+
 test('prefixes are compared by path segment', () => {
   assert.ok(isBelowPrefix('https://x.example/a/b', 'https://x.example/a'))
   assert.ok(isBelowPrefix('https://x.example/a', 'https://x.example/a/'))

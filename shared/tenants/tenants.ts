@@ -16,16 +16,20 @@ import {
   checkApiSecretOverlap,
   checkConsentUrl,
   checkSetting,
+  prefixBase,
   type Tenant,
   type TenantDefaults,
   type TenantSetting,
   tenantSettingKeys,
 } from './model.ts'
 import { announceTenant, forgetTenantHere, tenantCacheKey } from './notice.ts'
+import { isBelowPrefix } from './settings.ts'
 import {
   insertTenant,
+  lockPrefixes,
   markTenantDeleted,
   patchTenant,
+  selectStoredPrefixes,
   selectTenant,
   selectTenants,
   type TenantPatch,
@@ -192,16 +196,47 @@ export async function deleteTenant(ctx: TenantWriteContext, id: string): Promise
 }
 
 /**
+ * A tenant's own word takes no names from others: its prefix is not at, below or above one that another has, the operator's included. Who
+ * has which host is the operator's to know, so prefixes that it gives out may lie within each other.
+ */
+async function checkPrefixIsApart(
+  tx: Db,
+  tenantId: string,
+  wanted: string,
+  settings: Pick<TenantDefaults, 'operatorTenantId' | 'openPaymentsUrl'>,
+): Promise<void> {
+  if (tenantId === settings.operatorTenantId) return
+  await lockPrefixes(tx)
+  const stored = await selectStoredPrefixes(tx)
+  const isOwn = stored.some(
+    ({ tenantId: owner, prefix }) => owner === tenantId && prefixBase(prefix) === prefixBase(wanted),
+  )
+  if (isOwn) return
+  const others = [
+    settings.openPaymentsUrl,
+    ...stored.filter((other) => other.tenantId !== tenantId).map(({ prefix }) => prefix),
+  ]
+  if (others.some((prefix) => isBelowPrefix(wanted, prefix) || isBelowPrefix(prefixBase(prefix), wanted)))
+    throw new TenantRefusal('duplicate_wallet_address_prefix', {
+      message: 'this WALLET_ADDRESS_URL is, or lies below or above, that of another tenant',
+    })
+}
+
+/**
  * Writes settings as the tenant itself wants them, and returns them as stored. Throws {@link TenantRefusal} `invalid_setting` or
  * `duplicate_wallet_address_prefix`.
  */
 export async function setTenantSettings(
-  ctx: Pick<TenantWriteContext, 'db' | 'cache' | 'clock'>,
+  ctx: Pick<TenantWriteContext, 'db' | 'cache' | 'clock'> & {
+    settings: Pick<TenantDefaults, 'operatorTenantId' | 'openPaymentsUrl'>
+  },
   tenantId: string,
   settings: readonly TenantSetting[],
 ): Promise<TenantSetting[]> {
   const checked = checkSettings(settings)
+  const prefix = checked.find(({ key }) => key === 'WALLET_ADDRESS_URL')?.value
   await ctx.db.tx(async (tx) => {
+    if (prefix !== undefined) await checkPrefixIsApart(tx, tenantId, prefix, ctx.settings)
     await upsertSettings(tx, tenantId, checked, { at: ctx.clock.now(), byOperator: false })
     await announceTenant(tx, tenantId)
   })

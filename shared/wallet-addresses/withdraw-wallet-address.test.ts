@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Asset, createAsset, LiquidityRefusal } from '../assets/index.ts'
 import { accountCode, settlementAccountId, transferCode } from '../ledger/index.ts'
+import { AMOUNT_MAX } from '../money/index.ts'
 import { deriveId, uuidv7 } from '../platform/index.ts'
 import { createTestNode, type TestNode } from '../testing/node.ts'
 import { WalletAddressRefusal } from './errors.ts'
@@ -52,6 +53,14 @@ test('all that arrived is withdrawn, and what arrives later by the next withdraw
   await credit(id, 5n)
   await assert.rejects(withdraw(id, first), refused('duplicate_transfer'))
   assert.equal((await withdraw(id)).amount, 5n)
+})
+
+test('more than one transfer carries is withdrawn in several', async () => {
+  const { id } = await create()
+  for (const amount of [AMOUNT_MAX, 5n]) await credit(id, amount)
+  assert.equal((await withdraw(id)).amount, AMOUNT_MAX)
+  assert.equal((await withdraw(id)).amount, 5n)
+  await assert.rejects(withdraw(id), refused('empty_wallet_address'))
 })
 
 test('what is reserved is not there for another withdrawal', async () => {

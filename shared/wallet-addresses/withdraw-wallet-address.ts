@@ -1,5 +1,6 @@
 import { findLiquidity, LiquidityRefusal, withdrawLiquidity } from '../assets/index.ts'
 import { type Ledger, transferCode } from '../ledger/index.ts'
+import { AMOUNT_MAX, minimum } from '../money/index.ts'
 import type { Db } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { WalletAddressRefusal } from './errors.ts'
@@ -23,7 +24,7 @@ export interface WithdrawWalletAddressInput {
 }
 
 /**
- * Takes out all that packets to the address itself brought (SPSP). Payments under an incoming payment are not here. Throws
+ * Takes out all that packets to the address itself brought (SPSP), as far as one transfer carries it. Payments under an incoming payment are not here. Throws
  * {@link WalletAddressRefusal} `unknown_wallet_address` or `empty_wallet_address`; LiquidityRefusal.
  */
 export async function withdrawWalletAddress(
@@ -33,7 +34,7 @@ export async function withdrawWalletAddress(
 ): Promise<{ transferId: string; amount: bigint; walletAddress: WalletAddress }> {
   const { walletAddressId, transferId, timeoutSeconds } = input
   const walletAddress = await getWalletAddress(ctx, scope, walletAddressId)
-  const [amount, [known]] = await Promise.all([
+  const [balance = 0n, [known]] = await Promise.all([
     findWalletAddressLiquidity(ctx, walletAddress.id),
     ctx.ledger.lookupTransfers([transferId]),
   ])
@@ -42,7 +43,8 @@ export async function withdrawWalletAddress(
   if (isThisOne && input.acceptRepeat) return { transferId, amount: known.amount, walletAddress }
   if (known)
     throw new LiquidityRefusal('duplicate_transfer', { message: 'a transfer with this id exists already' })
-  if (amount === undefined || amount === 0n)
+  const amount = minimum(balance, AMOUNT_MAX)
+  if (amount === 0n)
     throw new WalletAddressRefusal('empty_wallet_address', { message: 'there is nothing to withdraw' })
   await withdrawLiquidity(ctx, {
     accountId: walletAddress.id,

@@ -21,6 +21,7 @@ const expiryRaces = 'shared/ledger/postgres/expiry-races.test.ts'
 const ledgerSql = 'shared/ledger/postgres/migrations/0002_closed_accounts.sql'
 const fastPathSql = 'shared/ledger/postgres/migrations/0004_closes_on_the_fast_path.sql'
 const announcing = 'shared/incoming-payments/process-incoming-payment.ts'
+const withdrawing = 'shared/incoming-payments/withdraw-incoming-payment.test.ts'
 const turnstile = 'shared/platform/turnstile.test.ts'
 
 /** What keeps money right when something fails on its way. */
@@ -223,6 +224,49 @@ export const moneyFaults: ThreatTable = {
           text: 'isFinal(row.state) && !account?.closed',
           without: 'isFinal(row.state)',
           test: { file: readIncoming, name: 'the ledger is asked once' },
+        },
+      ],
+    },
+    {
+      name: 'Totals beyond 2^64 − 1',
+      guards: [
+        {
+          name: 'an event tells what a transfer can carry',
+          file: announcing,
+          text: 'minimum(payment.receivedAmount.value, AMOUNT_MAX)',
+          without: 'payment.receivedAmount.value',
+          test: { file: withdrawing, name: 'more than one event can tell' },
+        },
+        {
+          name: 'and another one the rest',
+          file: announcing,
+          text: "return value > AMOUNT_MAX ? 'some' : 'all'",
+          without: "return 'all'",
+          test: { file: withdrawing, name: 'more than one event can tell' },
+        },
+        {
+          name: 'which is looked for at once',
+          file: announcing,
+          text: "received > AMOUNT_MAX\n      ? { status: 'retry', at: now }",
+          without: "received < 0n\n      ? { status: 'retry', at: now }",
+          test: { file: withdrawing, name: 'more than one event can tell' },
+        },
+        {
+          name: 'a wallet address is emptied in several withdrawals',
+          file: 'shared/wallet-addresses/withdraw-wallet-address.ts',
+          text: 'minimum(balance, AMOUNT_MAX)',
+          without: 'balance',
+          test: {
+            file: 'shared/wallet-addresses/withdraw-wallet-address.test.ts',
+            name: 'more than one transfer carries',
+          },
+        },
+        {
+          name: 'such a balance can be read',
+          file: 'shared/graphql-server/scalars.ts',
+          text: 'serialize: toDigits',
+          without: 'serialize: (value) => toUint64(value).toString()',
+          test: { file: 'functions/admin/catalog.test.ts', name: 'a balance is shown also where it is more' },
         },
       ],
     },

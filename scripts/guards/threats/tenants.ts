@@ -9,6 +9,7 @@ const mirror = 'shared/tenants/mirror.ts'
 const secretTests = 'functions/admin/api-secrets.test.ts'
 const keyTests = 'functions/admin/api-keys.test.ts'
 const tenantTests = 'functions/admin/tenants.test.ts'
+const tenantRoomTests = 'shared/tenants/tenants.test.ts'
 const mirrorTests = 'shared/tenants/mirror.test.ts'
 
 /** Who is a tenant, and what speaks for one. */
@@ -135,6 +136,59 @@ export const tenantThreats: ThreatTable = {
           text: 'if (options.isMirrored) await enqueueJob(',
           without: 'if (options.isMirrored === undefined) await enqueueJob(',
           test: { file: mirrorTests, name: 'follows each change, and what is cleared is cleared there' },
+        },
+      ],
+    },
+    {
+      name: 'Names of other tenants, and money of deleted things',
+      guards: [
+        {
+          name: 'a tenant’s own prefix is not at or below another’s',
+          file: 'shared/tenants/tenants.ts',
+          text: 'isBelowPrefix(wanted, prefix) ||',
+          without: '',
+          test: { file: tenantRoomTests, name: 'a tenant takes no names from others' },
+        },
+        {
+          name: 'nor above',
+          file: 'shared/tenants/tenants.ts',
+          text: '|| isBelowPrefix(prefixBase(prefix), wanted)',
+          without: '',
+          test: { file: tenantRoomTests, name: 'a tenant takes no names from others' },
+        },
+        {
+          name: 'the operator has one too',
+          file: 'shared/tenants/tenants.ts',
+          text: '    settings.openPaymentsUrl,\n    ...stored',
+          without: '    ...stored',
+          test: { file: tenantRoomTests, name: 'a tenant takes no names from others' },
+        },
+        {
+          name: 'there is one way to write it',
+          file: model,
+          text: "pathname.includes('%') || prefixBase(href) !== prefixBase(value)",
+          without: 'pathname === href',
+          test: { file: tenantRoomTests, name: 'a tenant takes no names from others' },
+        },
+        {
+          name: 'and one change at a time',
+          file: 'shared/tenants/tenants.ts',
+          text: '  await lockPrefixes(tx)\n',
+          without: '',
+          test: {
+            file: tenantRoomTests,
+            name: 'of tenants that name one prefix and one below it at the same time',
+          },
+        },
+        {
+          name: 'what was reserved of a deleted asset or peer is its tenant’s',
+          file: 'shared/outgoing-payments/account-scope.ts',
+          text: 'findAnyAsset(ctx, scope, account.userData128)',
+          without: "findAnyAsset(ctx, 'all', account.userData128)",
+          test: {
+            file: 'shared/outgoing-payments/liquidity.test.ts',
+            name: 'posted and voided after it was deleted',
+          },
         },
       ],
     },
