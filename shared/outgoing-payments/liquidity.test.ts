@@ -8,6 +8,7 @@ import {
   withdrawAssetLiquidity,
 } from '../assets/index.ts'
 import { withdrawIncomingPayment } from '../incoming-payments/index.ts'
+import { formerTransferId, isChosenId } from '../ledger/index.ts'
 import { createPeer, deletePeer, withdrawPeerLiquidity } from '../peers/index.ts'
 import { uuidv7 } from '../platform/index.ts'
 import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.ts'
@@ -240,6 +241,39 @@ test('what was reserved of an asset or a peer is posted and voided after it was 
     const { debits, credits } = await list(theirs)
     assert.equal(debits.length + credits.length, 3)
     assert.deepEqual(await list(other), { debits: [], credits: [] })
+  }
+})
+
+/** A withdrawal's id whose end had an id that is free to choose, in earlier versions: one in four. */
+function withChosenEnd(kind: 'post' | 'void'): string {
+  let transferId = uuidv7()
+  while (!isChosenId(formerTransferId(`withdrawal-${kind}`, transferId))) transferId = uuidv7()
+  return transferId
+}
+
+test('nobody can take the id under which a reserved withdrawal is posted or voided', async () => {
+  const tenant = await world.addTenant()
+  for (const kind of ['post', 'void'] as const) {
+    const transferId = withChosenEnd(kind)
+    const taken = formerTransferId(`withdrawal-${kind}`, transferId)
+    const terms = { assetId: tenant.asset.id, amount: 3n }
+    await withdrawAssetLiquidity(world.ctx, 'all', { ...terms, transferId, timeoutSeconds: 60 })
+    await depositAssetLiquidity(world.ctx, { tenantId: tenant.tenantId }, { ...terms, transferId: taken })
+    const end = kind === 'post' ? postWithdrawal : voidWithdrawal
+    for (let repeat = 0; repeat < 2; repeat++) await end(world.ctx, 'all', transferId)
+    const [withdrawal] = await world.ledger.lookupTransfers([transferId])
+    assert.equal(withdrawal?.state, `${kind === 'post' ? 'post' : 'void'}ed`)
+  }
+})
+
+test('what an earlier version posted or voided is posted or voided', async () => {
+  for (const kind of ['post', 'void'] as const) {
+    const transferId = withChosenEnd(kind)
+    const terms = { assetId: world.usd.id, amount: 3n, timeoutSeconds: 60 }
+    await withdrawAssetLiquidity(world.ctx, own(), { ...terms, transferId })
+    const id = formerTransferId(`withdrawal-${kind}`, transferId)
+    assert.deepEqual(await world.ledger.createTransfers([{ kind, id, pendingId: transferId }]), ['created'])
+    await (kind === 'post' ? postWithdrawal : voidWithdrawal)(world.ctx, own(), transferId)
   }
 })
 

@@ -1,12 +1,13 @@
 import {
   type CreateTransferStatus,
+  deriveTransferId,
   moveThroughClosed,
   type PostTransfer,
   type Transfer,
   transferCode,
   type VoidTransfer,
 } from '../ledger/index.ts'
-import { assert, deriveId, isUuid } from '../platform/index.ts'
+import { assert, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { type AccountScopeContext, isAccountInScope } from './account-scope.ts'
 import { OutgoingPaymentRefusal, type OutgoingPaymentRefusalCode } from './errors.ts'
@@ -46,10 +47,10 @@ async function resolve(
     if (kind === 'post' && withdrawal.kind === 'posted') return
     throw withdrawal.kind === 'posted' ? alreadyPosted() : unknown()
   }
-  const id = deriveId(`withdrawal-${kind}`, withdrawalId)
+  const id = deriveTransferId(`withdrawal-${kind}`, withdrawalId)
   const { userData128, userData64 } = withdrawal
   const event = { kind, id, pendingId: withdrawalId, userData128, userData64 }
-  checkStatus(await apply(ctx, withdrawal, event), withdrawalId)
+  checkStatus(await apply(ctx, withdrawal, event), input)
 }
 
 /** Of what an ended payment holds, only a void passes by itself. */
@@ -67,14 +68,20 @@ async function apply(
 
 const alreadyPosted = () => refusal('withdrawal_already_posted', 'the withdrawal is posted already')
 
-function checkStatus(status: CreateTransferStatus, withdrawalId: string): void {
+function checkStatus(
+  status: CreateTransferStatus,
+  { withdrawalId, kind }: { withdrawalId: string; kind: 'post' | 'void' },
+): void {
   switch (status) {
     case 'created':
     case 'exists':
       return
+    // A repeat may come after a version that had another id for it.
     case 'pending_transfer_already_posted':
+      if (kind === 'post') return
       throw alreadyPosted()
     case 'pending_transfer_already_voided':
+      if (kind === 'void') return
       throw refusal('withdrawal_already_voided', 'the withdrawal is voided already')
     case 'pending_transfer_expired':
       throw refusal('withdrawal_expired', 'the withdrawal has run out')

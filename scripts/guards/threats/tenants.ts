@@ -223,6 +223,26 @@ export const tenantThreats: ThreatTable = {
           },
         },
         {
+          name: 'nor the one under which a reserved withdrawal ends',
+          file: 'shared/outgoing-payments/withdrawals.ts',
+          text: '  deriveTransferId,\n',
+          without: '  formerTransferId as deriveTransferId,\n',
+          test: {
+            file: 'shared/outgoing-payments/liquidity.test.ts',
+            name: 'nobody can take the id under which a reserved withdrawal',
+          },
+        },
+        {
+          name: 'one that ended under its former id has ended',
+          file: 'shared/outgoing-payments/withdrawals.ts',
+          text: "if (kind === 'post') return\n",
+          without: '\n',
+          test: {
+            file: 'shared/outgoing-payments/liquidity.test.ts',
+            name: 'what an earlier version posted or voided',
+          },
+        },
+        {
           name: 'or this payment’s delivery',
           file: 'shared/payment-methods/local/local-method.ts',
           text: 'transfer?.userData128 === outgoingPaymentId',
