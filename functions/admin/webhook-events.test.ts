@@ -34,6 +34,7 @@ let wallet: TestHttpServer
 let tenant: Party
 let other: Party
 let status = 200
+let url = ''
 const closers: (() => Promise<void>)[] = []
 
 before(async () => {
@@ -42,11 +43,13 @@ before(async () => {
   wallet = await startTestHttpServer(() => ({ status, body: 'Bad\u0000 mood‮ today' }))
   tenant = await admin.newTenant('tenant')
   other = await admin.newTenant('other')
+  await nameEndpoint(tenant)
   const { node } = admin
   const listener = createListener({ connectionString: database.connectionString, log: silentLogger })
   const http = createTrustedHttp()
+  url = wallet.url
   const recipients = async () => ({
-    url: wallet.url,
+    url,
     signatureVersion: 1,
     timeoutMs: 1_000,
     attemptsMax: 1,
@@ -79,6 +82,11 @@ after(async () => {
   for (const close of closers) await close()
 })
 
+/** Of its own; without one its webhooks go to the operator's. */
+const nameEndpoint = (party: Party) =>
+  admin.succeed(party, 'createTenantSettings', {
+    input: { settings: [{ key: 'WEBHOOK_URL', value: `https://${party.tenantId}.example/` }] },
+  })
 const record = (party: Party, more: { recipientTenantIds?: string[] } = {}) =>
   recordEvent(admin.node.db, {
     tenantId: party.tenantId,
@@ -116,6 +124,58 @@ test('an event tells where it went and what was tried', async () => {
     [attempt.number, attempt.status, attempt.error, attempt.answer],
     [1, 503, 'answered 503', 'Bad  mood  today'],
   )
+})
+
+test('what the operator’s endpoint says about a tenant’s events, and where it is, is for the operator alone', async () => {
+  const party = await admin.newTenant('without-endpoint')
+  const { asset } = (await admin.succeed(party, 'createAsset', { input: { code: 'USD', scale: 2 } })) as {
+    asset: { id: string }
+  }
+  const { walletAddress } = (await admin.succeed(party, 'createWalletAddress', {
+    input: { assetId: asset.id, address: `${party.prefix}/alice` },
+  })) as { walletAddress: { id: string } }
+  const ids: string[] = []
+  const pay = async () => {
+    const input = { walletAddressId: walletAddress.id }
+    const { payment } = await admin.succeed(party, 'createIncomingPayment', { input })
+    ids.push((payment as { id: string }).id)
+    // Of its expiry, a month from now.
+    await admin.node.db.execute(sql`delete from jobs where queue = 'incoming-payments'`)
+    await settled()
+  }
+  status = 500
+  await pay()
+  url = 'http://127.0.0.1:9/'
+  await pay()
+  url = wallet.url
+  const seenBy = async (who: Party) => {
+    const told = await events(who, { sortOrder: 'ASC' })
+    const attempts = told.flatMap(({ deliveries }) => deliveries.flatMap((delivery) => delivery.attempts))
+    const query = `query Story($id: String!) { incomingPayment(id: $id) { timeline { kind message } } }`
+    const stories = await Promise.all(ids.map((id) => admin.ask(who, query, { id })))
+    const entries = stories.flatMap(
+      ({ data }) => (data?.incomingPayment as { timeline: { kind: string; message: string }[] }).timeline,
+    )
+    return [
+      attempts.map(({ status: code, error, answer }) => [code, error, answer]),
+      entries.filter(({ kind }) => kind === 'WEBHOOK_ATTEMPT').map(({ message }) => message),
+    ]
+  }
+  const [attempts, messages] = await seenBy(admin.operator)
+  assert.deepEqual(attempts?.[0], [500, 'answered 500', 'Bad  mood  today'])
+  assert.match(String(messages?.[1]), /127\.0\.0\.1:9/)
+  const little = [
+    [
+      [500, 'answered 500', null],
+      [null, 'no answer', null],
+    ],
+    ['answered 500', 'no answer'],
+  ]
+  assert.deepEqual(await seenBy(party), little)
+  await nameEndpoint(party)
+  assert.deepEqual(await seenBy(party), little, 'nor afterwards')
+  await pay()
+  assert.deepEqual((await seenBy(party))[0]?.[2], [500, 'answered 500', 'Bad  mood  today'])
 })
 
 test('one event is sent again under its id, and the attempts of both times remain', async () => {

@@ -68,6 +68,7 @@ export {
   type TimelineEntry,
   type TimelineKind,
   timelineKinds,
+  type WebhookEntriesContext,
   webhookEntries,
 } from './timeline.ts'
 export { type WithdrawIncomingPaymentInput, withdrawIncomingPayment } from './withdraw-incoming-payment.ts'

@@ -2,7 +2,7 @@ import { type AssetRef, toMoneyAsset } from '../assets/index.ts'
 import { type Ledger, type Transfer, transferCode } from '../ledger/index.ts'
 import type { Amount } from '../money/index.ts'
 import { type Db, isUuid, present } from '../platform/index.ts'
-import type { TenantScope } from '../tenants/index.ts'
+import { attemptsSeenBy, type TenantDefaults, type TenantScope } from '../tenants/index.ts'
 import { listPaymentDeliveries, type PaymentDelivery, type WebhookAttempt } from '../webhooks/index.ts'
 import type { IncomingPaymentHistory, StoredNote } from './history.ts'
 import { unknownIncomingPayment } from './read-incoming-payments.ts'
@@ -119,13 +119,21 @@ function typeOf({ code }: Transfer): string {
   return code === transferCode.withdrawal ? 'WITHDRAWAL' : 'TRANSFER'
 }
 
+export interface WebhookEntriesContext {
+  db: Db
+  settings: Pick<TenantDefaults, 'webhookUrl'>
+}
+
 /** What was told of the payment: a tenant sees what went to its own wallet, the operator everything. */
 export async function webhookEntries(
-  db: Db,
+  ctx: WebhookEntriesContext,
   scope: TenantScope,
   payment: { outgoingPaymentId: string } | { incomingPaymentId: string },
 ): Promise<TimelineEntry[]> {
-  const deliveries = await listPaymentDeliveries(db, payment)
+  const [seen, deliveries] = await Promise.all([
+    attemptsSeenBy(ctx, scope),
+    listPaymentDeliveries(ctx.db, payment),
+  ])
   const events = new Map(deliveries.map((delivery) => [delivery.eventId, delivery]))
   const isShown = ({ recipientTenantId, endpoint }: PaymentDelivery) =>
     scope === 'all' || (recipientTenantId === scope.tenantId && endpoint === 'wallet')
@@ -138,7 +146,7 @@ export async function webhookEntries(
     })),
     ...deliveries
       .filter(isShown)
-      .flatMap((delivery) => delivery.attempts.map((attempt) => attemptEntry(delivery, attempt))),
+      .flatMap((delivery) => delivery.attempts.map((attempt) => attemptEntry(delivery, seen(attempt)))),
   ]
 }
 
@@ -160,7 +168,7 @@ const attemptEntry = (delivery: PaymentDelivery, attempt: WebhookAttempt): Timel
 
 /** The story of an incoming payment, oldest first. Throws {@link IncomingPaymentRefusal} `unknown_incoming_payment`. */
 export async function getIncomingPaymentTimeline(
-  ctx: { db: Db; ledger: Ledger },
+  ctx: WebhookEntriesContext & { ledger: Ledger },
   scope: TenantScope,
   id: string,
 ): Promise<TimelineEntry[]> {
@@ -168,7 +176,7 @@ export async function getIncomingPaymentTimeline(
   if (!history) throw unknownIncomingPayment()
   const [transfers, webhooks] = await Promise.all([
     ledgerEntries(ctx.ledger, { id, asset: history.asset }),
-    webhookEntries(ctx.db, scope, { incomingPaymentId: id }),
+    webhookEntries(ctx, scope, { incomingPaymentId: id }),
   ])
   return inOrder([...rowEntries(history), ...transfers, ...noteEntries(history.notes), ...webhooks])
 }

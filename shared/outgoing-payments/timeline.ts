@@ -4,6 +4,7 @@ import {
   noteEntries,
   type StoredNote,
   type TimelineEntry,
+  type WebhookEntriesContext,
   webhookEntries,
 } from '../incoming-payments/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
@@ -13,7 +14,7 @@ import { type OutgoingPaymentRow, type PaymentNotes, selectNotes, selectPayment 
 
 /** The story of an outgoing payment, oldest first. Throws {@link OutgoingPaymentRefusal} `unknown_payment`. */
 export async function getOutgoingPaymentTimeline(
-  ctx: ReadContext,
+  ctx: ReadContext & WebhookEntriesContext,
   scope: TenantScope,
   id: string,
 ): Promise<TimelineEntry[]> {
@@ -24,7 +25,7 @@ export async function getOutgoingPaymentTimeline(
   if (!payment || !notes) throw unknownPayment()
   const [transfers, webhooks] = await Promise.all([
     ledgerEntries(ctx.ledger, { id: payment.id, asset: payment.walletAddress.asset }),
-    webhookEntries(ctx.db, scope, { outgoingPaymentId: payment.id }),
+    webhookEntries(ctx, scope, { outgoingPaymentId: payment.id }),
   ])
   return inOrder([
     ...beginning(payment),

@@ -68,4 +68,10 @@ export {
   type TenantWriteContext,
   updateTenant,
 } from './tenants.ts'
-export { extraEventRecipients, serviceRecipients, setWebhookSecret, webhookRecipient } from './webhooks.ts'
+export {
+  attemptsSeenBy,
+  extraEventRecipients,
+  serviceRecipients,
+  setWebhookSecret,
+  webhookRecipient,
+} from './webhooks.ts'

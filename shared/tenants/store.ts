@@ -255,6 +255,17 @@ export const selectWalletAddressPrefixes = (db: Db): Promise<{ tenantId: string;
       where s.key = 'WALLET_ADDRESS_URL' and t.deleted_at is null and not t.is_opening`,
   )
 
+/** Since when a tenant has an endpoint for webhooks that is not the node's. */
+export const selectOwnEndpointSince = (
+  db: Db,
+  tenantId: string,
+  nodeUrl: string,
+): Promise<Date | undefined> =>
+  db.maybe(
+    (row) => row.created_at as Date,
+    sql`select created_at from tenant_settings where tenant_id = ${tenantId} and key = 'WEBHOOK_URL' and value <> ${nodeUrl}`,
+  )
+
 /** One change of prefixes at a time: each is held against all others. */
 export const lockPrefixes = (tx: Db): Promise<number> =>
   tx.execute(sql`select pg_advisory_xact_lock(hashtext('upesi-wallet-address-prefixes'))`)

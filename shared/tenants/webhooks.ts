@@ -16,7 +16,9 @@ import {
 } from '../webhooks/index.ts'
 import { TenantRefusal } from './errors.ts'
 import type { TenantDefaults, TenantSettings } from './model.ts'
+import type { TenantScope } from './scope.ts'
 import { getTenantSettings } from './settings.ts'
+import { selectOwnEndpointSince } from './store.ts'
 
 type Context = { db: Db; cache: Cache; clock: Clock; secretBox: SecretBox; settings: TenantDefaults }
 
@@ -139,4 +141,32 @@ export function serviceRecipients(
     `${variable} is not set: a card event goes nowhere`,
   )
   return []
+}
+
+/** An attempt to deliver a webhook, as far as it says what the endpoint said. */
+interface Heard {
+  at: Date
+  latencyMs?: number
+  status?: number
+  error?: string
+  answer?: string
+}
+
+/**
+ * What may be shown of attempts in `scope`. A tenant without an endpoint of its own has its webhooks go to the operator's: what that one
+ * answered, and where it is, is not for the tenant to read, then or when it has an endpoint of its own.
+ */
+export async function attemptsSeenBy(
+  ctx: { db: Db; settings: Pick<TenantDefaults, 'webhookUrl'> },
+  scope: TenantScope,
+): Promise<<A extends Heard>(attempt: A) => A> {
+  if (scope === 'all') return (attempt) => attempt
+  const since = await selectOwnEndpointSince(ctx.db, scope.tenantId, ctx.settings.webhookUrl)
+  return (attempt) => {
+    const startedAtMs = attempt.at.getTime() - (attempt.latencyMs ?? 0)
+    if (since !== undefined && startedAtMs >= since.getTime()) return attempt
+    const { answer: _answer, error, ...seen } = attempt
+    const said = attempt.status === undefined ? 'no answer' : error
+    return { ...seen, ...(error !== undefined && said !== undefined && { error: said }) } as typeof attempt
+  }
 }

@@ -5,7 +5,7 @@ import {
   toConnection,
   toPage,
 } from '../../../shared/graphql-server/index.ts'
-import { setWebhookSecret } from '../../../shared/tenants/index.ts'
+import { attemptsSeenBy, setWebhookSecret } from '../../../shared/tenants/index.ts'
 import {
   type DeliveryReport,
   type DeliveryScope,
@@ -34,12 +34,12 @@ const toEvent = (event: WebhookEvent) => ({
 
 const toAttempt = ({ at, ...attempt }: WebhookAttempt) => ({ ...attempt, at: at.toISOString() })
 
-const toDelivery = (delivery: DeliveryReport) => ({
+const toDelivery = (seen: (attempt: WebhookAttempt) => WebhookAttempt) => (delivery: DeliveryReport) => ({
   id: delivery.id,
   recipientTenantId: delivery.recipientTenantId,
   endpoint: delivery.endpoint.toUpperCase(),
   state: delivery.state.toUpperCase(),
-  attempts: delivery.attempts.map(toAttempt),
+  attempts: delivery.attempts.map((attempt) => toAttempt(seen(attempt))),
   nextAttemptAt: delivery.nextAttemptAt?.toISOString(),
 })
 
@@ -121,8 +121,14 @@ export const webhookEventResolvers: ResolverMap = {
     },
   },
   WebhookEvent: {
-    deliveries: async (event: { id: string }, _args, ctx) =>
-      (await findDeliveries(ctx.node.db, event.id, deliveryScope(anyOrOwn(ctx)))).map(toDelivery),
+    deliveries: async (event: { id: string }, _args, ctx) => {
+      const scope = anyOrOwn(ctx)
+      const [seen, deliveries] = await Promise.all([
+        attemptsSeenBy(ctx.node, scope),
+        findDeliveries(ctx.node.db, event.id, deliveryScope(scope)),
+      ])
+      return deliveries.map(toDelivery(seen))
+    },
   },
   Mutation: {
     resendWebhookEvent: rowMutation<ResendEventInput, unknown>('resendWebhookEvent', async (ctx, input) => {

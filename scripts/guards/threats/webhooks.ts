@@ -323,6 +323,32 @@ export const webhookThreats: ThreatTable = {
       ],
     },
     {
+      name: 'Answers of the operator’s endpoint',
+      guards: [
+        {
+          name: 'are not for tenants whose events go there',
+          file: 'shared/tenants/webhooks.ts',
+          text: 'if (since !== undefined && startedAtMs >= since.getTime()) return attempt',
+          without: 'return attempt',
+          test: { file: shown, name: 'what the operator’s endpoint says about a tenant’s events' },
+        },
+        {
+          name: 'nor for those that had theirs go there',
+          file: 'shared/tenants/webhooks.ts',
+          text: 'since !== undefined && startedAtMs >= since.getTime()',
+          without: 'since !== undefined',
+          test: { file: shown, name: 'what the operator’s endpoint says about a tenant’s events' },
+        },
+        {
+          name: 'nor in the story of a payment',
+          file: 'shared/incoming-payments/timeline.ts',
+          text: 'attemptEntry(delivery, seen(attempt))',
+          without: 'attemptEntry(delivery, attempt)',
+          test: { file: shown, name: 'what the operator’s endpoint says about a tenant’s events' },
+        },
+      ],
+    },
+    {
       name: 'Forged webhooks (A7)',
       guards: [
         {
