@@ -34,6 +34,7 @@ interface Faults {
 let faults: Faults = {}
 /** Accounts that the ledger was asked for, by themselves and by transfers. */
 const askedFor: { alone: string[]; withTransfers: string[] } = { alone: [], withTransfers: [] }
+let transferLookups = 0
 const faulty = (ledger: Ledger): Ledger => ({
   ...ledger,
   async createAccounts(accounts) {
@@ -44,6 +45,10 @@ const faulty = (ledger: Ledger): Ledger => ({
     const found = await ledger.lookupAccounts(ids)
     await faults.lookup?.()
     return found
+  },
+  async lookupTransfers(ids) {
+    transferLookups++
+    return await ledger.lookupTransfers(ids)
   },
   async createTransfers(events) {
     for (const event of events)
@@ -396,6 +401,20 @@ test('a repeat across currencies is fulfilled again whatever the price has becom
     assert.deepEqual(await state(receiver), ['PROCESSING', 699n])
     assert.equal(codeOf((await send(receiver, 777n, { minimumAmount: 699n, url: second.url })).reply), 'F99')
   }
+})
+
+test('what is no payment at any price is refused without asking the ledger', async () => {
+  const receiver = await node.incomingPayment(eur)
+  const before = transferLookups
+  for (const options of [
+    { fulfillable: false },
+    { fulfillable: false, minimumAmount: 700n },
+    { close: true },
+  ])
+    assert.equal(codeOf((await send(receiver, 777n, options)).reply), 'F99')
+  assert.equal(transferLookups, before)
+  assert.equal(codeOf((await send(receiver, 777n, { minimumAmount: 700n })).reply), 'F99')
+  assert.equal(transferLookups, before + 1)
 })
 
 test('the same condition with another amount is answered by nobody: it was delivered, but not this much', async () => {

@@ -54,8 +54,10 @@ export function deliver(ctx: DeliverContext): Service<LocalPacket> {
     })
     switch (decision.kind) {
       case 'reject':
-        // At the price of today. Without one the same packet is always judged alike.
-        return isConverted(packet, delivery) ? await refuse(ctx, packet, decision.reject) : decision.reject
+        // Too little at the price of today. Otherwise the same packet is always judged alike, and the probes of quotes ask the ledger nothing.
+        return decision.isTooLittle && isConverted(packet, delivery)
+          ? await refuse(ctx, packet, decision.reject)
+          : decision.reject
       case 'fulfill': {
         const offer = { payee: delivery.payee, offer: decision }
         const refusal = isClosed(ctx, delivery) ? undefined : await askPayee(ctx, packet, offer)

@@ -65,7 +65,14 @@ export interface IncomingMoney extends Acceptable {
   fulfill(totalReceived?: bigint): IlpFulfill
 }
 
-export type StreamDecision = { kind: 'reject'; reject: IlpReject } | IncomingNothing | IncomingMoney
+export interface Refused {
+  kind: 'reject'
+  reject: IlpReject
+  /** Fulfillable, with less than the sender wants to arrive: the one reason that depends on the amount. */
+  isTooLittle?: true
+}
+
+export type StreamDecision = Refused | IncomingNothing | IncomingMoney
 
 /**
  * Decides about a packet for this node in one pass, without I/O and without state of its own (connector.md §8). Whether the
@@ -102,7 +109,11 @@ function decide(input: ReceiveInput, credential: Credential, request: StreamPack
     return { kind: 'reject', reject: replies.reject({ code: input.rejects }) }
   // Also of a packet that arrives with nothing: it may have been converted to zero on the way.
   if (prepare.amount < request.amount)
-    return { kind: 'reject', reject: replies.reject({ code: input.rejects === 'F05' ? 'F04' : 'F99' }) }
+    return {
+      kind: 'reject',
+      reject: replies.reject({ code: input.rejects === 'F05' ? 'F04' : 'F99' }),
+      isTooLittle: true,
+    }
 
   const data = dataIn(request)
   const common = {

@@ -597,8 +597,8 @@ export const moneyFaults: ThreatTable = {
         {
           name: 'a packet that was credited is not denied because the price has fallen since',
           file: 'connector/pipeline/deliver.ts',
-          text: 'isConverted(packet, delivery) ? await refuse(ctx, packet, decision.reject) : decision.reject',
-          without: 'decision.reject',
+          text: 'return decision.isTooLittle && isConverted(packet, delivery)',
+          without: 'return false',
           test: { file: deliver, name: 'a repeat across currencies is fulfilled again' },
         },
         {
@@ -607,6 +607,13 @@ export const moneyFaults: ThreatTable = {
           text: "if (outcome.kind === 'uncertain' && isConverted(packet, delivery))",
           without: 'if (false)',
           test: { file: deliver, name: 'a repeat across currencies is fulfilled again' },
+        },
+        {
+          name: 'the probes of quotes ask the ledger nothing',
+          file: 'connector/pipeline/deliver.ts',
+          text: 'decision.isTooLittle && ',
+          without: '',
+          test: { file: deliver, name: 'what is no payment at any price' },
         },
       ],
     },
