@@ -106,7 +106,18 @@ describe('what runs', { skip }, () => {
       webhooks: '-1',
     })
     assert.equal(budgets(over(leastOf(1), at('deployments.backend.replicaCount', 1))).admin, '-1')
-    assert.equal(budgets(leastOf('50%')).admin, '50%')
+    const parts: [string, number, string][] = [
+      ['50%', 2, '50%'],
+      ['51%', 2, '-1'],
+      ['100%', 2, '-1'],
+      ['50%', 1, '-1'],
+      ['67%', 4, '67%'],
+    ]
+    for (const [least, replicas, expected] of parts) {
+      const values = over(leastOf(least), at('deployments.backend.replicaCount', replicas))
+      const alone = at('deployments.connector.replicaCount', 1)
+      assert.equal(budgets(over(values, alone)).admin, expected, `${least} of ${replicas}`)
+    }
     assert.equal(budgets(at('deployments.auth.podDisruptionBudget.maxUnavailable', 0)).auth, '-0')
   })
 
