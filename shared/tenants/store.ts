@@ -276,3 +276,11 @@ export const selectStoredPrefixes = (db: Db): Promise<{ tenantId: string; prefix
     (row) => ({ tenantId: row.tenant_id as string, prefix: row.value as string }),
     sql`select tenant_id, value from tenant_settings where key = 'WALLET_ADDRESS_URL'`,
   )
+
+/** Whether other tenants have wallet addresses at a prefix or below it, as after it was theirs. `base` is as addresses are: lower case. */
+export const hasAddressesOfOthers = (db: Db, tenantId: string, base: string): Promise<boolean> =>
+  db.one(
+    (row) => row.is_there as boolean,
+    sql`select exists (select from wallet_addresses w
+      where w.tenant_id <> ${tenantId} and (w.address = ${base} or starts_with(w.address, ${`${base}/`}))) as is_there`,
+  )

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import {
   createCache,
@@ -313,15 +314,20 @@ test('a tenant takes no names from others: its own prefix is apart from theirs a
     setTenantSettings(ctx, tenantId, [{ key: 'WALLET_ADDRESS_URL', value: prefix }])
   const theirs = await make('https://Shop.example/pay/')
   const operators = settings.openPaymentsUrl
+  for (const above of [operators, `${operators}/`])
+    await assert.rejects(set(above), refusal('duplicate_wallet_address_prefix'), above)
+  await makeAddress(operatorTenantId, `${operators}/team/alice`)
+  await createTenant(ctx, { apiSecret: 's' }).then(({ id }) => makeAddress(id, 'https://left.example/bob'))
   for (const taken of [
     'https://shop.example/pay',
     'https://shop.example/pay/alice',
     'https://SHOP.example/Pay/alice/',
     'https://shop.example',
     'https://shop.example/',
-    operators,
-    `${operators}/alice`,
-    new URL(operators).origin,
+    `${operators}/team`,
+    `${operators}/Team/Alice/`,
+    'https://left.example/',
+    'https://left.example/bob',
   ])
     await assert.rejects(set(taken), refusal('duplicate_wallet_address_prefix'), taken)
   for (const disguised of [
@@ -344,8 +350,18 @@ test('a tenant takes no names from others: its own prefix is apart from theirs a
   const inner = await make('https://shop.example/pay/inner')
   await set('https://shop.example/pay/inner/', inner.id)
   await set('https://shop.example/pay', theirs.id)
+  // On a node with one host tenants lie below it, beside what others have there, until the operator keeps a part for itself.
+  await set(`${operators}/te`)
+  await set(`${operators}/team/alices`)
   await set(`${operators}/own`, operatorTenantId)
+  await assert.rejects(set(`${operators}/own/x`), refusal('duplicate_wallet_address_prefix'))
 })
+
+async function makeAddress(tenantId: string, address: string): Promise<void> {
+  await db.execute(sql`
+    with asset as (insert into assets (id, tenant_id, code, scale) values (${randomUUID()}, ${tenantId}, ${address}, 2) returning id)
+    insert into wallet_addresses (id, tenant_id, asset_id, address) select ${randomUUID()}, ${tenantId}, id, ${address} from asset`)
+}
 
 test('of tenants that name one prefix and one below it at the same time one has its own', async () => {
   const ctx = contextOn()

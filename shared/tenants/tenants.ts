@@ -25,6 +25,7 @@ import {
 import { announceTenant, forgetTenantHere, tenantCacheKey } from './notice.ts'
 import { isBelowPrefix } from './settings.ts'
 import {
+  hasAddressesOfOthers,
   insertTenant,
   lockPrefixes,
   markTenantDeleted,
@@ -196,8 +197,9 @@ export async function deleteTenant(ctx: TenantWriteContext, id: string): Promise
 }
 
 /**
- * A tenant's own word takes no names from others: its prefix is not at, below or above one that another has, the operator's included. Who
- * has which host is the operator's to know, so prefixes that it gives out may lie within each other.
+ * A tenant's own word takes no names from others: its prefix is not at, below or above one that another has, and nobody else's wallet
+ * address is there. Who has which host is the operator's to know, so prefixes that it gives out may lie within each other. Below
+ * OPEN_PAYMENTS_URL, where all tenants of a node with one host are, what nobody has is free; an operator that sets a prefix of its own keeps it.
  */
 async function checkPrefixIsApart(
   tx: Db,
@@ -212,13 +214,15 @@ async function checkPrefixIsApart(
     ({ tenantId: owner, prefix }) => owner === tenantId && prefixBase(prefix) === prefixBase(wanted),
   )
   if (isOwn) return
-  const others = [
-    settings.openPaymentsUrl,
-    ...stored.filter((other) => other.tenantId !== tenantId).map(({ prefix }) => prefix),
-  ]
-  if (others.some((prefix) => isBelowPrefix(wanted, prefix) || isBelowPrefix(prefixBase(prefix), wanted)))
+  const others = stored.filter((other) => other.tenantId !== tenantId).map(({ prefix }) => prefix)
+  const isAbove = (prefix: string) => isBelowPrefix(prefixBase(prefix), wanted)
+  if (
+    others.some((prefix) => isBelowPrefix(wanted, prefix)) ||
+    [settings.openPaymentsUrl, ...others].some(isAbove) ||
+    (await hasAddressesOfOthers(tx, tenantId, prefixBase(wanted)))
+  )
     throw new TenantRefusal('duplicate_wallet_address_prefix', {
-      message: 'this WALLET_ADDRESS_URL is, or lies below or above, that of another tenant',
+      message: 'this WALLET_ADDRESS_URL is, or lies below or above, what another tenant has',
     })
 }
 

@@ -145,22 +145,29 @@ export const tenantThreats: ThreatTable = {
         {
           name: 'a tenant’s own prefix is not at or below another’s',
           file: 'shared/tenants/tenants.ts',
-          text: 'isBelowPrefix(wanted, prefix) ||',
+          text: 'others.some((prefix) => isBelowPrefix(wanted, prefix)) ||',
           without: '',
           test: { file: tenantRoomTests, name: 'a tenant takes no names from others' },
         },
         {
           name: 'nor above',
           file: 'shared/tenants/tenants.ts',
-          text: '|| isBelowPrefix(prefixBase(prefix), wanted)',
+          text: '[settings.openPaymentsUrl, ...others].some(isAbove) ||',
           without: '',
           test: { file: tenantRoomTests, name: 'a tenant takes no names from others' },
         },
         {
           name: 'the operator has one too',
           file: 'shared/tenants/tenants.ts',
-          text: '    settings.openPaymentsUrl,\n    ...stored',
-          without: '    ...stored',
+          text: '[settings.openPaymentsUrl, ...others]',
+          without: 'others',
+          test: { file: tenantRoomTests, name: 'a tenant takes no names from others' },
+        },
+        {
+          name: 'nor are others’ addresses there',
+          file: 'shared/tenants/tenants.ts',
+          text: ' ||\n    (await hasAddressesOfOthers(tx, tenantId, prefixBase(wanted)))',
+          without: '',
           test: { file: tenantRoomTests, name: 'a tenant takes no names from others' },
         },
         {
