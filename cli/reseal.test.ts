@@ -202,6 +202,17 @@ describe('the encryption secret changes while the node runs', () => {
     })
     assert.deepEqual(await sealedKeyIds(db), ids)
   })
+  test('it is noted also where no process has started with the new one yet', async () => {
+    const { db } = await rotate()
+    const next = { DB_ENCRYPTION_SECRET: key(3), DB_ENCRYPTION_SECRET_PREVIOUS: key(2) }
+    assert.ok((await reseal(next, 'resources')).isComplete)
+    const ids = await sealedKeyIds(db)
+    assert.deepEqual(ids, [createSecretBox(key(3)).keyId])
+    // Nothing that it has is readable for it, and it would seal more.
+    await assert.rejects(start(NEW), ConfigError)
+    assert.deepEqual(await sealedKeyIds(db), ids)
+    assert.ok((await reseal({ ...NEW, DB_ENCRYPTION_SECRET_PREVIOUS: key(3) }, 'resources')).isComplete)
+  })
   test('a text that nobody can read is named, and keeps the other keys', async () => {
     const { db } = await rotate()
     const { id } = await tenantOf(await start(NEW), 1_000)

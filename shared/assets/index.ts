@@ -35,3 +35,4 @@ export {
 } from './liquidity.ts'
 export { type Asset, type AssetRef, type Fee, type FeeType, toMoneyAsset } from './model.ts'
 export { lockAsset } from './store.ts'
+export { withdrawAfterRelease } from './withdraw-after-release.ts'

@@ -1,6 +1,11 @@
-import { LiquidityRefusal, type Withdrawal, withdrawLiquidity } from '../assets/index.ts'
+import {
+  LiquidityRefusal,
+  type Withdrawal,
+  withdrawAfterRelease,
+  withdrawLiquidity,
+} from '../assets/index.ts'
 import type { Ledger } from '../ledger/index.ts'
-import { assert, type Db, deriveId, isUuid } from '../platform/index.ts'
+import { assert, type Db, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { findWithdrawals } from '../webhooks/index.ts'
 import { IncomingPaymentRefusal } from './errors.ts'
@@ -69,9 +74,8 @@ async function withdraw(ctx: Context, withdrawal: Withdrawal): Promise<string> {
     if (!(error instanceof LiquidityRefusal && error.code === 'duplicate_transfer')) throw error
     refusal = error
   }
-  // Something is there under the event's id. A reservation that was voided or ran out keeps it for ever, and the money must not
-  // be stuck behind that: a withdrawal in one step may follow, under an id that follows from the first. A second reservation
-  // may not: post and void could not name it.
+  // Something is there under the event's id. Behind a reservation that was voided or ran out a withdrawal in one step may follow,
+  // under another id. A second reservation may not: post and void could not name it.
   const [first] = await ctx.ledger.lookupTransfers([withdrawal.transferId])
   const released = first?.kind === 'pending' && (first.state === 'voided' || first.state === 'expired')
   if (!released) {
@@ -82,7 +86,5 @@ async function withdraw(ctx: Context, withdrawal: Withdrawal): Promise<string> {
     throw new IncomingPaymentRefusal('withdrawal_released', {
       message: 'the reserved withdrawal was voided or ran out; withdraw with timeoutSeconds 0',
     })
-  const transferId = deriveId('withdrawal-after-release', withdrawal.transferId)
-  await withdrawLiquidity(ctx, { ...withdrawal, transferId })
-  return transferId
+  return await withdrawAfterRelease(ctx, withdrawal)
 }

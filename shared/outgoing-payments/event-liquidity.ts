@@ -1,7 +1,7 @@
-import { getAsset, LiquidityRefusal, withdrawLiquidity } from '../assets/index.ts'
+import { getAsset, LiquidityRefusal, withdrawAfterRelease, withdrawLiquidity } from '../assets/index.ts'
 import { withdrawIncomingPayment } from '../incoming-payments/index.ts'
 import type { Ledger } from '../ledger/index.ts'
-import { type Cache, type Db, deriveId, isUuid } from '../platform/index.ts'
+import { type Cache, type Db, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { findEvent, findPaymentEvent, type WebhookEvent } from '../webhooks/index.ts'
 import type { OutgoingPaymentContext, ReadContext } from './context.ts'
@@ -108,9 +108,7 @@ async function withdraw(ctx: { ledger: Ledger }, input: EventWithdrawal): Promis
     throw new OutgoingPaymentRefusal('withdrawal_released', {
       message: 'the reserved withdrawal was voided or ran out; withdraw with timeoutSeconds 0',
     })
-  const transferId = deriveId('withdrawal-after-release', eventId)
-  await withdrawLiquidity(ctx, { ...withdrawal, transferId, acceptRepeat: true })
-  return transferId
+  return await withdrawAfterRelease(ctx, { ...withdrawal, transferId: eventId })
 }
 
 /** Takes out at once what an event announced, whatever it is about. Repeats are success. Throws {@link OutgoingPaymentRefusal} and LiquidityRefusal. */

@@ -4,8 +4,10 @@ import {
   createAsset,
   deleteAsset,
   depositAssetLiquidity,
+  depositLiquidity,
   LiquidityRefusal,
   withdrawAssetLiquidity,
+  withdrawLiquidity,
 } from '../assets/index.ts'
 import { withdrawIncomingPayment } from '../incoming-payments/index.ts'
 import { formerTransferId, isChosenId } from '../ledger/index.ts'
@@ -94,6 +96,41 @@ test('a reservation that was voided gives the money back; it can then be withdra
   await withdraw(payment, 0)
   const [account] = await world.ledger.lookupAccounts([payment.id])
   assert.equal(account?.debitsPosted, 50n)
+})
+
+const afterRelease = (eventId: string) => formerTransferId('withdrawal-after-release', eventId)
+/** A payment whose reserved withdrawal was voided, and the id of the next had been free to choose in earlier versions: one in four. */
+async function releasedWithChosenId(): Promise<{ payment: OutgoingPayment; former: string }> {
+  for (;;) {
+    const payment = await failed()
+    const { id } = await eventOf('outgoing_payment.failed', payment.id)
+    if (!isChosenId(afterRelease(id))) continue
+    await withdraw(payment, 60)
+    await voidWithdrawal(world.ctx, own(), id)
+    return { payment, former: afterRelease(id) }
+  }
+}
+
+test('nobody can take the id of the withdrawal that follows a reserved one', async () => {
+  const { payment, former } = await releasedWithChosenId()
+  const theirs = { assetId: world.usd.id, amount: 50n, transferId: former, timeoutSeconds: 0 }
+  await withdrawAssetLiquidity(world.ctx, own(), theirs)
+  const { transferId } = await withdraw(payment, 0)
+  assert.ok(!isChosenId(transferId))
+  assert.deepEqual(await withdraw(payment, 0), { transferId, amount: 50n })
+  assert.equal(await held(payment), 0n)
+})
+
+test('what an earlier version withdrew behind a reservation is not withdrawn again', async () => {
+  const { payment, former } = await releasedWithChosenId()
+  const { ledger } = payment.walletAddress.asset
+  const account = { accountId: payment.id, tenantId: world.tenantId, ledger }
+  await withdrawLiquidity(world.ctx, { ...account, transferId: former, amount: 50n, timeoutSeconds: 0 })
+  // There would be enough for another one.
+  await depositLiquidity(world.ctx, { ...account, transferId: uuidv7(), amount: 50n })
+  for (let repeat = 0; repeat < 2; repeat++)
+    assert.deepEqual(await withdraw(payment, 0), { transferId: former, amount: 50n })
+  assert.equal(await held(payment), 50n)
 })
 
 test('a reservation that ran out can be neither posted nor voided', async () => {

@@ -87,6 +87,9 @@ const countStale = async (db: Db, secretBox: SecretBox, { table, column }: Seale
       where ${rawSql(column)} is not null and not starts_with(${rawSql(column)}, ${secretBox.currentPrefix})`,
   )
 
+const noteKey = (db: Db, { keyId }: SecretBox): Promise<number> =>
+  db.execute(sql`insert into secret_keys (id) values (${keyId}) on conflict (id) do nothing`)
+
 /**
  * Seals every text anew that another key sealed, in small batches, while the node runs. When none is left, the other keys are
  * forgotten: starts do not ask for them any more. May be repeated at will.
@@ -96,6 +99,8 @@ export async function resealColumns(
   secretBox: SecretBox,
   columns: readonly SealedColumn[],
 ): Promise<{ columns: Resealed[]; isComplete: boolean }> {
+  // Before anything is sealed with it: whoever starts without it would find what cannot be opened, and seal more with another.
+  await noteKey(db, secretBox)
   const results: Resealed[] = []
   for (const column of columns) results.push(await resealColumn(db, secretBox, column))
   let left = 0
@@ -153,8 +158,5 @@ export async function ensureSecretKeys(
     )
   if (known.length === 0 && (await unreadableUnnamed(db, secretBox, probed)))
     throw new ConfigError([`DB_ENCRYPTION_SECRET does not open the secrets in the database; ${ADVICE}`])
-  if (!known.some(({ id }) => id === secretBox.keyId))
-    await db.execute(
-      sql`insert into secret_keys (id) values (${secretBox.keyId}) on conflict (id) do nothing`,
-    )
+  if (!known.some(({ id }) => id === secretBox.keyId)) await noteKey(db, secretBox)
 }

@@ -34,6 +34,21 @@ describe('a box of several keys', () => {
       assert.equal(during.open(sealedBefore(secret, 'kept', 'here'), 'here'), 'kept')
     assert.throws(() => after.open(sealedBefore('old', 'kept', 'here'), 'here'), unreadable)
   })
+  test('takes no shorter tag, which could be guessed', () => {
+    for (const sealed of [during.seal('', 'here'), sealedBefore('new', '', 'here')]) {
+      const [prefix = '', body = ''] = [
+        sealed.slice(0, sealed.lastIndexOf('.') + 1),
+        sealed.split('.').at(-1),
+      ]
+      const bytes = Buffer.from(body, 'base64url')
+      assert.equal(during.open(sealed, 'here'), '')
+      for (const tagBytes of [0, 1, 4, 8, 12, 15])
+        assert.throws(
+          () => during.open(prefix + bytes.subarray(0, 12 + tagBytes).toString('base64url'), 'here'),
+          unreadable,
+        )
+    }
+  })
   test('knows keys by ids that are theirs alone', () => {
     assert.equal(during.keyId, after.keyId)
     assert.deepEqual(during.keyIds, [after.keyId, before.keyId, createSecretBox('older').keyId])

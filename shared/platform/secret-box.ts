@@ -25,6 +25,7 @@ export interface SecretBox {
 /** Without an id: what releases sealed that knew one key only. */
 const UNNAMED = 'v1.'
 const NAMED = 'v2.'
+const TAG_BYTES = 16
 const SEALED = /^v2\.([0-9a-f]{16})\.([A-Za-z0-9_-]+)$/
 
 interface Key {
@@ -45,7 +46,10 @@ function keyOf(secret: string): Key {
 
 function decrypt(key: Buffer, body: string, context: string): string {
   const bytes = Buffer.from(body, 'base64url')
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12)).setAAD(Buffer.from(context))
+  // Without its length a tag of four bytes would do, which can be guessed.
+  const options = { authTagLength: TAG_BYTES }
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12), options)
+  decipher.setAAD(Buffer.from(context))
   decipher.setAuthTag(bytes.subarray(12, 28))
   return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8')
 }

@@ -10,6 +10,7 @@ const planning = 'shared/ledger/postgres/clean-batch.ts'
 const paths = 'shared/ledger/postgres/paths.test.ts'
 const accountsSql = 'shared/ledger/postgres/migrations/0005_accounts_in_one_statement.sql'
 const postgres = 'shared/ledger/postgres/ledger.test.ts'
+const foreign = 'shared/ledger/postgres/foreign-accounts.test.ts'
 const model = 'shared/ledger/ledger.property.test.ts'
 const ending = 'shared/incoming-payments/process-incoming-payment.ts'
 const deadlines = 'shared/ledger/deadlines.ts'
@@ -123,6 +124,25 @@ export const ledgerThreats: ThreatTable = {
             file: 'shared/ledger/postgres/limits.test.ts',
             name: 'rows that no function of the ledger',
           },
+        },
+      ],
+    },
+    {
+      name: 'Ledgers that are written at the same time',
+      guards: [
+        {
+          name: 'a batch writes accounts of the ledgers that it has locked, and no others',
+          file: 'shared/ledger/postgres/migrations/0007_accounts_of_locked_ledgers.sql',
+          text: 'a_ledger[m.n] = any (v_locked)',
+          without: 'a_ledger[m.n] is not null',
+          test: { file: foreign, name: 'a refused event changes nothing of an account on another ledger' },
+        },
+        {
+          name: 'nor what was not there when it looked',
+          file: 'shared/ledger/postgres/migrations/0007_accounts_of_locked_ledgers.sql',
+          text: 'a_ledger[m.n] = any (v_locked)',
+          without: '(a_ledger[m.n] = any (v_locked)) is not false',
+          test: { file: foreign, name: 'a batch that names an account which others make' },
         },
       ],
     },

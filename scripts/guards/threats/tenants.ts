@@ -9,6 +9,7 @@ const mirror = 'shared/tenants/mirror.ts'
 const secretTests = 'functions/admin/api-secrets.test.ts'
 const keyTests = 'functions/admin/api-keys.test.ts'
 const tenantTests = 'functions/admin/tenants.test.ts'
+const afterRelease = 'shared/assets/withdraw-after-release.ts'
 const tenantRoomTests = 'shared/tenants/tenants.test.ts'
 const mirrorTests = 'shared/tenants/mirror.test.ts'
 
@@ -247,6 +248,36 @@ export const tenantThreats: ThreatTable = {
           test: {
             file: 'shared/outgoing-payments/liquidity.test.ts',
             name: 'what an earlier version posted or voided',
+          },
+        },
+        {
+          name: 'nor the one of the withdrawal behind a reserved one that was released',
+          file: afterRelease,
+          text: 'const transferId = deriveTransferId(',
+          without: 'const transferId = formerTransferId(',
+          test: {
+            file: 'shared/outgoing-payments/liquidity.test.ts',
+            name: 'nobody can take the id of the withdrawal that follows a reserved one',
+          },
+        },
+        {
+          name: 'somebody else’s money there is not that withdrawal',
+          file: afterRelease,
+          text: 'transfer.debitAccountId === released.accountId',
+          without: 'true',
+          test: {
+            file: 'shared/outgoing-payments/liquidity.test.ts',
+            name: 'nobody can take the id of the withdrawal that follows a reserved one',
+          },
+        },
+        {
+          name: 'what was withdrawn under its former id is not withdrawn again',
+          file: afterRelease,
+          text: 'if (former !== transferId &&',
+          without: 'if (former === transferId &&',
+          test: {
+            file: 'shared/outgoing-payments/liquidity.test.ts',
+            name: 'what an earlier version withdrew behind a reservation',
           },
         },
         {
