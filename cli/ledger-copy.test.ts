@@ -78,6 +78,13 @@ test('a fenced ledger is opened again by its command, and by no other start', as
       assert.match(error.message, /USE_TIGERBEETLE=false, but the ledger moved to elsewhere on /)
       return true
     })
+    // Nobody has used the cluster that the environment names: it is another one.
+    for (const args of [['--reopen'], []]) {
+      const refused = await run('ledger-copy', environment, args).ended
+      assert.equal(refused.code, 1, refused.out)
+      assert.match(refused.out, /the ledger moved to elsewhere on .*the TigerBeetle cluster 0 at 1/)
+      assert.equal((await findFence(connectionString))?.movedTo, 'elsewhere')
+    }
     const reopened = await run('ledger-copy', environment, ['--reopen=unchecked']).ended
     assert.equal(reopened.code, 0, reopened.out)
     assert.match(reopened.out, /Postgres takes bookings again, which moved to elsewhere on /)

@@ -1,5 +1,6 @@
 import {
   assertLedgerMigrated,
+  assertMovedHere,
   assertSound,
   assertUnused,
   compareLedgers,
@@ -34,6 +35,7 @@ interface Closing {
 export async function copyToTigerBeetle(env: Environment, log: Logger, print: Print): Promise<boolean> {
   const { connectionString, openTigerBeetle, tigerBeetle } = readPlaces(env, log)
   await assertMigrated(connectionString)
+  assertMovedHere(await findFence(connectionString), tigerBeetle)
   // Opening it releases what has expired since the node was stopped; held for long, that would count as a fault of the books.
   const source = await openPostgresContents(connectionString)
   return await closing(source, async () => {
@@ -56,17 +58,18 @@ export async function copyToTigerBeetle(env: Environment, log: Logger, print: Pr
 
 /**
  * Opens the Postgres ledger of the environment again after a copy that led nowhere. Throws `LedgerCopyRefusal` when something was booked
- * in TigerBeetle since: Postgres would not know of it. `isUnchecked`: the operator knows better, or has no cluster any more.
+ * in TigerBeetle since, or when that is another cluster: Postgres would not know of it. `isUnchecked`: the operator knows better, or has no cluster any more.
  */
 export async function reopenPostgres(
   env: Environment,
   { log, print, isUnchecked }: { log: Logger; print: Print; isUnchecked: boolean },
 ): Promise<void> {
-  const { connectionString, openTigerBeetle } = readPlaces(env, log)
+  const { connectionString, openTigerBeetle, tigerBeetle } = readPlaces(env, log)
   await assertMigrated(connectionString)
   const fence = await findFence(connectionString)
   if (!fence) return print('Postgres takes bookings: there is nothing to open')
   if (!isUnchecked) {
+    assertMovedHere(fence, tigerBeetle)
     const target = await openTigerBeetle()
     await closing(target, () => assertUnused(target))
   }

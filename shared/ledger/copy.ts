@@ -4,6 +4,7 @@ import type { StoredTransfer } from './contents.ts'
 import { LedgerCopyRefusal } from './errors.ts'
 import type { LedgerId } from './port.ts'
 import type { PostgresContents } from './postgres/contents.ts'
+import type { Fence } from './postgres/fence.ts'
 import { createAccountReplay, createTransferReplay } from './replay.ts'
 import type { TigerBeetleContents } from './tigerbeetle/contents.ts'
 
@@ -79,6 +80,18 @@ export async function assertSound(connectionString: string): Promise<void> {
 export async function fenceSource(source: Pick<PostgresContents, 'fence'>, movedTo: string): Promise<void> {
   const use = await source.fence(movedTo)
   if (use !== undefined) throw inUse(use)
+}
+
+/**
+ * Throws {@link LedgerCopyRefusal} when a Postgres ledger has moved, and to another place than this: an empty cluster looks like one that
+ * nobody has used.
+ */
+export function assertMovedHere(fence: Fence | undefined, place: string): void {
+  if (fence !== undefined && fence.movedTo !== place)
+    throw refusal(
+      'moved_elsewhere',
+      `the ledger moved to ${fence.movedTo} on ${fence.raisedAt.toISOString()}, and the environment names ${place}. What was booked there since is not in Postgres (--reopen=unchecked, if it is lost)`,
+    )
 }
 
 /** Throws {@link LedgerCopyRefusal} when a copy holds what its source does not know. */

@@ -12,6 +12,8 @@ export class LedgerCopyRefusal extends Refusal<
   | 'target_differs'
   /** TigerBeetle took something otherwise than the source had taken it. */
   | 'target_refused'
+  /** The books of the source went to another place before, and what came since is there. */
+  | 'moved_elsewhere'
   /** The target holds what the source does not know: there is no way back. */
   | 'target_used'
 > {}

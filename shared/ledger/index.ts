@@ -12,7 +12,14 @@ export {
   type LedgerTotals,
 } from './compare.ts'
 export type { LedgerContents, StoredAccount, StoredTransfer } from './contents.ts'
-export { assertSound, assertUnused, copyLedger, fenceSource, type LedgerCopyOptions } from './copy.ts'
+export {
+  assertMovedHere,
+  assertSound,
+  assertUnused,
+  copyLedger,
+  fenceSource,
+  type LedgerCopyOptions,
+} from './copy.ts'
 export { deriveTransferId, formerTransferId, isChosenId } from './derived-ids.ts'
 export { LedgerCopyRefusal } from './errors.ts'
 export { withoutNeeds } from './needed-accounts.ts'

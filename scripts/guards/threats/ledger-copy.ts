@@ -42,6 +42,25 @@ export const ledgerCopyThreats: ThreatTable = {
       ],
     },
     {
+      name: 'A ledger that has moved is opened, or copied, past the cluster that has its books',
+      guards: [
+        {
+          name: 'it is opened with a look into the cluster that it moved to, and no other',
+          file: 'cli/move-ledger.ts',
+          text: '    assertMovedHere(fence, tigerBeetle)\n',
+          without: '',
+          test: { file: 'cli/ledger-copy.test.ts', name: 'a fenced ledger is opened again' },
+        },
+        {
+          name: 'nor copied into another one',
+          file: 'cli/move-ledger.ts',
+          text: '  assertMovedHere(await findFence(connectionString), tigerBeetle)\n',
+          without: '',
+          test: { file: 'cli/ledger-copy.test.ts', name: 'a fenced ledger is opened again' },
+        },
+      ],
+    },
+    {
       name: 'A process that was forgotten goes on in the old ledger',
       guards: [
         {
