@@ -140,7 +140,8 @@ for (const [end, release] of [
     await assert.rejects(withdraw(payment, 60), refused('withdrawal_released'))
   })
 
-test('more than one event can tell and one transfer carry is announced in several, and withdrawn whole', async () => {
+/** Four times 10^19, and closed by its client. */
+async function receivedHuge(): Promise<IncomingPayment> {
   const payment = await createIncomingPayment(node, { ...mine, walletAddress, initiatedBy: 'ADMIN' })
   const parts = [10n ** 19n, 10n ** 19n, 10n ** 19n, 10n ** 19n]
   for (const amount of parts) {
@@ -158,6 +159,11 @@ test('more than one event can tell and one transfer carry is announced in severa
     )
   }
   await completeIncomingPayment(node, mine, payment.id)
+  return payment
+}
+
+test('more than one event can tell and one transfer carry is announced in several, and withdrawn whole', async () => {
+  const payment = await receivedHuge()
   node.clock.advance(ANNOUNCE_GRACE_MS)
   const steps: JobOutcome[] = []
   do steps.push(await processIncomingPayment(node, { key: payment.id }))
@@ -177,4 +183,22 @@ test('more than one event can tell and one transfer carry is announced in severa
   ])
   for (let repeat = 0; repeat < 2; repeat++) assert.equal((await withdraw(payment)).amount, 4n * 10n ** 19n)
   assert.deepEqual(await balanceOf(payment), [4n * 10n ** 19n, 0n])
+})
+
+test('what an earlier version announced in one event, beyond what one transfer carries, is withdrawn in several, once', async () => {
+  const payment = await receivedHuge()
+  node.clock.advance(ANNOUNCE_GRACE_MS)
+  await processIncomingPayment(node, { key: payment.id })
+  const total = 4n * 10n ** 19n
+  const eventId = await node.db.one(
+    (row) => row.id as string,
+    sql`update webhook_events set withdrawal_amount = ${total}::numeric where incoming_payment_id = ${payment.id}
+      and withdrawal_amount is not null returning id`,
+  )
+  assert.deepEqual(await withdraw(payment, 60), { transferId: eventId, amount: AMOUNT_MAX })
+  assert.deepEqual(await balanceOf(payment), [0n, AMOUNT_MAX])
+  const release = { kind: 'void', id: uuidv7(), pendingId: eventId } as const
+  assert.equal(await moveThroughClosed(node, { id: payment.id, ledger: asset.ledger }, release), 'created')
+  for (let repeat = 0; repeat < 2; repeat++) assert.equal((await withdraw(payment)).amount, total)
+  assert.deepEqual(await balanceOf(payment), [total, 0n])
 })

@@ -4,7 +4,8 @@ import {
   withdrawAfterRelease,
   withdrawLiquidity,
 } from '../assets/index.ts'
-import type { Ledger } from '../ledger/index.ts'
+import { deriveTransferId, type Ledger } from '../ledger/index.ts'
+import { AMOUNT_MAX, minimum } from '../money/index.ts'
 import { assert, type Db, isUuid } from '../platform/index.ts'
 import type { TenantScope } from '../tenants/index.ts'
 import { findWithdrawals } from '../webhooks/index.ts'
@@ -45,14 +46,14 @@ export async function withdrawIncomingPayment(
       message: 'the incoming payment has no completed or expired event',
     })
   // What came late must not be stuck behind a first withdrawal that was made in another way.
+  const parts = withdrawals.flatMap((announced) => partsOf(announced, timeoutSeconds))
   const outcomes = await Promise.allSettled(
-    withdrawals.map(({ eventId, amount }) =>
+    parts.map((part) =>
       withdraw(ctx, {
+        ...part,
         accountId: payment.id,
         tenantId: payment.tenantId,
         ledger: payment.asset.ledger,
-        transferId: eventId,
-        amount,
         timeoutSeconds,
         acceptRepeat: true,
         mayBeClosed: true,
@@ -62,7 +63,25 @@ export async function withdrawIncomingPayment(
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   const last = outcomes.at(-1)
   assert(last?.status === 'fulfilled', 'every withdrawal was made')
-  return { transferId: last.value, amount: withdrawals.reduce((sum, { amount }) => sum + amount, 0n) }
+  return { transferId: last.value, amount: parts.reduce((sum, { amount }) => sum + amount, 0n) }
+}
+
+/**
+ * What an event announced as transfers, its own last. Earlier versions announced in one event what no transfer can carry: the rest goes
+ * under ids that follow from the event's. Post and void could not name those, so a reservation leaves the rest.
+ */
+function partsOf(
+  { eventId, amount }: { eventId: string; amount: bigint },
+  timeoutSeconds: number,
+): Pick<Withdrawal, 'transferId' | 'amount'>[] {
+  const parts = [{ transferId: eventId, amount: minimum(amount, AMOUNT_MAX) }]
+  if (timeoutSeconds > 0) return parts
+  for (let rest = amount - AMOUNT_MAX; rest > 0n; rest -= AMOUNT_MAX)
+    parts.unshift({
+      transferId: deriveTransferId('withdrawal-of-rest', eventId, parts.length),
+      amount: minimum(rest, AMOUNT_MAX),
+    })
+  return parts
 }
 
 /** The id of the transfer that holds or took the money. */

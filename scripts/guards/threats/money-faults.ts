@@ -252,6 +252,16 @@ export const moneyFaults: ThreatTable = {
           test: { file: withdrawing, name: 'more than one event can tell' },
         },
         {
+          name: 'what an earlier version told in one event is withdrawn too',
+          file: 'shared/incoming-payments/withdraw-incoming-payment.ts',
+          text: 'rest > 0n; rest -= AMOUNT_MAX',
+          without: 'false; ',
+          test: {
+            file: 'shared/incoming-payments/withdraw-incoming-payment.test.ts',
+            name: 'what an earlier version announced in one event',
+          },
+        },
+        {
           name: 'a wallet address is emptied in several withdrawals',
           file: 'shared/wallet-addresses/withdraw-wallet-address.ts',
           text: 'minimum(balance, AMOUNT_MAX)',
