@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { createDb, type Db, sql, uuidv7 } from '../platform/index.ts'
+import { waitFor } from '../testing/index.ts'
 import { createTestAccount, createTestNode, type TestNode } from '../testing/node.ts'
 import { completeIncomingPayment, recordIncomingProgress } from './change-incoming-payment.ts'
 import { createIncomingPayment } from './create-incoming-payment.ts'
@@ -77,6 +78,30 @@ test('an end is announced at once by the only connector, and after the grace whe
     await Promise.all(Array.from({ length: connectors }, () => findForPackets(node, id, uuidv7())))
     await recordIncomingProgress(node, { incomingPaymentId: id, receivedAmount: 100n })
     assert.equal((await announcedIn(id)) > ANNOUNCE_GRACE_MS / 2, connectors > 1, `${connectors} connectors`)
+  }
+})
+
+test('of connectors that come at the same moment, the later one knows of the other, and so looks for what they have together', async () => {
+  const { id } = await create()
+  const second = createDb({ connectionString: node.db.connectionString })
+  try {
+    const later = await node.db.tx(async (tx) => {
+      const first = await findForPackets({ db: tx }, id, uuidv7())
+      assert.equal(first?.othersMayCredit, false)
+      const coming = findForPackets({ db: second }, id, connectorId)
+      // It has seen the row without anybody, and waits for it.
+      await waitFor(() =>
+        node.db.one(
+          (row) => row.is_waiting as boolean,
+          sql`select exists (select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock') as is_waiting`,
+        ),
+      )
+      return { coming }
+    })
+    assert.equal((await later.coming)?.othersMayCredit, true)
+  } finally {
+    await second.close()
   }
 })
 

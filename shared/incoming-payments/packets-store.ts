@@ -26,15 +26,18 @@ const registrations: BatchedStatement<Asked, Found> = {
         from (select distinct on (id) id, connector_id from asked order by id, place) once
         where p.id = any(${ids}::uuid[]) and p.id = once.id and ${open}
           and (p.paid_by_connector is null or p.paid_by_connector not in (once.connector_id, ${SEVERAL}::uuid))
-        returning p.id, once.connector_id
+        returning p.id, once.connector_id, p.paid_by_connector, p.paid_locally
       )
       select asked.place, p.id, p.tenant_id, p.state, p.incoming_amount, p.expires_at,
-        p.paid_locally or coalesce(p.paid_by_connector <> asked.connector_id, false) as others_may_credit,
+        coalesce(r.paid_locally, p.paid_locally)
+          or coalesce(coalesce(r.paid_by_connector, p.paid_by_connector) <> asked.connector_id, false) as others_may_credit,
         a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger,
         coalesce(p.paid_by_connector in (asked.connector_id, ${SEVERAL}::uuid), false)
-          or exists (select from registered r where r.id = p.id and r.connector_id = asked.connector_id) as is_registered
+          or coalesce(r.connector_id = asked.connector_id, false) as is_registered
       from asked
       cross join lateral (select * from incoming_payments x where x.id = asked.id and x.deleted_at is null limit 1) p
+      -- What was written, and not what was seen before it: another connector may have been registered in between.
+      left join registered r on r.id = p.id
       join assets a on a.id = p.asset_id`
   },
   map: (row: Row) => ({ payment: toReceivingPayment(row), isRegistered: row.is_registered }),

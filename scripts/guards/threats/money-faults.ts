@@ -191,6 +191,13 @@ export const moneyFaults: ThreatTable = {
       name: 'Payments that end while they are read',
       guards: [
         {
+          name: 'a connector that comes with another knows of it, and sees the end that neither counts alone',
+          file: 'shared/incoming-payments/packets-store.ts',
+          text: 'coalesce(coalesce(r.paid_by_connector, p.paid_by_connector) <> asked.connector_id, false)',
+          without: 'coalesce(p.paid_by_connector <> asked.connector_id, false)',
+          test: { file: localCredits, name: 'of connectors that come at the same moment' },
+        },
+        {
           name: 'a rest that was withdrawn meanwhile is not shown as sent',
           file: 'shared/outgoing-payments/read-outgoing-payments.ts',
           text: 'debitsPosted === creditsPosted ? await findFinalSentAmount(ctx.db, id) : undefined',
