@@ -321,8 +321,8 @@ export const moneyFaults: ThreatTable = {
         {
           name: 'a connector that was not the one that was registered asks again',
           file: 'shared/incoming-payments/packets-store.ts',
-          text: ' and r.connector_id = asked.connector_id',
-          without: '',
+          text: 'coalesce(r.connector_id = asked.connector_id, false)',
+          without: '(r.id is not null)',
           test: { file: localCredits, name: 'many packets at once' },
         },
         {
