@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
+import { AS_MODULE } from './as-module.ts'
 import { type Chunk, DYNAMIC_IMPORT, exportsOf, IMPORT, itemsOf, MAP_COMMENT } from './chunk-text.ts'
 
 /** Chunks that have become one, which is evaluated as they were, one after the other. */
@@ -94,19 +95,14 @@ export async function joinChunks(
     given.set(chunk, as)
   }
   const { outputFiles } = await build({
+    ...AS_MODULE,
     stdin: { contents: lines.join('\n'), resolveDir: outdir },
     outfile: join(outdir, 'joined.mjs'),
     write: false,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    minify: true,
     legalComments: 'none',
     sourcemap: 'external',
     sourcesContent: false,
     plugins: [unwritten(outdir, names, chunks)],
-    logLevel: 'error',
   })
   const [map = '', text = ''] = ['.map', '.mjs'].map(
     (end) => outputFiles.find(({ path }) => path.endsWith(end))?.text,

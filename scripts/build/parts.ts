@@ -30,7 +30,9 @@ const UNUSED_FILES: Readonly<Record<string, readonly string[]>> = {
   'pino/pino.js': ['./lib/transport', './lib/multistream'],
   'pino/lib/tools.js': ['./transport'],
 }
-const NAMES_OF_UNUSED_FILES = /^\.\/(client-h2\.js|native|(lib\/)?transport|lib\/multistream)$/
+const NAMES_OF_UNUSED_FILES = new RegExp(
+  `^(${Object.values(UNUSED_FILES).flat().join('|').replaceAll('.', '\\.')})$`,
+)
 
 /**
  * What `pg` asks of cryptography for SCRAM, by Node's own calls: it uses the Web Crypto API, which is a good deal of Node that nothing else

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BuildOptions, build, type Metafile, type OutputFile, transform } from 'esbuild'
+import { AS_MODULE } from './as-module.ts'
 import { builtinsWhenNeeded } from './builtins.ts'
 import {
   ANY_IMPORT,
@@ -21,17 +22,12 @@ const RUNTIME = fileURLToPath(new URL('./runtime', import.meta.url))
 
 /** How a role is bundled: as chunks that its entries share, under the names by which {@link writeScripts} tells them from entries. */
 export const AS_CHUNKS = {
+  ...AS_MODULE,
   outExtension: { '.js': '.mjs' },
   chunkNames: 'chunk-[hash]',
-  bundle: true,
   splitting: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node24',
-  minify: true,
   sourcemap: 'linked',
   metafile: true,
-  logLevel: 'error',
 } as const satisfies BuildOptions
 
 /**
@@ -118,16 +114,11 @@ async function toScript(
 /** One module with all that it imports of `runtime`. */
 async function withRuntime(from: Pick<BuildOptions, 'stdin' | 'entryPoints'>): Promise<string> {
   const { outputFiles } = await build({
+    ...AS_MODULE,
     ...from,
     write: false,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    minify: true,
     legalComments: 'none',
     plugins: [builtinsWhenNeeded()],
-    logLevel: 'error',
   })
   return outputFiles?.[0]?.text ?? ''
 }

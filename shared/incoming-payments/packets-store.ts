@@ -30,7 +30,7 @@ const registrations: BatchedStatement<Asked, Found> = {
       )
       select asked.place, p.id, p.tenant_id, p.state, p.incoming_amount, p.expires_at,
         coalesce(r.paid_locally, p.paid_locally)
-          or coalesce(coalesce(r.paid_by_connector, p.paid_by_connector) <> asked.connector_id, false) as others_may_credit,
+          or coalesce(r.paid_by_connector, p.paid_by_connector, asked.connector_id) <> asked.connector_id as others_may_credit,
         a.id as asset_id, a.code as asset_code, a.scale as asset_scale, a.ledger as asset_ledger,
         coalesce(p.paid_by_connector in (asked.connector_id, ${SEVERAL}::uuid), false)
           or coalesce(r.connector_id = asked.connector_id, false) as is_registered

@@ -12,12 +12,12 @@ export interface ReceiverUrl {
 }
 
 const COLLECTION = 'incoming-payments'
-/** As for wallet addresses: longer ones do not fit the index by which payments are found. */
-const LENGTH_MAX = 2048
+/** As for wallet addresses: longer ones do not fit the indexes by which payments and grants are found. */
+export const URL_LENGTH_MAX = 2048
 
 /** Its parts; `undefined` when it is not the URL of an incoming payment. */
 export function readReceiverUrl(text: string): ReceiverUrl | undefined {
-  const url = text.length <= LENGTH_MAX && URL.canParse(text) ? new URL(text) : undefined
+  const url = text.length <= URL_LENGTH_MAX && URL.canParse(text) ? new URL(text) : undefined
   const segments = url?.pathname.split('/').filter((segment) => segment !== '') ?? []
   const id = segments.at(-1)
   const isPlain = url && url.search === '' && url.hash === '' && url.username === '' && url.password === ''

@@ -1,13 +1,12 @@
 import { type Amount, InvalidAmount, isSameAsset, parseAmount } from '../money/index.ts'
-import { configuration, Fault, messageOf, parseJsonBody } from '../platform/index.ts'
+import { configuration, Fault, isObject, messageOf, parseJsonBody } from '../platform/index.ts'
 import type { Receiver, ReceiverMethod } from './model.ts'
-import { parseReceiverUrl } from './url.ts'
+import { parseReceiverUrl, URL_LENGTH_MAX } from './url.ts'
 
 const SHARED_SECRET_BYTES = 32
 const METHODS_MAX = 20
-/** Longer ones do not fit the indexes that hold them. */
+/** Longer ones do not fit the index that holds them. */
 const ASSET_CODE_LENGTH_MAX = 255
-const URL_LENGTH_MAX = 2048
 
 /** The node that serves the receiver answered what nobody can read: as good as not answering. */
 export const unreadable = (what: string, cause?: unknown) =>
@@ -26,8 +25,8 @@ export function parseObject(body: Buffer): Fields {
   } catch (error) {
     throw unreadable('not JSON', error)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unreadable('not an object')
-  return value as Fields
+  if (!isObject(value)) throw unreadable('not an object')
+  return value
 }
 
 export function textField(fields: Fields, name: string): string {

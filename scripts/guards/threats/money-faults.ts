@@ -193,8 +193,8 @@ export const moneyFaults: ThreatTable = {
         {
           name: 'a connector that comes with another knows of it, and sees the end that neither counts alone',
           file: 'shared/incoming-payments/packets-store.ts',
-          text: 'coalesce(coalesce(r.paid_by_connector, p.paid_by_connector) <> asked.connector_id, false)',
-          without: 'coalesce(p.paid_by_connector <> asked.connector_id, false)',
+          text: 'coalesce(r.paid_by_connector, p.paid_by_connector, asked.connector_id)',
+          without: 'coalesce(p.paid_by_connector, asked.connector_id)',
           test: { file: localCredits, name: 'of connectors that come at the same moment' },
         },
         {
