@@ -7,6 +7,7 @@ import {
   messageOf,
 } from '../platform/index.ts'
 import { silentTelemetry, type Telemetry } from '../telemetry/index.ts'
+import { createClaimPace } from './claim-pace.ts'
 import { createGate } from './gate.ts'
 import type { Job, JobResult } from './model.ts'
 import { observeQueue } from './observe-jobs.ts'
@@ -47,11 +48,6 @@ const BATCH_SIZE_MAX = 500
 const OUTAGE_MS = { first: 50, max: 2_000 }
 /** Other workers hold all rows that were due; they are done with them in a moment. */
 const CONTENTION_MS = 5
-/**
- * A claim that somebody asks for waits until so much time has gone by since the last one for each job in flight, up to a maximum: the
- * more there is to do, the more goes into one claim. A worker with nothing in flight claims at once.
- */
-const GATHER_MS = { perJob: 2, max: 20 }
 /** When closing without a database: the leases run out, and the jobs run again elsewhere. */
 const FINISH_ATTEMPTS_AT_CLOSE = 3
 
@@ -64,11 +60,11 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
   const runner = createJobRunner(ctx, options)
   const finished: JobResult[] = []
   const claimGate = createGate()
+  const pace = createClaimPace(shares.total)
   const finishGate = createGate()
   /** What the last claim left: due work beyond its limit or the common places, and tenants that may have more than they had places for. */
   let moreIsDue = false
   let cutShort = new Set<string | undefined>()
-  let claimedAtMs = Number.NEGATIVE_INFINITY
   let closing = false
 
   const start = async (job: Job): Promise<void> => {
@@ -76,6 +72,7 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
     const ran = await runner.run(job)
     shares.end(job.tenantId, ran)
     if (moreIsDue || cutShort.has(job.tenantId)) claimGate.wake()
+    pace.ended()
     if (ran.result) finished.push(ran.result)
     finishGate.wake()
   }
@@ -85,7 +82,7 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
     const limit = Math.min(options.concurrency - shares.total(), BATCH_SIZE_MAX)
     if (limit <= 0) return options.idleMs
     const free = shares.free()
-    claimedAtMs = performance.now()
+    pace.claimed()
     const claim = await claimJobs(ctx.db, {
       queue,
       now: ctx.clock.now(),
@@ -114,7 +111,7 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
         const sleepMs = await claimOnce()
         failures = 0
         if (sleepMs > 0) await claimGate.wait(sleepMs)
-        await gather()
+        await pace.gather(isUrgent)
       } catch (error) {
         failures++
         if (isWorthALine(failures))
@@ -125,12 +122,7 @@ export function consumeJobs(ctx: ConsumeContext, options: ConsumeOptions): Consu
   }
 
   /** Backlogs are not gathered: what limits them is places, and each that comes free is to be used at once. */
-  const gather = async (): Promise<void> => {
-    if (closing || moreIsDue || cutShort.size > 0) return
-    const restMs =
-      claimedAtMs + Math.min(shares.total() * GATHER_MS.perJob, GATHER_MS.max) - performance.now()
-    if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs))
-  }
+  const isUrgent = () => closing || moreIsDue || cutShort.size > 0
 
   /** Not cut short by notifications: those must not turn an outage into a hot loop. */
   const outage = async (failures: number): Promise<void> => {
