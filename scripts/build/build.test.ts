@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { CHECKSUMS_FILE, migrationChecksums, signHmac } from '../../shared/platform/index.ts'
-import { createTestDatabase, type TestDatabase } from '../../shared/testing/index.ts'
+import { createTestDatabase, startTestRedis, type TestDatabase } from '../../shared/testing/index.ts'
 import { type Bundle, bundleRole } from './bundle.ts'
 import { bundleOfRun, folderOfRun } from './bundles-of-run.ts'
 import { findRoles } from './roles.ts'
@@ -88,6 +88,24 @@ describe('bundles', () => {
                 role.installed.includes(path),
               `${name} imports ${path}`,
             )
+  })
+
+  test('packages of CommonJS that are imported when they are needed are asked for by their one name there', () => {
+    const asked = new Set<string>()
+    for (const { metafile } of bundles)
+      for (const [path, { imports }] of Object.entries(metafile.inputs)) {
+        if (path.includes('node_modules/')) continue
+        for (const { kind, path: imported, original } of imports) {
+          if (kind !== 'dynamic-import' || metafile.inputs[imported]?.format !== 'cjs') continue
+          assert.match(
+            readFileSync(path, 'utf8'),
+            new RegExp(`\\{ default: \\w+ \\} = await import\\('${original}'\\)`),
+            `${path}: ${original}`,
+          )
+          asked.add(String(original))
+        }
+      }
+    assert.ok(asked.has('ioredis') && asked.size > 1, [...asked].join())
   })
 
   test('parts of packages that nobody asks for are in none', () => {
@@ -215,10 +233,13 @@ describe('bundles that run', () => {
   }
 
   /** Starts a role's server and gives the ports that it says it listens on. */
-  const start = async (name: string): Promise<{ child: ChildProcess; ports: Record<string, number> }> => {
+  const start = async (
+    name: string,
+    more: Record<string, string> = {},
+  ): Promise<{ child: ChildProcess; ports: Record<string, number> }> => {
     const child = spawn(process.execPath, [join(root, name, 'server.mjs')], {
       cwd: root,
-      env: environment(),
+      env: { ...environment(), ...more },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     children.add(child)
@@ -295,6 +316,21 @@ describe('bundles that run', () => {
       await ask(ports)
       assert.equal(await stop(child), 0)
     })
+
+  test('they start where there is a Redis, too', async (t) => {
+    const redis = await startTestRedis()
+    if (!redis) return t.skip('redis-server is not installed')
+    try {
+      for (const name of ['auth', 'connector', 'payments', 'relay', 'webhooks']) {
+        const { child, ports } = await start(name, { REDIS_URL: redis.url, QUEUE_DRIVER: 'redis' })
+        for (const port of Object.values(ports))
+          assert.equal((await request(port, '/readyz')).status, 200, name)
+        assert.equal(await stop(child), 0, name)
+      }
+    } finally {
+      await redis.stop()
+    }
+  })
 
   test('functions can be imported before anything is configured', async () => {
     for (const { role, outdir } of bundles.filter(({ role }) => role.entries.includes('lambda'))) {

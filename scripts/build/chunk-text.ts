@@ -5,6 +5,8 @@ export const DYNAMIC_IMPORT = /\bimport(?=\("\.\/(chunk-\w+)\.mjs"\))/g
 /** Of an entry, whose static imports are made when it runs. */
 export const ANY_IMPORT = /\bimport\b[^"';]*"\.\/(chunk-\w+)\.mjs"/g
 export const EXPORT = /\bexport\s*\{([^}]*)\};?\s*$/
+/** Of a package of CommonJS that is imported when it is needed: its only export, as a value. */
+const EXPORT_OF_PACKAGE = /\bexport default ([\w$]+\(\));?\s*$/
 export const MAP_COMMENT = /\/\/# sourceMappingURL=.*\n?$/
 
 /** A chunk by its bare name, without the comment that names its map. */
@@ -13,6 +15,13 @@ export interface Chunk {
   text: string
   map: string
 }
+
+/** The chunk's exports in that one form. */
+export const withNamedExports = (text: string): string =>
+  text.replace(
+    EXPORT_OF_PACKAGE,
+    (_whole, value: string) => `var __default=${value};export{__default as default};`,
+  )
 
 /** The items of a list of imports or exports: `from as to`. */
 export const itemsOf = (list: string): { from: string; to: string }[] =>

@@ -60,6 +60,19 @@ export class Name { name = 'n' }`,
   assert.deepEqual(exported[0]?.answer, ['a1', 'b2n'])
 })
 
+test('a package of CommonJS that is imported when it is needed is what its script exports by default', async () => {
+  const { exported } = await run('package', {
+    'entry.mjs': `import { first } from './first.mjs'
+export const answer = await first()`,
+    'first.mjs': `export async function first() {
+  const { default: made } = await import('./package.cjs')
+  return [made.say('a'), (await import('./package.cjs')).default === made]
+}`,
+    'package.cjs': `exports.say = (word) => word + 1`,
+  })
+  assert.deepEqual(exported[0]?.answer, ['a1', true])
+})
+
 test('what a module exports that is evaluated only when it is asked for is seen then', async () => {
   const { exported } = await run('late', {
     'entry.mjs': `import { first, second } from './both.mjs'

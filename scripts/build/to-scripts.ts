@@ -15,6 +15,7 @@ import {
   itemsOf,
   lateExports,
   MAP_COMMENT,
+  withNamedExports,
 } from './chunk-text.ts'
 import { type Joined, joinChunks, loadedAtOnce } from './joined-chunks.ts'
 
@@ -164,7 +165,7 @@ function outputsOf(files: readonly OutputFile[], metafile: Metafile): Output[] {
     .map(([path, of]) => ({
       path,
       name: basename(path, '.mjs'),
-      text: (texts.get(basename(path)) ?? '').replace(MAP_COMMENT, ''),
+      text: withNamedExports((texts.get(basename(path)) ?? '').replace(MAP_COMMENT, '')),
       map: texts.get(`${basename(path)}.map`) ?? '',
       of,
     }))

@@ -61,13 +61,13 @@ const ATTEMPTS_MAX = 3
 const CONNECT_MS = 1_000
 const ANSWER_MS = 3_000
 
-/** The SDK is loaded when there is something to ask for. */
+/** The SDK is loaded when there is something to ask for: by `default`, the one name that bundles have for it. */
 async function createSecretsManager(env: Environment): Promise<{ find: FindSecret; close: () => void }> {
-  const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager')
+  const { default: sdk } = await import('@aws-sdk/client-secrets-manager')
   const endpoint = env.AWS_ENDPOINT_URL_SECRETS_MANAGER || env.AWS_ENDPOINT_URL
   const { AWS_REGION: region, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = env
   const sessionToken = env.AWS_SESSION_TOKEN
-  const client = new SecretsManagerClient({
+  const client = new sdk.SecretsManagerClient({
     maxAttempts: ATTEMPTS_MAX,
     requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: ANSWER_MS, throwOnRequestTimeout: true },
     ...(region && { region }),
@@ -79,7 +79,9 @@ async function createSecretsManager(env: Environment): Promise<{ find: FindSecre
   })
   return {
     async find(secretId) {
-      const { SecretString: secret } = await client.send(new GetSecretValueCommand({ SecretId: secretId }))
+      const { SecretString: secret } = await client.send(
+        new sdk.GetSecretValueCommand({ SecretId: secretId }),
+      )
       if (secret === undefined) throw new Error('it is not text')
       return secret
     },

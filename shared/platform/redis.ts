@@ -27,13 +27,14 @@ const SILENCE_MS = 2_000
  * Throws when a file cannot be read.
  */
 export async function connectRedis(options: RedisOptions): Promise<Redis> {
-  // Loaded when it is needed: most deployables never do, and it costs their cold start.
-  const { Redis: Client } = await import('ioredis')
+  // Loaded when it is needed: most deployables never do, and it costs their cold start. Of a package of CommonJS bundles have no other
+  // name than `default`.
+  const { default: ioredis } = await import('ioredis')
   const pem = (file: string | undefined) => (file === undefined ? undefined : readFileSync(file))
   const files = { ca: pem(options.caFile), key: pem(options.keyFile), cert: pem(options.certFile) }
   const usesTls = options.url.startsWith('rediss:') || Object.values(files).some((file) => file !== undefined)
   const { blockMs = 0 } = options
-  const redis = new Client(options.url, {
+  const redis = new ioredis.Redis(options.url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND_MS + blockMs,

@@ -13,8 +13,8 @@ const SILENCE_MS = 5_000
  * FIFO queue their job, so that different jobs never wait for each other.
  */
 export async function createSqsBroker(options: SqsBrokerOptions): Promise<Broker> {
-  // Loaded when it is needed: it costs the cold start of those who do not.
-  const sdk = await import('@aws-sdk/client-sqs')
+  // Loaded when it is needed: it costs the cold start of those who do not. By `default`, the one name that bundles have for it.
+  const { default: sdk } = await import('@aws-sdk/client-sqs')
   const client = new sdk.SQSClient({
     region: options.region,
     ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
