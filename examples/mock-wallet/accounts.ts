@@ -6,7 +6,7 @@ export interface Account {
 
 export interface Accounts {
   get(walletAddressId: string): Account
-  /** Sets money aside for a payment, once however often it is asked. False: not enough. */
+  /** Sets money aside for a payment, once however often it is asked, and not after it was settled. False: not enough. */
   hold(walletAddressId: string, paymentId: string, amount: bigint): boolean
   /** Ends a hold without a payment. */
   release(walletAddressId: string, paymentId: string): void
@@ -21,6 +21,7 @@ export interface Accounts {
  */
 export function createAccounts(openingBalance: bigint): Accounts {
   const accounts = new Map<string, { balance: bigint; holds: Map<string, bigint> }>()
+  const settled = new Set<string>()
   const open = (walletAddressId: string) => {
     const known = accounts.get(walletAddressId)
     if (known) return known
@@ -38,7 +39,8 @@ export function createAccounts(openingBalance: bigint): Accounts {
     },
     hold(walletAddressId, paymentId, amount) {
       const { balance, holds } = open(walletAddressId)
-      if (holds.has(paymentId)) return true
+      // A created event whose answer got lost comes again, maybe behind the end: nothing would end a hold made then.
+      if (holds.has(paymentId) || settled.has(paymentId)) return true
       if (balance - heldOf(holds) < amount) return false
       holds.set(paymentId, amount)
       return true
@@ -50,6 +52,7 @@ export function createAccounts(openingBalance: bigint): Accounts {
       const account = open(walletAddressId)
       account.holds.delete(paymentId)
       account.balance -= cost
+      settled.add(paymentId)
     },
     credit(walletAddressId, amount) {
       open(walletAddressId).balance += amount

@@ -132,6 +132,22 @@ test('a payment that failed gives the money back', async () => {
   assert.deepEqual(wallet.account(walletAddressId), { balance: 1_000n, held: 0n })
 })
 
+test('a created event that comes again behind the end of its payment holds nothing', async () => {
+  let isFirst = true
+  const { wallet } = await setUp(({ operation }) => {
+    // The deposit is made, and its answer is lost.
+    const isLost = isFirst && operation === 'depositOutgoingPaymentLiquidity'
+    isFirst = false
+    return isLost ? refusal('INTERNAL_SERVER_ERROR') : { data: { result: { success: true } } }
+  })
+  const created = outgoing('created')
+  assert.equal(await send(wallet, created), 500)
+  assert.deepEqual(wallet.account(walletAddressId), { balance: 1_000n, held: 400n })
+  assert.equal(await send(wallet, outgoing('completed', 350n, 50n)), 200)
+  assert.equal(await send(wallet, created), 200)
+  assert.deepEqual(wallet.account(walletAddressId), { balance: 650n, held: 0n })
+})
+
 test('a payment beyond the customer’s means is cancelled, and what is held counts', async () => {
   const { calls, wallet } = await setUp(success, { openingBalance: 700n })
   await send(wallet, outgoing('created'))

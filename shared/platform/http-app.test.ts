@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Agent, get } from 'node:http'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { createHttpApp, listenOn } from './http-app.ts'
@@ -98,4 +100,59 @@ test('what proxies may read in two ways is refused', async (t) => {
     await answerTo(port, post('Host: a.example\r\nContent-Length: 0\r\n')),
     /^HTTP\/1\.1 200 .*taken/s,
   )
+})
+
+/** Far less than clients may keep connections (72 s). */
+const CLOSES_MS_MAX = 10_000
+
+const closesInTime = async (close: Promise<unknown>, name?: string) => {
+  const isClosed = await Promise.race([
+    close.then(() => true),
+    new Promise<boolean>((resolve) => setTimeout(resolve, CLOSES_MS_MAX, false).unref()),
+  ])
+  assert.ok(isClosed, name)
+}
+
+test('a request under way when the listener closes is answered, and does not keep it open', async (t) => {
+  const app = await createHttpApp({ log: silentLogger })
+  const asked = Promise.withResolvers<void>()
+  const finish = Promise.withResolvers<string>()
+  app.get('/slow', () => {
+    asked.resolve()
+    return finish.promise
+  })
+  const port = await listenOn(app, 0, '127.0.0.1')
+  const agent = new Agent({ keepAlive: true })
+  t.after(() => agent.destroy())
+  const answer = once(get({ port, path: '/slow', agent }), 'response')
+  await asked.promise
+  let isClosed = false
+  const closed = app.close().then(() => {
+    isClosed = true
+  })
+  // Longer than what was not sent as a whole is waited for.
+  await new Promise((resolve) => setTimeout(resolve, 1_500))
+  assert.equal(isClosed, false)
+  finish.resolve('done')
+  const [response] = await answer
+  assert.equal(response.statusCode, 200)
+  assert.equal(response.headers.connection, 'close')
+  response.resume()
+  await closesInTime(closed)
+})
+
+test('connections over which no whole request comes do not keep a listener open that closes', async () => {
+  const head =
+    'POST / HTTP/1.1\r\nHost: a.example\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n'
+  for (const sent of ['', 'POST / HT', `${head}{`]) {
+    const app = await createHttpApp({ log: silentLogger })
+    app.post('/', async () => 'taken')
+    const port = await listenOn(app, 0, '127.0.0.1')
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+    await once(socket, 'connect')
+    if (sent !== '') socket.write(sent)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await closesInTime(app.close(), sent)
+    socket.destroy()
+  }
 })

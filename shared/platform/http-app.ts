@@ -52,7 +52,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     rewriteUrl: receiveTarget,
     // Requests are held against the specifications by `openapi`; what compiles schemas of Fastify would be loaded for nothing.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
-    // `refuseWhileClosing` answers instead.
+    // `endWhileClosing` answers instead.
     return503OnClosing: false,
     clientErrorHandler: refuseNoRequest,
     // A path that cannot be decoded reaches no route and no error handler; what made this server is nobody's business.
@@ -66,7 +66,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   nameRequests(app, options)
   if (options.cors) allowAnyOrigin(app)
   refuseTwoHosts(app)
-  refuseWhileClosing(app)
+  endWhileClosing(app)
 
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser<Buffer>(
@@ -202,15 +202,42 @@ function refuseTwoHosts(app: FastifyInstance): void {
   })
 }
 
-/** What still arrives on open connections while the listener closes is sent elsewhere. */
-function refuseWhileClosing(app: FastifyInstance): void {
+/** So long may connections finish what they have begun to send when the listener closes. */
+const UNSENT_MS_MAX = 1_000
+
+/**
+ * While the listener closes, what was asked for is answered and ends its connection, and what still arrives is sent elsewhere. Node
+ * would leave an answered connection open for as long as clients may keep one, and for ever one over which no whole request comes.
+ */
+function endWhileClosing(app: FastifyInstance): void {
   let isClosing = false
+  const connections = new Set<Socket>()
+  const answering = new Set<Socket>()
+  app.server.on('connection', (socket: Socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
+  const endUnsent = () => {
+    for (const socket of connections) if (!answering.has(socket)) socket.destroy()
+  }
   app.addHook('preClose', async () => {
     isClosing = true
+    const timer = setTimeout(endUnsent, UNSENT_MS_MAX)
+    app.server.once('close', () => clearTimeout(timer))
   })
   app.addHook('onRequest', (_request, reply, done) => {
     if (!isClosing) return done()
-    reply.status(503).header('connection', 'close').type('text/plain').send('Service Unavailable')
+    reply.status(503).type('text/plain').send('Service Unavailable')
+  })
+  // The request is here as a whole.
+  app.addHook('preValidation', ({ raw: { socket } }, reply, done) => {
+    answering.add(socket)
+    reply.raw.once('close', () => answering.delete(socket))
+    done()
+  })
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    if (isClosing) reply.header('connection', 'close')
+    done()
   })
 }
 
