@@ -18,6 +18,16 @@ const { Packet } = createRequire(import.meta.url)('ilp-protocol-stream/dist/src/
   Packet: { _deserializeUnencrypted(bytes: Buffer): TheirPacket }
 }
 
+/** They take no number of frames that is written in more than seven bytes, leading zeros included, which OER allows: then as we write it. */
+function readAsThey(bytes: Buffer, packet: StreamPacket): TheirPacket {
+  try {
+    return Packet._deserializeUnencrypted(bytes)
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith('Value does not fit a JS number'))) throw error
+    return Packet._deserializeUnencrypted(encodeStreamPacket(packet))
+  }
+}
+
 const everyFrame: readonly Frame[] = [
   { type: 'connectionClose', errorCode: 1, errorMessage: 'the end' },
   { type: 'connectionNewAddress', sourceAccount: 'test.sender.abc' },
@@ -62,7 +72,7 @@ const frameTarget: FuzzTarget = {
     }
     assert.ok(packet.frames.length <= bytes.length, 'a frame takes bytes')
     assert.deepEqual(decodeStreamPacket(encodeStreamPacket(packet)), packet)
-    const theirs = Packet._deserializeUnencrypted(bytes)
+    const theirs = readAsThey(bytes, packet)
     assert.equal(theirs.sequence.toString(), packet.sequence.toString())
     assert.equal(theirs.prepareAmount.toString(), packet.amount.toString())
     assert.equal(theirs.ilpPacketType.valueOf(), packet.type)
