@@ -66,6 +66,12 @@ const PLANNING =
   '-c enable_seqscan=off -c enable_bitmapscan=off -c enable_memoize=off -c random_page_cost=1.1 -c jit=off'
 const PLANNING_ONCE = `${PLANNING} -c plan_cache_mode=force_generic_plan`
 
+/**
+ * For pg: a connection over a network that has gone silent is held no longer than half a minute. Without the delay it is two hours
+ * until the system asks whether the other side is still there.
+ */
+export const noticingSilence = { keepAlive: true, keepAliveInitialDelayMillis: 15_000 } as const
+
 /** An idle connection that has not answered by then is given up. */
 const SILENCE_MS = 1_000
 
@@ -194,8 +200,7 @@ export function createDb(options: DbOptions): DbPool {
     types,
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: IDLE_MS_MAX,
-    // A network that goes silent must not hold connections for as long as TCP waits by itself.
-    keepAlive: true,
+    ...noticingSilence,
     ...(options.prepared !== false && { options: options.keepsPlans ? PLANNING_ONCE : PLANNING }),
     ...(options.applicationName && { application_name: options.applicationName }),
   })

@@ -59,3 +59,20 @@ test('told to end while it starts a process ends at once; afterwards it drains',
     drained: true,
   })
 })
+
+test('a start that fails ends the process, whatever it has left open', () => {
+  const script = `
+    import { runDeployable } from './shared/platform/deployable.ts'
+    const start = async () => {
+      setInterval(() => undefined, 1_000)
+      throw new Error('no database')
+    }
+    await runDeployable(start, {})`
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: new URL('../..', import.meta.url),
+    encoding: 'utf8',
+    timeout: 30_000,
+  })
+  assert.equal(status, 1)
+  assert.match(stderr, /no database/)
+})

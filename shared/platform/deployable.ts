@@ -63,6 +63,8 @@ export async function orClose<T>(opening: Promise<T>, close: () => Promise<void>
 /** 128 and the signal's number, as a shell says it. */
 const EXIT_CODES = { SIGTERM: 143, SIGINT: 130 } as const
 const signals = ['SIGTERM', 'SIGINT'] as const
+/** What could be closed has been closed before. */
+const LEFT_OPEN_MS_MAX = 5_000
 
 /**
  * The main of a `server.ts`: start, report, and drain on SIGTERM or SIGINT. Whoever is told while it starts has nothing to drain, and
@@ -78,6 +80,8 @@ export async function runDeployable(start: StartDeployable, env: Environment): P
   } catch (error) {
     console.error(error instanceof ConfigError ? error.message : error)
     process.exitCode = 1
+    // Whatever is left open would hold a process that is of no use, and in the place of the next one.
+    setTimeout(() => process.exit(), LEFT_OPEN_MS_MAX).unref()
     return
   }
   console.log(JSON.stringify({ started: running.name, ports: running.ports, pid: process.pid }))

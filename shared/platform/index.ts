@@ -20,6 +20,7 @@ export {
   type Db,
   type DbOptions,
   type DbPool,
+  noticingSilence,
   violatedConstraint,
 } from './db.ts'
 export { createDeafListener, type DeafListener } from './deaf-listener.ts'

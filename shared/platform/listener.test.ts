@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, Socket } from 'node:net'
+import { after, before, type TestContext, test } from 'node:test'
 import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
 import { createDb, type DbPool } from './db.ts'
 import { createListener, type Listener } from './listener.ts'
@@ -65,6 +67,96 @@ test('after a lost connection all channels are asked for again, and told that so
   await notify('before_b', 'again')
   await until('heard', () => heard[1]?.includes('again') === true)
   assert.deepEqual(warnings, [])
+})
+
+const message = (type: string, body: Buffer) => {
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(body.length + 4)
+  return Buffer.concat([Buffer.from(type), length, body])
+}
+const READY = message('Z', Buffer.from('I'))
+const WELCOME = Buffer.concat([message('R', Buffer.alloc(4)), READY])
+const LISTENING = Buffer.concat([message('C', Buffer.from('LISTEN\0')), READY])
+const REFUSED = Buffer.concat([
+  message('E', Buffer.from('SERROR\0C25006\0Mcannot execute LISTEN during recovery\0\0')),
+  READY,
+])
+
+/** Speaks as much of PostgreSQL's protocol as a listener hears; `answer` is asked at the beginning of a connection and for each statement. */
+async function startServer(t: TestContext, answer: (asked: 'connect' | 'listen') => Buffer | undefined) {
+  const open = new Set<Socket>()
+  const server = createServer((socket) => {
+    open.add(socket)
+    socket.on('error', () => undefined).on('close', () => open.delete(socket))
+    let isNew = true
+    socket.on('data', (data) => {
+      const asked = isNew ? 'connect' : data[0] === 'Q'.charCodeAt(0) ? 'listen' : undefined
+      isNew = false
+      const said = asked && answer(asked)
+      if (said) socket.write(said)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    for (const socket of open) socket.destroy()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return { open, connectionString: `postgresql://somebody@127.0.0.1:${port}/any` }
+}
+
+test('a server that lets nobody listen, as a standby, is asked again, over one connection at a time', async (t) => {
+  let refusals = 0
+  const { open, connectionString } = await startServer(t, (asked) => {
+    if (asked === 'connect') return WELCOME
+    return refusals++ < 3 ? REFUSED : LISTENING
+  })
+  const standby = createListener({ connectionString, log: silentLogger })
+  const heard: unknown[] = []
+  standby.listen('any', (payload) => heard.push(payload))
+  await until('listened to', () => heard.length > 0)
+  await until('others closed', () => open.size === 1)
+  assert.equal(refusals, 4)
+  await standby.close()
+})
+
+test('a server that takes a connection and never answers is given up: another one is tried, and closing ends', async (t) => {
+  let connections = 0
+  const { open, connectionString } = await startServer(t, (asked) => {
+    if (asked === 'listen') return LISTENING
+    return connections++ === 0 ? undefined : WELCOME
+  })
+  const patient = createListener({ connectionString, log: silentLogger })
+  const heard: unknown[] = []
+  patient.listen('any', (payload) => heard.push(payload))
+  await until('listened to', () => heard.length > 0)
+  await patient.close()
+  connections = 0
+  const hasty = createListener({ connectionString, log: silentLogger })
+  await until('connected', () => connections === 1)
+  await hasty.close()
+  await until('closed', () => open.size === 0)
+})
+
+test('the system is told to look whether a silent connection is still there, long before it would by itself', async (t) => {
+  const { connectionString } = await startServer(t, (asked) => (asked === 'connect' ? WELCOME : LISTENING))
+  const told = t.mock.method(Socket.prototype, 'setKeepAlive')
+  const attentive = createListener({ connectionString, log: silentLogger })
+  const heard: unknown[] = []
+  attentive.listen('any', (payload) => heard.push(payload))
+  await until('listened to', () => heard.length > 0)
+  await attentive.close()
+  const pool = createDb({ connectionString: database.connectionString })
+  await pool.execute(sql`select 1`)
+  await pool.close()
+  assert.deepEqual(
+    told.mock.calls.map(({ arguments: given }) => given),
+    [
+      [true, 15_000],
+      [true, 15_000],
+    ],
+  )
 })
 
 test('names that are no channels are refused', () => {

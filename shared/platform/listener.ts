@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { Db } from './db.ts'
+import { type Db, noticingSilence } from './db.ts'
 import { messageOf } from './errors.ts'
 import { isWorthALine, type Logger } from './log.ts'
 import { sql } from './sql.ts'
@@ -17,6 +17,8 @@ export interface Listener {
 }
 
 const RECONNECT_MS_MAX = 5_000
+/** A server that takes a connection and says nothing must not keep the listener from trying again, or from closing. */
+const CONNECT_MS_MAX = 5_000
 const CHANNEL = /^[a-z_][a-z0-9_]{0,62}$/
 
 const sessionName = (deployable: string | undefined): string =>
@@ -56,6 +58,9 @@ export function createListener(options: {
     const next = new pg.Client({
       connectionString: options.connectionString,
       application_name: sessionName(options.name),
+      connectionTimeoutMillis: CONNECT_MS_MAX,
+      // Nothing is ever asked over it: that it is dead would never be noticed.
+      ...noticingSilence,
     })
     const lost = (error?: Error) => {
       if (client !== next) return
@@ -75,7 +80,14 @@ export function createListener(options: {
       return
     }
     client = next
-    for (const channel of handlers.keys()) await ask(next, channel)
+    try {
+      for (const channel of handlers.keys()) await ask(next, channel)
+    } catch (error) {
+      // A standby takes connections and lets nobody listen. It is not kept beside the next attempt's.
+      client = undefined
+      next.end().catch(() => undefined)
+      throw error
+    }
     attempt = 0
     for (const set of handlers.values()) for (const handler of set) void handler(undefined)
   }

@@ -1,6 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { Fault, isWorthALine, type Logger, messageOf, queryNamed } from '../../platform/index.ts'
+import {
+  Fault,
+  isWorthALine,
+  type Logger,
+  messageOf,
+  noticingSilence,
+  queryNamed,
+} from '../../platform/index.ts'
 import { fenceFault } from './fence.ts'
 
 export interface Connections {
@@ -56,7 +63,7 @@ export function createConnections(options: ConnectionOptions): Connections {
     max: options.sizeMax,
     connectionTimeoutMillis: options.timeoutMs,
     application_name: 'upesi-ledger',
-    keepAlive: true,
+    ...noticingSilence,
   })
   // Idle or in use, a connection that ends by itself must not end the process.
   pool.on('error', () => undefined)
