@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { choosePort } from '../shared/loopback-ports/index.ts'
 import { createDb, sql } from '../shared/platform/index.ts'
 import { startTestBanks, type TestBanks } from './testing/test-banks.ts'
 
@@ -77,6 +81,26 @@ test('it goes to the other node between wallet addresses that were named', async
   })
   assert.match(said, /COMPLETED +sent \d+ USD/)
   await banks.audit()
+})
+
+test('it waits until the node is reached, and no longer than it may', async () => {
+  const port = await choosePort()
+  const GRAPHQL_URL = `http://127.0.0.1:${port}/graphql`
+  await assert.rejects(pay({ GRAPHQL_URL, TIMEOUT_SECONDS: '0.1' }), /ECONNREFUSED/)
+  const paying = pay({ GRAPHQL_URL })
+  await sleep(500)
+  const way = createServer((outside) => {
+    const inside = connect(banks.a.settings.ports.admin, 'localhost')
+    outside.pipe(inside).pipe(outside)
+    for (const end of [outside, inside]) end.on('error', () => undefined)
+  })
+  try {
+    way.listen(port, '127.0.0.1')
+    await once(way, 'listening')
+    assert.match(await paying, /COMPLETED +sent 100 XTS/)
+  } finally {
+    way.close()
+  }
 })
 
 test('it fails, and says why, when the payment cannot be made', async () => {
