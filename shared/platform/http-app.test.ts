@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Agent, get } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { setImmediate as immediate } from 'node:timers/promises'
 import { createHttpApp, listenOn } from './http-app.ts'
 import { silentLogger } from './silent-log.ts'
 
@@ -155,4 +157,38 @@ test('connections over which no whole request comes do not keep a listener open 
     await closesInTime(app.close(), sent)
     socket.destroy()
   }
+})
+
+test('what arrives on open connections while it closes is answered, and ends them; probes hear of it', async () => {
+  const app = await createHttpApp({ log: silentLogger })
+  const held = Promise.withResolvers<string>()
+  const begun = Promise.withResolvers<void>()
+  app.get('/held', () => {
+    begun.resolve()
+    return held.promise
+  })
+  app.post('/work', async () => 'done')
+  const inside: Socket[] = []
+  app.server.on('connection', (socket: Socket) => inside.push(socket))
+  const port = await listenOn(app, 0, '127.0.0.1')
+  // Connections that are at something are not closed as idle ones are.
+  const outside = ['GET /held', 'POST /work', 'GET /readyz'].map((line) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.write(`${line} HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n`)
+    return socket
+  })
+  const answers = Promise.all(outside.map((socket) => text(socket)))
+  while (inside.length < 3 || inside.some(({ bytesRead }) => bytesRead === 0)) await immediate()
+  outside[0]?.write('\r\n')
+  await begun.promise
+  const closed = app.close()
+  while (app.server.listening) await immediate()
+  for (const socket of outside.slice(1)) socket.write('\r\n')
+  held.resolve('held')
+  const [first = '', work = '', probe = ''] = await answers
+  await closed
+  for (const answer of [first, work, probe]) assert.match(answer, /^connection: close\r$/im)
+  assert.match(first, /^HTTP\/1.1 200 [\s\S]*held$/)
+  assert.match(work, /^HTTP\/1.1 200 [\s\S]*done$/)
+  assert.match(probe, /^HTTP\/1.1 503 /)
 })

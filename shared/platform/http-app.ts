@@ -206,7 +206,8 @@ function refuseTwoHosts(app: FastifyInstance): void {
 const UNSENT_MS_MAX = 1_000
 
 /**
- * While the listener closes, what was asked for is answered and ends its connection, and what still arrives is sent elsewhere. Node
+ * While the listener closes, what was asked for is answered and ends its connection, and so is what still arrives: who holds an open
+ * connection has not heard yet, and a gateway asks nobody else for what may not be repeated. Probes hear that it ends. Node
  * would leave an answered connection open for as long as clients may keep one, and for ever one over which no whole request comes.
  */
 function endWhileClosing(app: FastifyInstance): void {
@@ -225,8 +226,8 @@ function endWhileClosing(app: FastifyInstance): void {
     const timer = setTimeout(endUnsent, UNSENT_MS_MAX)
     app.server.once('close', () => clearTimeout(timer))
   })
-  app.addHook('onRequest', (_request, reply, done) => {
-    if (!isClosing) return done()
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!isClosing || !PROBES.has(request.routeOptions.url ?? '')) return done()
     reply.status(503).type('text/plain').send('Service Unavailable')
   })
   // The request is here as a whole.
