@@ -105,6 +105,14 @@ test('an image is of a repository in the tag of this version, or anywhere by its
   assert.match(problemsOf({ images: { main: { uri, ecrRepository: 'x' } } }).join(), /either ecrRepository/)
 })
 
+test('a worker that SQS hands batches has room for two of them, or for none', () => {
+  const problem = /^functions\.each\.webhooks\.reservedConcurrency: SQS hands over two/
+  const functions = { each: { webhooks: { reservedConcurrency: 1 } } }
+  assert.match(problemsOf({ functions }).join(), problem)
+  assert.match(problemsOf({ functions: { defaults: { reservedConcurrency: 1 } } })[0] ?? '', problem)
+  assert.deepEqual(problemsOf({ functions, workers: 'containers' }), [])
+})
+
 test('functions may be without a limit, or stopped', () => {
   const functions = {
     defaults: { reservedConcurrency: 'none' },

@@ -276,6 +276,9 @@ function problemsOfParts(config: UpesiConfig): string[] {
     if (reserved !== undefined && reserved !== 'none' && !(Number.isInteger(reserved) && reserved >= 0))
       problems.push(`functions.${where}.reservedConcurrency: must be a whole number, or none`)
   }
+  for (const id of config.workers === 'lambda' ? ['webhooks', 'payments'] : [])
+    if (reservedFor(config, id) === 1)
+      problems.push(`functions.each.${id}.reservedConcurrency: SQS hands over two batches at the least`)
   for (const id of Object.keys(config.functions.each))
     if (id !== 'migrate' && !lambdaFunctions.some((one) => one.id === id))
       problems.push(`functions.each.${id}: no such function`)
@@ -340,6 +343,10 @@ export function portOf(config: UpesiConfig, variable: 'CONNECTOR_PORT' | 'CONNEC
   const fallback = { CONNECTOR_PORT: 3002, CONNECTOR_RPC_PORT: 3012 }[variable]
   return Number(config.environmentOf.connector?.[variable] ?? config.environment[variable] ?? fallback)
 }
+
+/** Executions that the function has for itself. */
+export const reservedFor = ({ functions }: Pick<UpesiConfig, 'functions'>, id: string) =>
+  ({ ...functions.defaults, ...functions.each[id] }).reservedConcurrency
 
 /** Replicas are made here unless the operator has a cluster and names it. */
 export const hasReplicas = (config: UpesiConfig): boolean =>

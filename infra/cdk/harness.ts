@@ -68,10 +68,9 @@ export function targetOf(
   const [got] = Array.isArray(value['Fn::GetAtt']) ? value['Fn::GetAtt'] : []
   const own = value.Ref ?? got
   if (typeof own === 'string') return resources.find(({ stack, id }) => stack === from.stack && id === own)
-  const name = value['Fn::ImportValue']
-  if (typeof name !== 'string') return undefined
-  const [stack, exported = ''] = name.split(':')
-  return resources.find((one) => one.stack === stack && exported.includes(one.id))
+  const { 'Fn::ImportValue': name, 'Fn::GetStackOutput': output } = value
+  const [stack, put] = isObject(output) ? [output.StackName, output.OutputName] : String(name).split(':')
+  return resources.find((one) => one.stack === stack && String(put).includes(one.id))
 }
 
 /** As the value may come out of a deployment: what only AWS knows is made up. */
@@ -81,8 +80,8 @@ export function deployed(value: unknown): string {
   const [separator, parts] = Array.isArray(value['Fn::Join']) ? value['Fn::Join'] : []
   if (Array.isArray(parts)) return parts.map(deployed).join(String(separator))
   const text = JSON.stringify(value)
-  if (/ExportsOutputRef(webhooks|payments)/.test(text)) return 'https://sqs.eu-west-1.amazonaws.com/1/queue'
-  return /Arn|ExportsOutputRef/.test(text) ? 'arn:aws:made:up' : 'made-up.example'
+  if (/OutputRef(webhooks|payments)/.test(text)) return 'https://sqs.eu-west-1.amazonaws.com/1/queue'
+  return /Arn|OutputRef/.test(text) ? 'arn:aws:made:up' : 'made-up.example'
 }
 
 /** Every statement of every policy, with where it stands. */

@@ -402,9 +402,8 @@ for (const name of ['small', 'full'])
               .filter(({ Action }) => listOf(Action).includes('secretsmanager:GetSecretValue'))
               .flatMap(({ Resource }) => listOf(Resource).map((one) => target(one, policy)?.id)),
           )
-        const told = JSON.stringify(environment.AWS_SECRETS)
-          .match(/"Fn::ImportValue":"[^"]+"/g)
-          ?.map((text) => target(JSON.parse(`{${text}}`), fn)?.id)
+        const [, parts] = (environment.AWS_SECRETS as Json)['Fn::Join'] as [string, unknown[]]
+        const told = parts.filter(isObject).map((part) => target(part, fn)?.id)
         assert.deepEqual([...new Set(allowed)].sort(), [...new Set(told)].sort(), fn.id)
       }
     })
@@ -418,11 +417,19 @@ for (const name of ['small', 'full'])
 
     test('work by the clock is as schedule.json has it, and what cannot be started is kept', () => {
       const schedules = made.of('AWS::Scheduler::Schedule')
+      const carriedOut = made.of('AWS::Lambda::EventInvokeConfig')
       const planned = schedules.flatMap((one) => {
         const { properties } = one
         const invoked = properties.Target as Json
-        const role = (target(invoked.Arn, one)?.id ?? '').slice(0, -8).replace(/task$/, '')
+        const fn = target(invoked.Arn, one)
+        const role = (fn?.id ?? '').slice(0, -8).replace(/task$/, '')
         assert.ok(isObject(invoked.DeadLetterConfig))
+        const later = carriedOut.find((each) => target(each.properties.FunctionName, each) === fn)?.properties
+        assert.equal(later?.MaximumRetryAttempts, 0, `${role}: Lambda tries by itself again`)
+        assert.ok(
+          Number(later?.MaximumEventAgeInSeconds) <= 300,
+          `${role}: what is throttled is kept for hours`,
+        )
         return (JSON.parse(String(invoked.Input)).tasks as string[]).map(
           (task) => `${role} ${task} ${properties.ScheduleExpression}`,
         )

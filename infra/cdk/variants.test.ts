@@ -248,3 +248,71 @@ test('migrations run while everything else is stopped, and take no executions fr
   assert.deepEqual([...new Set(Object.values(others))], [0])
   assert.equal(reserved({ each: { migrate: { reservedConcurrency: 1 } } }).migrate, 1)
 })
+
+test('a worker that is stopped is handed no messages, which would become dead letters', () => {
+  const { resources } = synthesise({
+    ...example('small'),
+    functions: { each: { payments: { reservedConcurrency: 0 } } },
+  })
+  const mappings = resources.filter(({ type }) => type === 'AWS::Lambda::EventSourceMapping')
+  const enabled = Object.fromEntries(
+    mappings.map(({ id, properties }) => [id.slice(0, 8), properties.Enabled]),
+  )
+  assert.deepEqual(enabled, { webhooks: true, payments: false })
+})
+
+// What Aurora allows at these capacities, as its documentation has it.
+for (const [capacityMin, capacityMax, allowed] of [
+  [0.5, 1, 189],
+  [0.5, 4, 823],
+  [0.5, 16, 2_000],
+  [1, 16, 3_360],
+  [2, 64, 5_000],
+] as const)
+  test(`of ${allowed} connections most are in use when the alarm says so, and the proxy has some left`, () => {
+    const made = synthesise({ ...example('small'), database: { capacityMin, capacityMax } })
+    const [alarm] = made
+      .of('AWS::CloudWatch::Alarm')
+      .filter(({ properties }) => properties.MetricName === 'DatabaseConnections')
+    const threshold = Number(alarm?.properties.Threshold)
+    const [pool] = made.of('AWS::RDS::DBProxyTargetGroup')
+    const percent = Number((pool?.properties.ConnectionPoolConfigurationInfo as Json).MaxConnectionsPercent)
+    assert.ok(threshold > allowed * 0.6 && threshold < (allowed * percent) / 100, String(threshold))
+  })
+
+/** Values that a stack exports and other stacks import: CloudFormation refuses an update that takes one away. */
+const importsOf = (made: Synthesised): Map<string, Set<string>> => {
+  const imports = new Map<string, Set<string>>()
+  for (const { stack, raw } of made.resources)
+    for (const [, name = ''] of JSON.stringify(raw).matchAll(/"Fn::ImportValue":"([^"]+)"/g))
+      imports.set(name, (imports.get(name) ?? new Set()).add(stack))
+  return imports
+}
+
+const one = example('full')
+const { ilp: _ilp, autoPeering: _autoPeering, ...neither } = one.urls as Record<string, string>
+for (const [change, before, after] of [
+  ['workers move into containers', {}, { workers: 'containers' }],
+  ['workers move into functions', { workers: 'containers' }, {}],
+  ['the queue moves into Postgres', {}, { queue: 'postgres', workers: 'containers' }],
+  ['auto-peering and peering end', {}, { urls: neither }],
+  ['functions have addresses of their own', {}, { front: 'functionUrl' }],
+  [
+    'the operator brings secrets',
+    {},
+    { secrets: { STREAM_SECRET: arnOf('STREAM_SECRET'), COOKIE_KEY: arnOf('COOKIE_KEY') } },
+  ],
+  ['one connector needs no cache', {}, { cache: false, connector: { count: 1 } }],
+  ['the network needs no endpoints', {}, { network: { interfaceEndpoints: false } }],
+] as const)
+  test(`an installation is changed in one deployment: ${change}`, () => {
+    const [old, made] = [synthesise({ ...one, ...before }), synthesise({ ...one, ...after })]
+    const [needed, kept] = [importsOf(old), importsOf(made)]
+    const updated = new Set(made.resources.map(({ stack }) => stack))
+    for (const [name, users] of needed) {
+      const owner = name.split(':')[0] ?? ''
+      // A stack is updated before those that import from it.
+      if (!updated.has(owner) || kept.has(name)) continue
+      assert.deepEqual([...users], [], `${name} is in use when ${owner} is updated`)
+    }
+  })

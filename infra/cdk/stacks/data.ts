@@ -12,7 +12,14 @@ import {
   ParameterGroup,
 } from 'aws-cdk-lib/aws-rds'
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager'
-import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib/core'
+import {
+  CrossStackReferences,
+  Duration,
+  ReferenceStrength,
+  RemovalPolicy,
+  Stack,
+  type StackProps,
+} from 'aws-cdk-lib/core'
 import { AwsCustomResource, AwsCustomResourcePolicy, PhysicalResourceId } from 'aws-cdk-lib/custom-resources'
 import { Construct } from 'constructs'
 import { acknowledge } from '../acknowledge.ts'
@@ -227,6 +234,7 @@ export class DataStack extends Stack {
       subnetIds: network.vpc.selectSubnets({ subnetType: SubnetType.PRIVATE_ISOLATED }).subnetIds.slice(0, 3),
       cacheUsageLimits: { dataStorage: { maximum: 5, unit: 'GB' } },
     })
+    CrossStackReferences.of(cache).produce(ReferenceStrength.WEAK)
     return cache.attrEndpointAddress
   }
 
@@ -249,6 +257,7 @@ export class DataStack extends Stack {
           'AwsSolutions-SMG4':
             'Both sides of a secret must change together: the operator rotates it with its PREVIOUS variable (docs/key-rotation.md).',
         })
+        CrossStackReferences.of(secret).produce(ReferenceStrength.WEAK)
         return [variable, { secret: this.#fixed(secret) }]
       })
     const named = Object.entries(config.secrets).map(([variable, text]): [string, SecretValue] => {

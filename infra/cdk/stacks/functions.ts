@@ -4,7 +4,7 @@ import { Stack, type StackProps } from 'aws-cdk-lib/core'
 import type { Construct } from 'constructs'
 import { LAMBDA_TIMEOUT_SECONDS } from '../../../localstack/queues.ts'
 import { batchesAtOnce } from '../batches.ts'
-import type { UpesiConfig } from '../config.ts'
+import { reservedFor, type UpesiConfig } from '../config.ts'
 import { environmentOf, type Surroundings } from '../environment.ts'
 import { type LambdaFunction, lambdaFunctions } from '../roles.ts'
 import { type ComputeContext, createFunction } from './compute.ts'
@@ -84,6 +84,8 @@ export class FunctionsStack extends Stack {
         batchSize: BATCH_SIZE,
         maxConcurrency: batchesAtOnce(this.#config, id),
         reportBatchItemFailures: true,
+        // What a function that is stopped is handed would count as delivered in vain, until it is a dead letter.
+        enabled: reservedFor(this.#config, id) !== 0,
       }),
     )
     // What no attempt would make readable goes there at once, with a reason.

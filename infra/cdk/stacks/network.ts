@@ -17,7 +17,14 @@ import {
   Vpc,
 } from 'aws-cdk-lib/aws-ec2'
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs'
-import { Fn, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib/core'
+import {
+  CrossStackReferences,
+  Fn,
+  ReferenceStrength,
+  RemovalPolicy,
+  Stack,
+  type StackProps,
+} from 'aws-cdk-lib/core'
 import type { Construct } from 'constructs'
 import { acknowledge } from '../acknowledge.ts'
 import type { UpesiConfig } from '../config.ts'
@@ -55,6 +62,8 @@ export class NetworkStack extends Stack {
       ],
       restrictDefaultSecurityGroup: false,
     })
+    for (const { node } of [...vpc.publicSubnets, ...vpc.privateSubnets, ...vpc.isolatedSubnets])
+      CrossStackReferences.of(node.findChild('Subnet')).produce(ReferenceStrength.WEAK)
     // The library's interfaces do not say where undefined may stand; so elsewhere.
     this.vpc = vpc as IVpc
     vpc.addFlowLog('FlowLog', {
@@ -98,6 +107,8 @@ export class NetworkStack extends Stack {
       'AwsSolutions-EC23':
         'Peers are on the internet; this is the one load balancer that they call, on 443 alone.',
     })
+    // They stay for as long as the network does; only who is in them changes.
+    for (const group of Object.values(groups)) CrossStackReferences.of(group).produce(ReferenceStrength.WEAK)
     // As others get them, nothing can be added.
     return Object.fromEntries(
       groupNames.map((name) => [

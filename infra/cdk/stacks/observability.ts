@@ -16,7 +16,7 @@ import { Key } from 'aws-cdk-lib/aws-kms'
 import { FilterPattern, type LogGroup, MetricFilter } from 'aws-cdk-lib/aws-logs'
 import { Topic } from 'aws-cdk-lib/aws-sns'
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions'
-import { Duration, Stack, type StackProps } from 'aws-cdk-lib/core'
+import { CrossStackReferences, Duration, ReferenceStrength, Stack, type StackProps } from 'aws-cdk-lib/core'
 import type { Construct } from 'constructs'
 import type { UpesiConfig } from '../config.ts'
 import { lambdaFunctions } from '../roles.ts'
@@ -56,6 +56,15 @@ const MINUTE = Duration.minutes(1)
 const FIVE_MINUTES = Duration.minutes(5)
 const NAMESPACE = 'Upesi'
 
+/**
+ * Connections that Aurora Serverless allows, by its most capacity: about so many a unit, 5,000 at most and 2,000 where it may come down to
+ * less than one unit. The proxy leaves a tenth of them to others.
+ */
+const connectionsMax = ({ capacityMin, capacityMax }: UpesiConfig['database']): number =>
+  Math.min(capacityMax * 205, capacityMin < 1 ? 2_000 : 5_000)
+/** Of them: beyond, few are left. */
+const CONNECTIONS_SHARE = 0.8
+
 /** What a load balancer could not pass on, and what stood behind it answered. */
 const serverErrorsOf = ({ metrics }: ApplicationLoadBalancer): IMetric => {
   const sum = { period: FIVE_MINUTES, statistic: 'Sum' }
@@ -78,6 +87,8 @@ export class ObservabilityStack extends Stack {
 
   constructor(scope: Construct, id: string, props: StackProps & Watched) {
     super(scope, id, props)
+    // What it looks at may go before it does: the stacks that have it are updated first.
+    CrossStackReferences.of(this).consume(ReferenceStrength.WEAK)
     this.#config = props.config
     this.topic = this.#topic(props.config)
     if (props.queues) this.#queues(props.queues)
@@ -253,7 +264,16 @@ export class ObservabilityStack extends Stack {
     const { peers } = containers
     if (!peers) return
     const refused = serverErrorsOf(peers.loadBalancer)
-    const unhealthy = peers.targets.metrics.unhealthyHostCount({ period: MINUTE, statistic: 'Maximum' })
+    const unhealthy = new Metric({
+      namespace: 'AWS/ApplicationELB',
+      metricName: 'UnHealthyHostCount',
+      dimensionsMap: {
+        LoadBalancer: peers.loadBalancer.loadBalancerFullName,
+        TargetGroup: peers.targets.targetGroupFullName,
+      },
+      period: MINUTE,
+      statistic: 'Maximum',
+    })
     this.#alarm('peers-5xx', {
       metric: refused,
       above: 5,
@@ -282,7 +302,7 @@ export class ObservabilityStack extends Stack {
       })
       this.#alarm(`${id}-connections`, {
         metric: connections,
-        above: this.#config.database.capacityMax * 90,
+        above: Math.floor(connectionsMax(this.#config.database) * CONNECTIONS_SHARE),
         periods: 3,
         about: `${id} has nearly all connections that its capacity allows.`,
       })

@@ -13,6 +13,9 @@ export interface Schedules {
   deadLetters: Queue
 }
 
+/** The next one comes anyway, and knows nothing of this one. */
+const AGE_MAX = Duration.minutes(5)
+
 const rate = (minutes: number): string => `rate(${minutes} minute${minutes === 1 ? '' : 's'})`
 
 /**
@@ -36,13 +39,13 @@ export function createSchedules(
     assumedBy: new ServicePrincipal('scheduler.amazonaws.com'),
   })
   deadLetters.grantSendMessages(role)
-  const invoked = new Set<string>()
+  const invoked = new Map<string, Lambda>()
   for (const [id, entries] of Map.groupBy(schedule, (entry) => `${entry.role}-${entry.rateMinutes}`)) {
     const [first] = entries
     const fn = functions.get(`${first?.role}-task`)
     // The relay has nothing to publish where the database is the queue.
     if (!first || !fn) continue
-    invoked.add(fn.functionArn)
+    invoked.set(first.role, fn)
     new CfnSchedule(scope, `Schedule-${id}`, {
       description: `${config.name}: ${first.role}, every ${first.rateMinutes} min`,
       groupName: group.scheduleGroupName,
@@ -52,12 +55,14 @@ export function createSchedules(
         arn: fn.functionArn,
         roleArn: role.roleArn,
         input: JSON.stringify({ tasks: entries.map(({ task }) => task) }),
-        // The next one comes anyway, and knows nothing of this one.
-        retryPolicy: { maximumRetryAttempts: 1, maximumEventAgeInSeconds: 300 },
+        retryPolicy: { maximumRetryAttempts: 1, maximumEventAgeInSeconds: AGE_MAX.toSeconds() },
         deadLetterConfig: { arn: deadLetters.queueArn },
       },
     })
   }
-  role.addToPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [...invoked] }))
+  // Lambda takes what is scheduled and carries it out later: by itself it would try again twice, and for hours where it is throttled.
+  for (const fn of invoked.values()) fn.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: AGE_MAX })
+  const resources = [...invoked.values()].map(({ functionArn }) => functionArn)
+  role.addToPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources }))
   return { deadLetters }
 }

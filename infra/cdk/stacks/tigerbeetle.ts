@@ -163,20 +163,20 @@ export class TigerBeetleStack extends Stack {
     )
     role.addToPolicy(
       new PolicyStatement({
-        actions: ['ec2:AttachVolume', 'ec2:DetachVolume'],
+        actions: ['ec2:AttachVolume'],
         resources: [this.formatArn({ service: 'ec2', resource: 'volume', resourceName: volume.ref })],
       }),
     )
     role.addToPolicy(
       new PolicyStatement({
-        actions: ['ec2:AttachVolume', 'ec2:DetachVolume', 'ec2:AttachNetworkInterface'],
+        actions: ['ec2:AttachVolume', 'ec2:AttachNetworkInterface'],
         resources: [of('instance')],
         conditions: { StringEquals: { 'aws:ResourceTag/Name': name } },
       }),
     )
     role.addToPolicy(
       new PolicyStatement({
-        actions: ['ec2:AttachNetworkInterface', 'ec2:DetachNetworkInterface'],
+        actions: ['ec2:AttachNetworkInterface'],
         resources: [
           this.formatArn({ service: 'ec2', resource: 'network-interface', resourceName: address.ref }),
         ],
