@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
 import { Fault } from '../../shared/platform/index.ts'
 import { serializePrepare } from '../packet/index.ts'
@@ -37,4 +40,37 @@ test('a path with a query and a token of any printable bytes arrive as they are'
   await post(peer)
   assert.equal(hop.requests.at(-1)?.path, '/ilp/next/%C3%A9?a=b%20c')
   assert.equal(hop.requests.at(-1)?.headers.authorization, 'Bearer a.b-c_d~e+f/g=h')
+})
+
+test('a gateway that lost the peer is no word of a peer that knows repeats: the packet may have arrived', async (t) => {
+  const answers: Record<string, [status: number, headers: Record<string, string>]> = {
+    known: [200, { 'ilp-repeats': 'known' }],
+    unknown: [200, {}],
+  }
+  const server = createServer((request, response) => {
+    const answer = answers[request.headers.authorization?.replace('Bearer ', '') ?? '']
+    request.resume().once('end', () => response.writeHead(...(answer ?? [500, {}])).end('x'))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const codeOf = (path: string, status: number) => {
+    answers[String(status)] = [status, {}]
+    return post(peerWith({ endpoint: `${url}${path}`, outgoingToken: String(status) })).then(
+      () => 'answered',
+      (error: unknown) => (error as Fault).code,
+    )
+  }
+  for (const knows of ['known', 'unknown'])
+    await post(peerWith({ endpoint: `${url}/${knows}`, outgoingToken: knows }))
+  for (const status of [500, 502, 503, 504]) {
+    assert.equal(await codeOf('/known', status), 'answer_lost')
+    assert.equal(await codeOf('/unknown', status), 'peer_refused')
+  }
+  // Whoever says this has handed nothing on.
+  for (const status of [400, 401, 404, 429]) assert.equal(await codeOf('/known', status), 'peer_refused')
 })

@@ -60,8 +60,11 @@ export function createPeerTransport(
         } catch (error) {
           throw faultOf(error, timeoutMs, knowRepeats.has(target.endpoint))
         }
-        const knows = noteRepeats(target.endpoint, answer)
-        if (answer.head.status > 299) throw answered(answer.head.status, knows)
+        const { status } = answer.head
+        // A gateway before the peer says 502, 503 or 504 when the peer went while it had the packet.
+        const isLost =
+          noteRepeats(target.endpoint, answer) || (status > 499 && knowRepeats.has(target.endpoint))
+        if (status > 299) throw answered(status, isLost)
         return answer.body
       }
       const response = await options.guarded.request({

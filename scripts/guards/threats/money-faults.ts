@@ -566,6 +566,16 @@ export const moneyFaults: ThreatTable = {
       name: 'Outcomes that nobody knows (F39)',
       guards: [
         {
+          name: 'a gateway that lost the peer is not its answer',
+          file: 'connector/http/peer-transport.ts',
+          text: ' || (status > 499 && knowRepeats.has(target.endpoint))',
+          without: '',
+          test: {
+            file: 'connector/http/peer-transport.test.ts',
+            name: 'a gateway that lost the peer is no word',
+          },
+        },
+        {
           name: 'the connector repeats under the same ids',
           file: 'connector/pipeline/ledger-outcome.ts',
           text: 'if (ctx.clock.nowMs() + delayMs >= giveUpAtMs)',
