@@ -88,7 +88,7 @@ describe('two banks whose functions are all functions of Lambda', () => {
           ...environments[name],
           ENABLE_MANUAL_MIGRATIONS: 'true',
           DATABASE_POOLER: 'true',
-          DATABASE_POOL_SIZE_MAX: '2',
+          DATABASE_POOL_SIZE: '2',
         },
         servers: environments[name],
       })

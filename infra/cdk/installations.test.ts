@@ -468,6 +468,8 @@ for (const name of ['small', 'full'])
         assert.ok(secrets.includes('ADMIN_API_SECRET') && secrets.includes('DATABASE_PASSWORD'))
         for (const secret of secrets) assert.ok(!plain.includes(secret))
         assert.equal(container.ReadonlyRootFilesystem, true)
+        const { mode } = (container.LogConfiguration as { Options: Json }).Options
+        assert.equal(mode, 'non-blocking', 'nothing waits for CloudWatch')
       }
     })
   })

@@ -3,6 +3,7 @@ import type { ClientKeys } from './client-keys.ts'
 import { SignatureRefusal } from './errors.ts'
 import { type Jwk, jwkThumbprint } from './jwk.ts'
 import type { NonceStore } from './nonces.ts'
+import { networkOf } from './source-network.ts'
 import { type CheckedRequest, checkRequest, type RequestToVerify, verifySignature } from './verify-request.ts'
 
 /** Whose key must have signed: a client known by its wallet address, which publishes keys, or by the key itself. */
@@ -40,11 +41,12 @@ export function createAttemptLimiter(options: {
   const buckets = new Map<string, { tokens: number; atMs: number }>()
   return {
     take(source) {
+      const network = networkOf(source)
       const nowMs = options.clock.nowMs()
-      const bucket = buckets.get(source) ?? { tokens: burst, atMs: nowMs }
+      const bucket = buckets.get(network) ?? { tokens: burst, atMs: nowMs }
       const tokens = Math.min(burst, bucket.tokens + ((nowMs - bucket.atMs) / 1000) * perSecond)
-      buckets.delete(source)
-      buckets.set(source, { tokens: Math.max(0, tokens - 1), atMs: nowMs })
+      buckets.delete(network)
+      buckets.set(network, { tokens: Math.max(0, tokens - 1), atMs: nowMs })
       const oldest = buckets.size > SOURCES_MAX ? buckets.keys().next() : undefined
       if (oldest && !oldest.done) buckets.delete(oldest.value)
       if (tokens < 1)

@@ -1,6 +1,7 @@
 import { SubnetType } from 'aws-cdk-lib/aws-ec2'
 import { Repository } from 'aws-cdk-lib/aws-ecr'
 import {
+  AwsLogDriverMode,
   Cluster,
   type ContainerDefinition,
   ContainerImage,
@@ -23,7 +24,7 @@ import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs'
 import { ARecord, RecordTarget } from 'aws-cdk-lib/aws-route53'
 import { LoadBalancerTarget } from 'aws-cdk-lib/aws-route53-targets'
 import { DnsRecordType, PrivateDnsNamespace } from 'aws-cdk-lib/aws-servicediscovery'
-import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib/core'
+import { CfnOutput, Duration, RemovalPolicy, Size, Stack, type StackProps } from 'aws-cdk-lib/core'
 import type { Construct } from 'constructs'
 import { acknowledge } from '../acknowledge.ts'
 import { type ContainerImageSource, portOf, type UpesiConfig } from '../config.ts'
@@ -37,6 +38,7 @@ import { HTTPS } from './traffic.ts'
 /** What Fargate gives at most: a connector that ends says so, finishes its packets, then its calls, 35 s each, and writes them down. */
 const STOP_TIMEOUT = Duration.seconds(120)
 const METRICS_PORT = 9464
+const LOG_BUFFER = Size.mebibytes(25)
 const WORKER = { cpu: 256, memoryMb: 512 } as const
 
 /** As functions find the connector: a name within the network that every one of its tasks has. */
@@ -137,7 +139,13 @@ export class ContainersStack extends Stack {
           ContainerSecret.fromSecretsManager(secret, key),
         ]),
       ),
-      logging: LogDrivers.awsLogs({ streamPrefix: role, logGroup: options.logs }),
+      // Lines that CloudWatch does not take are kept for a while and then lost: a process that waits for it forwards no packets.
+      logging: LogDrivers.awsLogs({
+        streamPrefix: role,
+        logGroup: options.logs,
+        mode: AwsLogDriverMode.NON_BLOCKING,
+        maxBufferSize: LOG_BUFFER,
+      }),
       readonlyRootFilesystem: true,
       stopTimeout: STOP_TIMEOUT,
       // Whether it turns, and no more: a database that is away for a minute is no reason to replace everything that waits for it.

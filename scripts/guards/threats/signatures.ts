@@ -309,6 +309,13 @@ export const signatureThreats: ThreatTable = {
           test: { file: clientKeys, name: 'unproven work is limited per source, proven work is not' },
         },
         {
+          name: 'addresses of one IPv6 network are one source',
+          file: authenticate,
+          text: 'const network = networkOf(source)',
+          without: 'const network = source',
+          test: { file: `${room}/source-network.test.ts`, name: 'whoever has an IPv6 network is one source' },
+        },
+        {
           name: 'the memory of keys is bounded',
           file: `${room}/client-keys.ts`,
           text: 'if (oldest && !oldest.done) entries.delete(oldest.value)',
