@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import project from '../../package.json' with { type: 'json' }
-import { ConfigProblems, parseConfig } from './config.ts'
+import { ConfigProblems, parseConfig, readConfig } from './config.ts'
 import { environmentOf } from './environment.ts'
 import type { Json } from './harness.ts'
 
@@ -57,6 +57,11 @@ for (const [name, change, problem] of [
     { domains: [{ host: 'ilp.wallet.example' }] },
     /needs a certificateArn/,
   ],
+  ['a name with two hyphens', { name: 'my--node' }, /^name: /],
+  ['one zone', { network: { azCount: 1 } }, /^network\.azCount: must be 2 or 3/],
+  ['four zones', { network: { azCount: 4 } }, /^network\.azCount: must be 2 or 3/],
+  ['no way out', { network: { natGateways: 0 } }, /^network\.natGateways: must be 1/],
+  ['no backups', { database: { backupDays: 0 } }, /^database\.backupDays: must be/],
   ['plain http', { urls: { auth: 'http://auth.wallet.example' } }, /^urls\.auth: must be an https URL/],
   [
     'two listeners at one host',
@@ -119,6 +124,12 @@ test('functions may be without a limit, or stopped', () => {
     each: { payments: { reservedConcurrency: 0 } },
   }
   assert.deepEqual(problemsOf({ functions }), [])
+})
+
+test('a file that is not there, or is no JSON, is said by its name', () => {
+  const missing = new URL('./examples/none.json', import.meta.url)
+  assert.throws(() => readConfig(missing), { name: 'Error', message: /none\.json cannot be read: ENOENT/ })
+  assert.throws(() => readConfig(new URL(import.meta.url)), ConfigProblems)
 })
 
 test('what is wrong is said all at once', () => {

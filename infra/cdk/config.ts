@@ -258,8 +258,16 @@ function problemsOfParts(config: UpesiConfig): string[] {
   const problems: string[] = []
   for (const [path, choices] of Object.entries(CHOICES))
     if (!choices.includes(at(config, path))) problems.push(`${path}: must be one of ${choices.join(', ')}`)
-  if (!/^[A-Za-z][A-Za-z0-9-]{0,24}$/.test(config.name))
-    problems.push('name: letters, digits and hyphens, at most 25')
+  // As databases and load balancers have them.
+  if (!/^(?=.{1,25}$)[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$/.test(config.name))
+    problems.push('name: letters, digits and single hyphens between them, at most 25')
+  const { azCount, natGateways } = config.network
+  if (![2, 3].includes(azCount)) problems.push('network.azCount: must be 2 or 3')
+  if (!Number.isInteger(natGateways) || natGateways < 1 || natGateways > azCount)
+    problems.push('network.natGateways: must be 1 at the least, and one for each zone at most')
+  const { backupDays } = config.database
+  if (!Number.isInteger(backupDays) || backupDays < 1 || backupDays > 35)
+    problems.push('database.backupDays: must be 1 to 35')
   if (!LOG_DAYS.includes(config.logDays)) problems.push(`logDays: must be one of ${LOG_DAYS.join(', ')}`)
   if (config.queue === 'postgres' && config.workers === 'lambda')
     problems.push('workers: with queue postgres nothing invokes Lambda; must be containers')
@@ -335,8 +343,16 @@ export function parseConfig(input: unknown): UpesiConfig {
   return config
 }
 
-export const readConfig = (file: string | URL): UpesiConfig =>
-  parseConfig(JSON.parse(readFileSync(file, 'utf8')))
+/** Throws {@link ConfigProblems}. */
+export function readConfig(file: string | URL): UpesiConfig {
+  let input: unknown
+  try {
+    input = JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new ConfigProblems([`${String(file)} cannot be read: ${(error as Error).message}`])
+  }
+  return parseConfig(input)
+}
 
 /** The port that a container listens on: its variable is the operator's to set. */
 export function portOf(config: UpesiConfig, variable: 'CONNECTOR_PORT' | 'CONNECTOR_RPC_PORT'): number {

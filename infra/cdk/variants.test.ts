@@ -249,6 +249,18 @@ test('migrations run while everything else is stopped, and take no executions fr
   assert.equal(reserved({ each: { migrate: { reservedConcurrency: 1 } } }).migrate, 1)
 })
 
+test('an installation that is to go has nothing that keeps it, and the rules let it pass', () => {
+  const made = synthesise({ ...example('full'), database: { deletionProtection: false } }, { held: true })
+  const clusters = made.of('AWS::RDS::DBCluster')
+  assert.equal(clusters.length, 2)
+  for (const { properties, raw } of clusters) {
+    assert.equal(properties.DeletionProtection, false)
+    assert.equal(raw.DeletionPolicy, 'Snapshot', 'the data stays all the same')
+  }
+  for (const { properties } of made.of('AWS::ElasticLoadBalancingV2::LoadBalancer'))
+    assert.match(JSON.stringify(properties), /"deletion_protection.enabled","Value":"false"/)
+})
+
 test('a worker that is stopped is handed no messages, which would become dead letters', () => {
   const { resources } = synthesise({
     ...example('small'),

@@ -37,6 +37,17 @@ export async function startTestSqs(): Promise<TestSqs> {
   const made: string[] = []
   const run = randomBytes(4).toString('hex')
 
+  async function drain(url: string): Promise<void> {
+    for (;;) {
+      const { Messages = [] } = await client.send(
+        new sdk.ReceiveMessageCommand({ QueueUrl: url, MaxNumberOfMessages: 10 }),
+      )
+      if (Messages.length === 0) return
+      const Entries = Messages.map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle }))
+      await client.send(new sdk.DeleteMessageBatchCommand({ QueueUrl: url, Entries }))
+    }
+  }
+
   return {
     endpoint,
     region,
@@ -61,7 +72,13 @@ export async function startTestSqs(): Promise<TestSqs> {
       return created
     },
     async purge(url) {
-      await client.send(new sdk.PurgeQueueCommand({ QueueUrl: url }))
+      try {
+        await client.send(new sdk.PurgeQueueCommand({ QueueUrl: url }))
+      } catch (error) {
+        if ((error as Error).name !== 'PurgeQueueInProgress') throw error
+        // As AWS does, some emulators do so once a minute.
+        await drain(url)
+      }
     },
     async stop() {
       if (given) for (const url of made) await client.send(new sdk.DeleteQueueCommand({ QueueUrl: url }))

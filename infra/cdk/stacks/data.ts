@@ -127,6 +127,9 @@ class Postgres extends Construct {
     acknowledge(this.cluster, {
       'AwsSolutions-SMG4':
         'The login is rotated by the operator together with the proxy (docs/operating-aws.md).',
+      ...(!config.database.deletionProtection && {
+        'AwsSolutions-RDS10': 'The operator has turned it off, who is about to take the installation away.',
+      }),
     })
   }
 
