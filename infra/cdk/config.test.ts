@@ -61,7 +61,35 @@ for (const [name, change, problem] of [
   ['one zone', { network: { azCount: 1 } }, /^network\.azCount: must be 2 or 3/],
   ['four zones', { network: { azCount: 4 } }, /^network\.azCount: must be 2 or 3/],
   ['no way out', { network: { natGateways: 0 } }, /^network\.natGateways: must be 1/],
+  ['clients from everywhere', { network: { clientCidrs: ['0.0.0.0/0'] } }, /^network\.clientCidrs: 0/],
+  [
+    'a private destination without a port',
+    { network: { privateDestinations: [{ cidr: '10.20.0.0/16', why: 'x' }] } },
+    /^network\.privateDestinations: 10/,
+  ],
   ['no backups', { database: { backupDays: 0 } }, /^database\.backupDays: must be/],
+  ['alarms for nobody', { alarms: { mail: 'x@wallet.example' } }, /^alarms\.mail: unknown/],
+  [
+    'a setting that no function has',
+    { functions: { each: { auth: { memory: 512 } } } },
+    /^functions\.each\.auth\.memory: unknown/,
+  ],
+  [
+    'more time than a gateway waits',
+    { functions: { defaults: { timeoutSeconds: 60 } } },
+    /^functions\.defaults\.timeoutSeconds: must be 1 to 29/,
+  ],
+  [
+    "a worker's time, which its queue goes with",
+    { functions: { each: { payments: { timeoutSeconds: 20 } } } },
+    /^functions\.each\.payments\.timeoutSeconds: goes with/,
+  ],
+  [
+    "the migrations' time",
+    { functions: { each: { migrate: { timeoutSeconds: 20 } } } },
+    /^functions\.each\.migrate\.timeoutSeconds: goes with/,
+  ],
+  ['an image by another name', { images: { main: { name: 'x' } } }, /^images\.main\.name: unknown/],
   ['plain http', { urls: { auth: 'http://auth.wallet.example' } }, /^urls\.auth: must be an https URL/],
   [
     'two listeners at one host',

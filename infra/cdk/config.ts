@@ -210,6 +210,21 @@ function merge(base: Json, over: Json, path: string, problems: string[]): Json {
   return merged
 }
 
+/** Of the open ones, those that have no more names than these. */
+const NAMES = {
+  alarms: ['email', 'queueAgeSeconds'],
+  function: ['memoryMb', 'timeoutSeconds', 'reservedConcurrency'],
+  image: ['ecrRepository', 'tag', 'uri'],
+} as const
+
+const unknownIn = (where: string, given: object, names: readonly string[]): string[] =>
+  Object.keys(given)
+    .filter((name) => !names.includes(name))
+    .map((name) => `${where}.${name}: unknown`)
+
+/** An HTTP API waits for 30 s: who is told that it failed must not find that it was done. */
+const TIMEOUT_SECONDS_MAX = 29
+
 const CHOICES: Record<string, readonly unknown[]> = {
   front: ['httpApi', 'functionUrl'],
   queue: ['sqs', 'postgres'],
@@ -229,6 +244,8 @@ const at = (config: unknown, path: string): unknown =>
 const isHttpsUrl = (text: unknown): boolean =>
   typeof text === 'string' && URL.canParse(text) && new URL(text).protocol === 'https:'
 
+const isCidr = (text: unknown): boolean => /^\d{1,3}(\.\d{1,3}){3}\/([1-9]|[12]\d|3[0-2])$/.test(String(text))
+
 function problemsOfFront(config: UpesiConfig): string[] {
   const problems: string[] = []
   for (const [name, url] of Object.entries(config.urls))
@@ -246,8 +263,8 @@ function problemsOfFront(config: UpesiConfig): string[] {
     if (!config.domains.some((domain) => domain.host === host)) problems.push(`domains: ${host} is missing`)
   }
   for (const { host, certificateArn, hostedZone } of config.domains)
-    if (!certificateArn && !hostedZone)
-      problems.push(`domains: ${host} needs a certificateArn or a hostedZone`)
+    if (!certificateArn && !(hostedZone?.id && hostedZone.name))
+      problems.push(`domains: ${host} needs a certificateArn, or a hostedZone with id and name`)
   const apart = [openPayments, auth, autoPeering, ilp].flatMap((url) => (url ? [new URL(url).host] : []))
   if (new Set(apart).size < apart.length)
     problems.push('urls: openPayments, auth, autoPeering and ilp need hosts of their own')
@@ -265,6 +282,11 @@ function problemsOfParts(config: UpesiConfig): string[] {
   if (![2, 3].includes(azCount)) problems.push('network.azCount: must be 2 or 3')
   if (!Number.isInteger(natGateways) || natGateways < 1 || natGateways > azCount)
     problems.push('network.natGateways: must be 1 at the least, and one for each zone at most')
+  for (const cidr of config.network.clientCidrs)
+    if (!isCidr(cidr)) problems.push(`network.clientCidrs: ${cidr} is no network`)
+  for (const { cidr, port, why } of config.network.privateDestinations)
+    if (!isCidr(cidr) || !Number.isInteger(port) || !why)
+      problems.push(`network.privateDestinations: ${cidr} needs a network as cidr, a port and a why`)
   const { backupDays } = config.database
   if (!Number.isInteger(backupDays) || backupDays < 1 || backupDays > 35)
     problems.push('database.backupDays: must be 1 to 35')
@@ -280,19 +302,28 @@ function problemsOfParts(config: UpesiConfig): string[] {
     ['defaults', config.functions.defaults] as const,
     ...Object.entries(config.functions.each).map(([id, each]) => [`each.${id}`, each] as const),
   ]) {
-    const { reservedConcurrency: reserved } = settings
+    problems.push(...unknownIn(`functions.${where}`, settings, NAMES.function))
+    const { reservedConcurrency: reserved, timeoutSeconds = 1 } = settings
+    if (!Number.isInteger(timeoutSeconds) || timeoutSeconds < 1 || timeoutSeconds > TIMEOUT_SECONDS_MAX)
+      problems.push(`functions.${where}.timeoutSeconds: must be 1 to ${TIMEOUT_SECONDS_MAX}`)
     if (reserved !== undefined && reserved !== 'none' && !(Number.isInteger(reserved) && reserved >= 0))
       problems.push(`functions.${where}.reservedConcurrency: must be a whole number, or none`)
   }
   for (const id of config.workers === 'lambda' ? ['webhooks', 'payments'] : [])
     if (reservedFor(config, id) === 1)
       problems.push(`functions.each.${id}.reservedConcurrency: SQS hands over two batches at the least`)
-  for (const id of Object.keys(config.functions.each))
-    if (id !== 'migrate' && !lambdaFunctions.some((one) => one.id === id))
-      problems.push(`functions.each.${id}: no such function`)
-  for (const [name, { ecrRepository, uri }] of Object.entries(config.images))
-    if ((ecrRepository === undefined) === (uri === undefined))
+  for (const [id, { timeoutSeconds }] of Object.entries(config.functions.each)) {
+    const known = lambdaFunctions.find((one) => one.id === id)
+    if (!known && id !== 'migrate') problems.push(`functions.each.${id}: no such function`)
+    else if (timeoutSeconds !== undefined && !(known && 'listener' in known.trigger))
+      problems.push(`functions.each.${id}.timeoutSeconds: goes with what invokes it`)
+  }
+  problems.push(...unknownIn('alarms', config.alarms, NAMES.alarms))
+  for (const [name, image] of Object.entries(config.images)) {
+    problems.push(...unknownIn(`images.${name}`, image, NAMES.image))
+    if ((image.ecrRepository === undefined) === (image.uri === undefined))
       problems.push(`images.${name}: either ecrRepository with tag, or uri`)
+  }
   return problems
 }
 
