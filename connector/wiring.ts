@@ -33,12 +33,16 @@ import type { LedgerAsset, Peer } from './routing/index.ts'
 
 const CONNECTOR = 'connector'
 
+/** For peers whose endpoints are others' word: as many packets at once as to those of the operator, each for as long as it may live. */
+export const outboundOfConnector = { connectionsPerHost: 256, timeoutMsMax: 30_000 }
+
 /** Starts the ILP connector: packets from peers on CONNECTOR_PORT, the functions' RPC on CONNECTOR_RPC_PORT. */
 export const startConnector: StartDeployable = async (env) => {
   const config = loadConnectorConfig(env)
   const node = await createNodeContext(config, {
     name: CONNECTOR,
     environment: env,
+    outbound: outboundOfConnector,
     ...ledgerOf(config),
   })
   let listening: Connector | undefined

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
-import { Fault } from '../../shared/platform/index.ts'
+import { createGuardedHttp, Fault } from '../../shared/platform/index.ts'
 import { serializePrepare } from '../packet/index.ts'
 import type { Peer } from '../routing/index.ts'
 import { fulfilWithData, startTestHop, type TestHop, testPrepare } from '../testing/test-hop.ts'
@@ -74,3 +74,57 @@ test('a gateway that lost the peer is no word of a peer that knows repeats: the 
   // Whoever says this has handed nothing on.
   for (const status of [400, 401, 404, 429]) assert.equal(await codeOf('/known', status), 'peer_refused')
 })
+
+/** With a peer whose endpoint the operator chose, and with one that others did. */
+for (const isTrusted of [true, false])
+  test(`what a peer that knows repeats may have got and did not answer is lost, and nothing else is: ${isTrusted ? 'trusted' : 'guarded'}`, async (t) => {
+    const guarded = createGuardedHttp({ allow: ['127.0.0.0/8'], allowHttp: true })
+    const transport = createPeerTransport({ isTrusted: () => isTrusted, guarded })
+    let says: { status: number; header?: string } | 'nothing' = 'nothing'
+    const server = createServer((request, response) => {
+      request.resume().on('end', () => {
+        if (says === 'nothing') response.destroy()
+        else response.writeHead(says.status, says.header ? { 'ILP-Repeats': says.header } : {}).end('answer')
+      })
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    t.after(async () => {
+      server.closeAllConnections()
+      await transport.close()
+      await guarded.close()
+    })
+    const peer = peerWith({ endpoint: `http://127.0.0.1:${port}/` })
+    const code = () =>
+      transport.post(peer, serializePrepare(testPrepare('test.b.x')), 5_000).then(
+        (body) => body.toString(),
+        (error: unknown) => (error instanceof Fault ? error.code : error),
+      )
+    assert.equal(await code(), 'connection_failed', 'nobody knows yet whether it knows repeats')
+    says = { status: 502 }
+    assert.equal(await code(), 'peer_refused')
+    says = { status: 200, header: 'known' }
+    assert.equal(await code(), 'answer')
+    says = 'nothing'
+    assert.equal(await code(), 'answer_lost')
+    for (const status of [500, 502, 503, 504]) {
+      says = { status }
+      assert.equal(await code(), 'answer_lost', 'a proxy in between')
+    }
+    for (const status of [401, 404, 429]) {
+      says = { status }
+      assert.equal(await code(), 'peer_refused')
+    }
+    says = { status: 200 }
+    assert.equal(await code(), 'answer')
+    says = 'nothing'
+    assert.equal(await code(), 'connection_failed', 'it is replaced by one that does not')
+    says = { status: 500, header: 'known' }
+    assert.equal(await code(), 'answer_lost')
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+    // Over a connection whose end has not been noticed, something may be sent.
+    await code()
+    assert.equal(await code(), 'connection_failed', 'nothing was sent')
+  })

@@ -1,4 +1,4 @@
-import { Fault, type HttpClient } from '../../shared/platform/index.ts'
+import { Fault, type HttpClient, type HttpResponse, messageOf, wasSent } from '../../shared/platform/index.ts'
 import type { PeerTransport } from '../pipeline/index.ts'
 import type { Peer } from '../routing/index.ts'
 import { type Answer, AnswerTooLarge } from './answer-reader.ts'
@@ -43,11 +43,15 @@ export function createPeerTransport(
     }
     return target
   }
-  const noteRepeats = (endpoint: string, { head }: Answer): boolean => {
-    const knows = head.headers.get(REPEATS_HEADER) === 'known'
+  /**
+   * Whether what was sent may have been acted on although this is no answer to it: a gateway before the peer says 502, 503 or 504 when
+   * the peer went while it had the packet.
+   */
+  const noteRepeats = (endpoint: string, status: number, header: unknown): boolean => {
+    const knows = header === 'known'
     if (knows) knowRepeats.add(endpoint)
-    else if (head.status === 200) knowRepeats.delete(endpoint)
-    return knows
+    else if (status === 200) knowRepeats.delete(endpoint)
+    return knows || (status > 499 && knowRepeats.has(endpoint))
   }
 
   return {
@@ -60,22 +64,27 @@ export function createPeerTransport(
         } catch (error) {
           throw faultOf(error, timeoutMs, knowRepeats.has(target.endpoint))
         }
-        const { status } = answer.head
-        // A gateway before the peer says 502, 503 or 504 when the peer went while it had the packet.
-        const isLost =
-          noteRepeats(target.endpoint, answer) || (status > 499 && knowRepeats.has(target.endpoint))
+        const { status, headers } = answer.head
+        const isLost = noteRepeats(target.endpoint, status, headers.get(REPEATS_HEADER))
         if (status > 299) throw answered(status, isLost)
         return answer.body
       }
-      const response = await options.guarded.request({
-        method: 'POST',
-        url: peer.endpoint,
-        headers: target.headers,
-        body,
-        timeoutMs,
-        responseSizeMax: ANSWER_SIZE_MAX,
-      })
-      if (response.status < 200 || response.status > 299) throw answered(response.status)
+      let response: HttpResponse
+      try {
+        response = await options.guarded.request({
+          method: 'POST',
+          url: peer.endpoint,
+          headers: target.headers,
+          body,
+          timeoutMs,
+          responseSizeMax: ANSWER_SIZE_MAX,
+        })
+      } catch (error) {
+        throw wasSent(error) && knowRepeats.has(target.endpoint) ? lost(error) : error
+      }
+      const { status, headers } = response
+      const isLost = noteRepeats(target.endpoint, status, headers[REPEATS_HEADER])
+      if (status < 200 || status > 299) throw answered(status, isLost)
       return response.body
     },
     // Packets under way are over when the node drains; idle connections end now.
@@ -127,11 +136,14 @@ function requestOf({ head }: Target, body: Buffer): Buffer {
   return request
 }
 
-const answered = (status: number, isLost = false) =>
+const answered = (status: number, isLost: boolean) =>
   new Fault(isLost ? 'answer_lost' : 'peer_refused', {
     retryable: true,
     message: `the peer answered HTTP ${status}`,
   })
+
+const lost = (error: unknown) =>
+  new Fault('answer_lost', { retryable: true, message: messageOf(error), cause: error })
 
 function faultOf(error: unknown, timeoutMs: number, knowsRepeats: boolean): unknown {
   if (!(error instanceof ConnectionFault)) return error
@@ -139,9 +151,6 @@ function faultOf(error: unknown, timeoutMs: number, knowsRepeats: boolean): unkn
     return new Fault('request_timeout', { retryable: true, message: `no answer within ${timeoutMs} ms` })
   if (error.cause instanceof AnswerTooLarge)
     return new Fault('response_too_large', { retryable: false, message: error.message })
-  return new Fault(error.wasSent && knowsRepeats ? 'answer_lost' : 'connection_failed', {
-    retryable: true,
-    message: error.message,
-    cause: error,
-  })
+  if (error.wasSent && knowsRepeats) return lost(error)
+  return new Fault('connection_failed', { retryable: true, message: error.message, cause: error })
 }

@@ -25,7 +25,7 @@ import { buildConnectorApp, type Connector, type ConnectorContext } from '../app
 import { type ConnectorConfig, loadConnectorConfig } from '../config.ts'
 import type { LedgerAsset } from '../routing/index.ts'
 import type { SendTotals } from '../rpc/index.ts'
-import { connectorContext, connectorSettings, ledgerOf, openShared } from '../wiring.ts'
+import { connectorContext, connectorSettings, ledgerOf, openShared, outboundOfConnector } from '../wiring.ts'
 
 export interface TestNodeOptions {
   connectionString: string
@@ -107,7 +107,11 @@ export const testEnvironment = (options: TestNodeOptions): Record<string, string
 
 export async function startTestNode(options: TestNodeOptions): Promise<TestNode> {
   const config = loadConnectorConfig(testEnvironment(options))
-  const node = await createNodeContext(config, { name: 'connector', ...ledgerOf(config) })
+  const node = await createNodeContext(config, {
+    name: 'connector',
+    outbound: outboundOfConnector,
+    ...ledgerOf(config),
+  })
   const sent = new Map<string, SendTotals>()
   const real = { ...connectorContext(node, config), ...(await openShared(node, config)) }
   const wired: ConnectorContext = options.recordInRows ? real : { ...real, records: recordsIn(sent) }

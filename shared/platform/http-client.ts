@@ -23,7 +23,8 @@ export interface HttpResponse {
 
 /**
  * Outbound HTTP. Any status is an answer; no answer is a {@link Fault} with one of the codes `egress_denied` (not retryable),
- * `request_timeout`, `connection_failed`, `response_too_large` (not retryable), `too_many_redirects` (not retryable).
+ * `request_timeout`, `connection_failed` (of which {@link wasSent} tells more), `response_too_large` (not retryable),
+ * `too_many_redirects` (not retryable).
  */
 export interface HttpClient {
   request(input: HttpRequest): Promise<HttpResponse>
@@ -40,14 +41,18 @@ export interface OpenHttpClient extends HttpClient {
 
 const RESPONSE_SIZE_MAX = 1024 * 1024
 
+/** Whether a request that got no answer was begun to be sent, so that the other side may have acted on it. */
+export const wasSent = (error: unknown): boolean => error instanceof Fault && error.details.wasSent === true
+
 /** undici's errors as ours. A refusal of the guarded client comes as the error, or as its cause. */
-function toFault(error: unknown, input: HttpRequest): Fault {
+function toFault(error: unknown, input: HttpRequest, isBegun: boolean): Fault {
   if (error instanceof Fault) return error
   if (error instanceof Error && error.cause instanceof Fault) return error.cause
   return new Fault('connection_failed', {
     retryable: true,
     message: `${hostOf(input)}: ${messageOf(error)}`,
     cause: error,
+    details: { wasSent: isBegun },
   })
 }
 
@@ -79,7 +84,7 @@ export function exchange(dispatcher: Agent, input: HttpRequest): Promise<HttpRes
     reject(fault)
     request?.abort(fault)
   }
-  const onAbort = () => giveUp(toFault(signal?.reason, input))
+  const onAbort = () => giveUp(toFault(signal?.reason, input, request !== undefined))
   const timer = setTimeout(() => {
     const message = `no answer from ${hostOf(input)} within ${timeoutMs} ms`
     giveUp(new Fault('request_timeout', { retryable: true, message }))
@@ -116,7 +121,7 @@ export function exchange(dispatcher: Agent, input: HttpRequest): Promise<HttpRes
     onResponseError(_controller, error) {
       if (isOver) return
       end()
-      reject(toFault(error, input))
+      reject(toFault(error, input, request !== undefined))
     },
   }
   try {
@@ -132,7 +137,7 @@ export function exchange(dispatcher: Agent, input: HttpRequest): Promise<HttpRes
       handler,
     )
   } catch (error) {
-    giveUp(toFault(error, input))
+    giveUp(toFault(error, input, false))
   }
   return promise
 }

@@ -47,6 +47,7 @@ export {
   type HttpRequest,
   type HttpResponse,
   type OpenHttpClient,
+  wasSent,
 } from './http-client.ts'
 export { bytesToUuid, deriveId, deriveUuid, isUuid, uuidv7 } from './ids.ts'
 export { isObject } from './is-object.ts'

@@ -15,6 +15,11 @@ const packetConnectionsTest = 'connector/http/packet-connections.test.ts'
 const peerConnections = 'connector/http/peer-connections.ts'
 const peerConnectionsTest = 'connector/http/peer-connections.test.ts'
 const peerProtocols = 'connector/peer-protocols.test.ts'
+const peerTransport = 'connector/http/peer-transport.ts'
+const lostAnswers = {
+  file: 'connector/http/peer-transport.test.ts',
+  name: 'what a peer that knows repeats may have got and did not answer is lost',
+}
 
 /** Packets from peers, on one connector and on several. */
 export const connectorThreats: ThreatTable = {
@@ -106,6 +111,28 @@ export const connectorThreats: ThreatTable = {
           test: {
             file: peerLimits,
             name: 'a repeat of a packet that was paid is never told that it was not',
+          },
+        },
+      ],
+    },
+    {
+      name: 'A packet whose answer is lost on the way back is paid for again',
+      guards: [
+        {
+          name: 'also by peers of other tenants, and by those that were made by URL',
+          file: peerTransport,
+          text: 'throw wasSent(error) && knowRepeats.has(target.endpoint) ? lost(error) : error',
+          without: 'throw error',
+          test: lostAnswers,
+        },
+        {
+          name: 'nobody is given up while the packet lives',
+          file: 'connector/wiring.ts',
+          text: 'timeoutMsMax: 30_000',
+          without: 'timeoutMsMax: 10_000',
+          test: {
+            file: 'connector/peered-endpoints.test.ts',
+            name: 'may take as long as its packets live',
           },
         },
       ],
