@@ -39,7 +39,7 @@ describe('what runs', { skip }, () => {
   })
 
   test('a pod has longer to end than its process takes', () => {
-    const drainSeconds: Record<string, number> = { connector: 35 + 35 + 5 }
+    const drainSeconds: Record<string, number> = { connector: 35 + 35 + 5, tigerbeetle: 0 }
     for (const { where, spec, manifest, manifests, labels } of servers) {
       if (isKnative(manifest)) continue
       const role = labels['app.kubernetes.io/component'] ?? ''

@@ -97,6 +97,11 @@ describe('replicas of TigerBeetle', { skip }, () => {
     assert.deepEqual(statefulSet(true), statefulSet(false), 'a change replaces no pod')
   })
 
+  test('nobody waits for the end of one, which hears of it only by being killed', () => {
+    const set = find(rendered('TigerBeetle'), 'StatefulSet', 'ase-a-upesi-tigerbeetle')
+    assert.ok(set.spec.template.spec.terminationGracePeriodSeconds <= 5)
+  })
+
   test('each has an address of its own, and a volume that outlives the release', () => {
     const manifests = rendered('TigerBeetle')
     const addresses = find(manifests, 'ConfigMap', 'ase-a-upesi-backend').data.TIGERBEETLE_REPLICA_ADDRESSES
