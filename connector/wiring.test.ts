@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,7 +13,7 @@ import { choosePort } from '../shared/loopback-ports/index.ts'
 import { identityRate, rate } from '../shared/money/index.ts'
 import { getSendProgress } from '../shared/outgoing-payments/index.ts'
 import { updatePeer } from '../shared/peers/index.ts'
-import { ConfigError, sql, uuidv7 } from '../shared/platform/index.ts'
+import { ConfigError, createDb, sql, uuidv7 } from '../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase, waitFor } from '../shared/testing/index.ts'
 import { isFulfill, isReject } from './packet/index.ts'
 import type { LedgerAsset } from './routing/index.ts'
@@ -58,6 +58,37 @@ test('it starts from the environment, listens on two ports and is healthy', asyn
   await assert.rejects(
     postBytes(`http://127.0.0.1:${running.ports.connector}/livez`, Buffer.alloc(0), {}, 'GET'),
   )
+})
+
+test('a start that fails before the connector listens leaves no connection to Redis', async () => {
+  const own = await createTestDatabase('resources')
+  const open = new Set<Socket>()
+  let connections = 0
+  const redis = createServer((socket) => {
+    connections++
+    open.add(socket)
+    socket.on('error', () => undefined).on('close', () => open.delete(socket))
+  }).listen(0, '127.0.0.1')
+  await once(redis, 'listening')
+  const { port } = redis.address() as AddressInfo
+  const db = createDb({ connectionString: own.connectionString, poolSizeMax: 1 })
+  try {
+    // Peers cannot be loaded.
+    await db.execute(sql`alter table peer_incoming_tokens rename to others`)
+    const env = testEnvironment({ connectionString: own.connectionString })
+    const starting = startConnector({ ...env, REDIS_URL: `redis://127.0.0.1:${port}` })
+    await assert.rejects(starting, /peer_incoming_tokens/)
+    const before = connections
+    // Longer than a client takes that tries again.
+    await sleep(1_000)
+    assert.equal(open.size, 0)
+    assert.equal(connections, before)
+  } finally {
+    for (const socket of open) socket.destroy()
+    redis.close()
+    await db.close()
+    await own.drop()
+  }
 })
 
 test('a start that fails after the connector listens leaves nothing behind that keeps the process alive', async () => {

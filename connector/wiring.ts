@@ -45,10 +45,12 @@ export const startConnector: StartDeployable = async (env) => {
     outbound: outboundOfConnector,
     ...ledgerOf(config),
   })
+  let shared: Shared | undefined
   let listening: Connector | undefined
   try {
+    shared = await openShared(node, config)
     const connector = await buildConnectorApp(
-      { ...connectorContext(node, config), ...(await openShared(node, config)) },
+      { ...connectorContext(node, config), ...shared },
       connectorSettings(config),
     )
     listening = connector
@@ -65,7 +67,7 @@ export const startConnector: StartDeployable = async (env) => {
     }
   } catch (error) {
     // What listens would keep the process alive: half a connector, which nobody restarts.
-    await listening?.close()
+    await (listening ?? shared?.streamTotals)?.close()
     await node.close()
     throw error
   }

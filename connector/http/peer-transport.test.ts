@@ -92,6 +92,7 @@ for (const isTrusted of [true, false])
     const { port } = server.address() as AddressInfo
     t.after(async () => {
       server.closeAllConnections()
+      server.close()
       await transport.close()
       await guarded.close()
     })
