@@ -117,6 +117,7 @@ export async function buildConnectorApp(
   const transport = createPeerTransport({
     isTrusted: (peer) => peer.tenantId === settings.operatorTenantId && !peer.isEndpointForeign,
     guarded: ctx.guardedHttp,
+    clock,
   })
   const progress = createProgressRecorder({ write: ctx.writeProgress, log, counters })
   const observer = createPacketObserver({ ...settings, telemetry, usd: countedInUsd(ctx, rates, rateChecks) })

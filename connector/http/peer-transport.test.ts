@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
-import { createGuardedHttp, Fault } from '../../shared/platform/index.ts'
+import { createGuardedHttp, Fault, systemClock } from '../../shared/platform/index.ts'
 import { serializePrepare } from '../packet/index.ts'
 import type { Peer } from '../routing/index.ts'
 import { fulfilWithData, startTestHop, type TestHop, testPrepare } from '../testing/test-hop.ts'
@@ -13,6 +13,7 @@ let hop: TestHop
 const transport = createPeerTransport({
   isTrusted: () => true,
   guarded: { request: async () => assert.fail('not for these') },
+  clock: systemClock,
 })
 before(async () => {
   hop = await startTestHop(fulfilWithData)
@@ -79,7 +80,7 @@ test('a gateway that lost the peer is no word of a peer that knows repeats: the 
 for (const isTrusted of [true, false])
   test(`what a peer that knows repeats may have got and did not answer is lost, and nothing else is: ${isTrusted ? 'trusted' : 'guarded'}`, async (t) => {
     const guarded = createGuardedHttp({ allow: ['127.0.0.0/8'], allowHttp: true })
-    const transport = createPeerTransport({ isTrusted: () => isTrusted, guarded })
+    const transport = createPeerTransport({ isTrusted: () => isTrusted, guarded, clock: systemClock })
     let says: { status: number; header?: string } | 'nothing' = 'nothing'
     const server = createServer((request, response) => {
       request.resume().on('end', () => {
@@ -97,12 +98,12 @@ for (const isTrusted of [true, false])
       await guarded.close()
     })
     const peer = peerWith({ endpoint: `http://127.0.0.1:${port}/` })
-    const code = () =>
-      transport.post(peer, serializePrepare(testPrepare('test.b.x')), 5_000).then(
+    const code = (timeoutMs = 5_000) =>
+      transport.post(peer, serializePrepare(testPrepare('test.b.x')), timeoutMs).then(
         (body) => body.toString(),
         (error: unknown) => (error instanceof Fault ? error.code : error),
       )
-    assert.equal(await code(), 'connection_failed', 'nobody knows yet whether it knows repeats')
+    assert.equal(await code(300), 'connection_failed', 'whether it knows repeats is asked in vain')
     says = { status: 502 }
     assert.equal(await code(), 'peer_refused')
     says = { status: 200, header: 'known' }

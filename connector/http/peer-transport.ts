@@ -1,14 +1,24 @@
-import { Fault, type HttpClient, type HttpResponse, messageOf, wasSent } from '../../shared/platform/index.ts'
+import {
+  type Clock,
+  Fault,
+  type HttpClient,
+  type HttpResponse,
+  messageOf,
+  wasSent,
+} from '../../shared/platform/index.ts'
+import { ildcpQuestion, serializePrepare } from '../packet/index.ts'
 import type { PeerTransport } from '../pipeline/index.ts'
 import type { Peer } from '../routing/index.ts'
 import { type Answer, AnswerTooLarge } from './answer-reader.ts'
 import { REPEATS_HEADER } from './packet-server.ts'
 import { ConnectionFault, createPeerConnections } from './peer-connections.ts'
+import { createRepeats } from './repeats.ts'
 
 export interface PeerTransportOptions {
   /** Peers of other tenants than the operator, and those made by URL, did not get their endpoints from this node's operator: the guarded client. */
   isTrusted: (peer: Peer) => boolean
   guarded: Pick<HttpClient, 'request'>
+  clock: Clock
 }
 
 /** Keep-alive connections per peer: without pipelining this is how many packets can be on their way to it. */
@@ -31,8 +41,7 @@ export function createPeerTransport(
     connectMs: CONNECT_MS,
     answerSizeMax: ANSWER_SIZE_MAX,
   })
-  // Endpoints whose last answer said so. As many as there are peers.
-  const knowRepeats = new Set<string>()
+  const repeats = createRepeats()
   // Peers are rebuilt at every change, so what hangs on one is forgotten with it.
   const targets = new WeakMap<Peer, Target>()
   const targetOf = (peer: Peer): Target => {
@@ -43,56 +52,69 @@ export function createPeerTransport(
     }
     return target
   }
-  /**
-   * Whether what was sent may have been acted on although this is no answer to it: a gateway before the peer says 502, 503 or 504 when
-   * the peer went while it had the packet.
-   */
-  const noteRepeats = (endpoint: string, status: number, header: unknown): boolean => {
-    const knows = header === 'known'
-    if (knows) knowRepeats.add(endpoint)
-    else if (status === 200) knowRepeats.delete(endpoint)
-    return knows || (status > 499 && knowRepeats.has(endpoint))
+  const send = async (
+    peer: Peer,
+    body: Buffer,
+    timeoutMs: number,
+    /** Whether a lost answer is told from one of a peer that would take the packet for another one. */
+    asks = true,
+  ): Promise<Buffer> => {
+    const target = targetOf(peer)
+    const startedAtMs = performance.now()
+    let failure: unknown
+    try {
+      const { status, header, content } = options.isTrusted(peer)
+        ? ofOurs(await connections.exchange(target.origin, requestOf(target, body), timeoutMs))
+        : ofGuarded(
+            await options.guarded.request({
+              method: 'POST',
+              url: peer.endpoint,
+              headers: target.headers,
+              body,
+              timeoutMs,
+              responseSizeMax: ANSWER_SIZE_MAX,
+            }),
+          )
+      repeats.note(target.endpoint, status, header)
+      if (status > 199 && status < 300) return content
+      failure = refusal(status, header)
+    } catch (error) {
+      failure = faultOf(error, timeoutMs)
+    }
+    if (!asks || !wasSent(failure)) throw failure
+    const restMs = startedAtMs + timeoutMs - performance.now()
+    const isKnown = await repeats.areKnown(target.endpoint, restMs, (ms) =>
+      send(peer, serializePrepare(ildcpQuestion(options.clock.fromNow(ms))), ms, false),
+    )
+    throw isKnown ? lost(failure) : failure
   }
 
   return {
-    async post(peer, body, timeoutMs) {
-      const target = targetOf(peer)
-      if (options.isTrusted(peer)) {
-        let answer: Answer
-        try {
-          answer = await connections.exchange(target.origin, requestOf(target, body), timeoutMs)
-        } catch (error) {
-          throw faultOf(error, timeoutMs, knowRepeats.has(target.endpoint))
-        }
-        const { status, headers } = answer.head
-        const isLost = noteRepeats(target.endpoint, status, headers.get(REPEATS_HEADER))
-        if (status > 299) throw answered(status, isLost)
-        return answer.body
-      }
-      let response: HttpResponse
-      try {
-        response = await options.guarded.request({
-          method: 'POST',
-          url: peer.endpoint,
-          headers: target.headers,
-          body,
-          timeoutMs,
-          responseSizeMax: ANSWER_SIZE_MAX,
-        })
-      } catch (error) {
-        throw wasSent(error) && knowRepeats.has(target.endpoint) ? lost(error) : error
-      }
-      const { status, headers } = response
-      const isLost = noteRepeats(target.endpoint, status, headers[REPEATS_HEADER])
-      if (status < 200 || status > 299) throw answered(status, isLost)
-      return response.body
-    },
+    post: (peer, body, timeoutMs) => send(peer, body, timeoutMs),
     // Packets under way are over when the node drains; idle connections end now.
     async close() {
+      repeats.close()
       connections.close()
     },
   }
 }
+
+/** Of an answer: its status, what it says of repeats, and its body. */
+interface Said {
+  status: number
+  header: unknown
+  content: Buffer
+}
+const ofOurs = ({ head, body }: Answer): Said => ({
+  status: head.status,
+  header: head.headers.get(REPEATS_HEADER),
+  content: body,
+})
+const ofGuarded = ({ status, headers, body }: HttpResponse): Said => ({
+  status,
+  header: headers[REPEATS_HEADER],
+  content: body,
+})
 
 interface Target {
   endpoint: string
@@ -136,21 +158,30 @@ function requestOf({ head }: Target, body: Buffer): Buffer {
   return request
 }
 
-const answered = (status: number, isLost: boolean) =>
-  new Fault(isLost ? 'answer_lost' : 'peer_refused', {
+/**
+ * Not the answer to a packet. It may have been acted on all the same: a gateway before the peer says 502, 503 or 504 when the peer went
+ * while it had the packet.
+ */
+const refusal = (status: number, repeatsHeader: unknown) =>
+  new Fault('peer_refused', {
     retryable: true,
     message: `the peer answered HTTP ${status}`,
+    details: { wasSent: repeatsHeader === 'known' || status > 499 },
   })
 
 const lost = (error: unknown) =>
   new Fault('answer_lost', { retryable: true, message: messageOf(error), cause: error })
 
-function faultOf(error: unknown, timeoutMs: number, knowsRepeats: boolean): unknown {
+function faultOf(error: unknown, timeoutMs: number): unknown {
   if (!(error instanceof ConnectionFault)) return error
   if (error.kind === 'timeout')
     return new Fault('request_timeout', { retryable: true, message: `no answer within ${timeoutMs} ms` })
   if (error.cause instanceof AnswerTooLarge)
     return new Fault('response_too_large', { retryable: false, message: error.message })
-  if (error.wasSent && knowsRepeats) return lost(error)
-  return new Fault('connection_failed', { retryable: true, message: error.message, cause: error })
+  return new Fault('connection_failed', {
+    retryable: true,
+    message: error.message,
+    cause: error,
+    details: { wasSent: error.wasSent },
+  })
 }

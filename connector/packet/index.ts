@@ -13,7 +13,13 @@ export {
   serializeReply,
 } from './codec.ts'
 export { InvalidPacket } from './errors.ts'
-export { ILDCP_DESTINATION, ildcpFulfill, isIldcpCondition, type PeerConfiguration } from './ildcp.ts'
+export {
+  ILDCP_DESTINATION,
+  ildcpFulfill,
+  ildcpQuestion,
+  isIldcpCondition,
+  type PeerConfiguration,
+} from './ildcp.ts'
 export {
   DATA_LENGTH_MAX,
   type IlpErrorCode,

@@ -16,6 +16,7 @@ const peerConnections = 'connector/http/peer-connections.ts'
 const peerConnectionsTest = 'connector/http/peer-connections.test.ts'
 const peerProtocols = 'connector/peer-protocols.test.ts'
 const peerTransport = 'connector/http/peer-transport.ts'
+const repeatsTest = 'connector/http/repeats.test.ts'
 const lostAnswers = {
   file: 'connector/http/peer-transport.test.ts',
   name: 'what a peer that knows repeats may have got and did not answer is lost',
@@ -119,11 +120,32 @@ export const connectorThreats: ThreatTable = {
       name: 'A packet whose answer is lost on the way back is paid for again',
       guards: [
         {
-          name: 'also by peers of other tenants, and by those that were made by URL',
+          name: 'what a peer may have got is sent again, also where others chose its endpoint',
           file: peerTransport,
-          text: 'throw wasSent(error) && knowRepeats.has(target.endpoint) ? lost(error) : error',
-          without: 'throw error',
+          text: 'throw isKnown ? lost(failure) : failure',
+          without: 'throw failure',
           test: lostAnswers,
+        },
+        {
+          name: 'a peer that has not been heard yet is asked whether it knows repeats',
+          file: 'connector/http/repeats.ts',
+          text: 'if (!heard.has(endpoint)) {',
+          without: 'if (false) {',
+          test: { file: repeatsTest, name: 'a peer that loses its first packet is asked' },
+        },
+        {
+          name: 'a peer that does not answer holds up the packets of a moment alone',
+          file: 'connector/http/repeats.ts',
+          text: "heard.set(endpoint, 'silent')",
+          without: '',
+          test: { file: repeatsTest, name: 'a peer that answers nothing holds up' },
+        },
+        {
+          name: 'a packet is lost only at a peer that says it knows repeats',
+          file: 'connector/http/repeats.ts',
+          text: "else if (status === 200) heard.set(endpoint, 'unknown')",
+          without: "else if (status === 200) heard.set(endpoint, 'known')",
+          test: { file: repeatsTest, name: 'a peer that does not know repeats is asked once' },
         },
         {
           name: 'nobody is given up while the packet lives',

@@ -568,7 +568,7 @@ export const moneyFaults: ThreatTable = {
         {
           name: 'a gateway that lost the peer is not its answer',
           file: 'connector/http/peer-transport.ts',
-          text: ' || (status > 499 && knowRepeats.has(endpoint))',
+          text: ' || status > 499',
           without: '',
           test: {
             file: 'connector/http/peer-transport.test.ts',

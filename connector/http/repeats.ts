@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Fault } from '../../shared/platform/index.ts'
+
+/** What whoever answers at an endpoint makes of a packet that comes again. `silent`: it was asked and did not answer. */
+type Said = 'known' | 'unknown' | 'silent'
+
+export interface Repeats {
+  /** An answer says it by its header; one without the header says it too when it is 200. */
+  note(endpoint: string, status: number, header: unknown): void
+  /**
+   * Whether the endpoint knows repeats. One that has not been heard yet is asked, by `ask` with so many milliseconds each time, until it
+   * answers or `restMs` are over; whoever wants to know meanwhile waits for the same answer. One that did not answer is asked no more: a
+   * peer that is broken behind a gateway must not keep every packet for as long as it lives.
+   */
+  areKnown(endpoint: string, restMs: number, ask: (timeoutMs: number) => Promise<unknown>): Promise<boolean>
+  /** Ends what is asked. */
+  close(): void
+}
+
+const ASK_MS = { first: 50, most: 1_000 }
+const ANSWER_MS_MAX = 5_000
+
+/** Which peers know repeats, as they have said since this process started. */
+export function createRepeats(): Repeats {
+  // As many as there are peers.
+  const heard = new Map<string, Said>()
+  const asked = new Map<string, Promise<void>>()
+  const closing = new AbortController()
+  /** False when it was cut short. */
+  const pause = (ms: number, signal: AbortSignal) => sleep(ms, true, { signal }).catch(() => false)
+
+  const askOn = async (
+    endpoint: string,
+    forMs: number,
+    ask: (timeoutMs: number) => Promise<unknown>,
+  ): Promise<void> => {
+    const until = performance.now() + forMs
+    for (let waitMs = ASK_MS.first; !heard.has(endpoint); waitMs = Math.min(waitMs * 2, ASK_MS.most)) {
+      const restMs = until - performance.now()
+      if (restMs <= 0) {
+        heard.set(endpoint, 'silent')
+        return
+      }
+      try {
+        await ask(Math.min(Math.ceil(restMs), ANSWER_MS_MAX))
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error
+      }
+      if (!heard.has(endpoint) && !(await pause(Math.min(waitMs, restMs), closing.signal))) return
+    }
+  }
+
+  return {
+    note(endpoint, status, header) {
+      if (header === 'known') heard.set(endpoint, 'known')
+      else if (status === 200) heard.set(endpoint, 'unknown')
+    },
+    async areKnown(endpoint, restMs, ask) {
+      if (!heard.has(endpoint)) {
+        let asking = asked.get(endpoint)
+        if (!asking) {
+          asking = askOn(endpoint, restMs, ask).finally(() => asked.delete(endpoint))
+          asked.set(endpoint, asking)
+        }
+        const patience = new AbortController()
+        await Promise.race([asking, pause(restMs, patience.signal)])
+        patience.abort()
+      }
+      return heard.get(endpoint) === 'known'
+    },
+    close: () => closing.abort(),
+  }
+}
