@@ -263,11 +263,15 @@ test('of many that are created at once each has its own event and its own end; o
       incomingAmount: { ...usd(1n), assetCode: inactive.asset.code },
     }),
     create({ id: deriveId('crowd', 'nul'), metadata: { text: '\u0000' } }),
-    create({ id: deriveId('crowd', 0) }),
+    create(given[0]),
   ])
   const [ofInactive, ofNul, ofTwice] = outcomes.splice(40)
+  // Either of the two may be the first, when all are tried alone after the one with the impossible text.
+  const twice = [outcomes[0], ofTwice]
+  assert.deepEqual(twice.map((outcome) => outcome?.status).sort(), ['fulfilled', 'rejected'])
+  outcomes.splice(0, 1, ...twice.flatMap((outcome) => (outcome?.status === 'fulfilled' ? [outcome] : [])))
   assert.ok(ofInactive?.status === 'rejected' && refused('inactive_wallet_address')(ofInactive.reason))
-  assert.deepEqual([ofNul?.status, ofTwice?.status], ['rejected', 'rejected'])
+  assert.equal(ofNul?.status, 'rejected')
   assert.deepEqual(await eventsOf({ id: deriveId('crowd', 'inactive') }), [])
   for (const [index, outcome] of outcomes.entries()) {
     assert.ok(outcome.status === 'fulfilled', String(outcome.status === 'rejected' && outcome.reason))
