@@ -192,3 +192,64 @@ test('what arrives on open connections while it closes is answered, and ends the
   assert.match(work, /^HTTP\/1.1 200 [\s\S]*done$/)
   assert.match(probe, /^HTTP\/1.1 503 /)
 })
+
+/** Far more than systems hold for a client that does not read. */
+const LARGE = 'x'.repeat(32 * 1024 * 1024)
+
+/** A listener whose client has asked for more than it reads, and for more behind that. */
+async function startUnread() {
+  const app = await createHttpApp({ log: silentLogger })
+  const finish = Promise.withResolvers<string>()
+  app.get('/large', async () => LARGE)
+  app.get('/slow', () => finish.promise)
+  const accepted = once(app.server, 'connection') as Promise<[Socket]>
+  const client = connect(await listenOn(app, 0, '127.0.0.1'), '127.0.0.1').on('error', () => undefined)
+  client.pause()
+  const [inside] = await accepted
+  return { app, client, finish, inside }
+}
+
+test('an answer that is being written when the listener closes is written to its end', async () => {
+  const { app, client, inside } = await startUnread()
+  client.write('GET /large HTTP/1.1\r\nHost: a.example\r\n\r\n')
+  while (inside.writableLength === 0) await immediate()
+  const closed = app.close()
+  while (app.server.listening) await immediate()
+  assert.ok((await text(client)).endsWith(`\r\n\r\n${LARGE}`))
+  await closesInTime(closed)
+})
+
+test('what is asked for behind another request is answered, too, before its connection ends', async () => {
+  const { app, client, finish, inside } = await startUnread()
+  client.write('GET /livez HTTP/1.1\r\nHost: a.example\r\n\r\nGET /slow HTTP/1.1\r\nHost: a.example\r\n\r\n')
+  while (inside.bytesWritten === 0) await immediate()
+  const closed = app.close()
+  // Longer than what was not sent as a whole is waited for.
+  setTimeout(() => finish.resolve('slow'), 1_500)
+  assert.match(await text(client), /\r\n\r\nOKHTTP\/1\.1 200 [\s\S]*connection: close[\s\S]*\r\n\r\nslow$/)
+  await closesInTime(closed)
+})
+
+for (const [when, path] of [
+  ['before the listener closes', '/large'],
+  ['while the listener closes', '/slow'],
+] as const)
+  test(`who does not read an answer that was given ${when} does not keep it open`, async (t) => {
+    const { app, client, finish, inside } = await startUnread()
+    client.write(`GET ${path} HTTP/1.1\r\nHost: a.example\r\n\r\n`)
+    while (path === '/large' ? inside.writableLength === 0 : inside.bytesRead === 0) await immediate()
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    let isClosed = false
+    const closed = app.close().then(() => {
+      isClosed = true
+    })
+    while (app.server.listening) await immediate()
+    finish.resolve(LARGE)
+    while (inside.writableLength === 0) await immediate()
+    t.mock.timers.tick(9_000)
+    for (let turn = 0; turn < 10; turn++) await immediate()
+    assert.equal(isClosed, false)
+    t.mock.timers.tick(2_000)
+    await closed
+    client.destroy()
+  })

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { messageOf } from './errors.ts'
@@ -204,40 +205,64 @@ function refuseTwoHosts(app: FastifyInstance): void {
 
 /** So long may connections finish what they have begun to send when the listener closes. */
 const UNSENT_MS_MAX = 1_000
+/** So long may clients take to read their answers then. */
+const UNREAD_MS_MAX = 10_000
+const NOTHING_ANSWERED = -1
 
 /**
  * While the listener closes, what was asked for is answered and ends its connection, and so is what still arrives: who holds an open
  * connection has not heard yet, and a gateway asks nobody else for what may not be repeated. Probes hear that it ends. Node
- * would leave an answered connection open for as long as clients may keep one, and for ever one over which no whole request comes.
+ * would leave an answered connection open for as long as clients may keep one, and for ever one over which no whole request comes; and
+ * it would take one for idle whose answer is still being written.
  */
 function endWhileClosing(app: FastifyInstance): void {
   let isClosing = false
-  const connections = new Set<Socket>()
-  const answering = new Set<Socket>()
+  /** Open ones, and what had been read of each when its last answer had been written. */
+  const connections = new Map<Socket, number>()
+  const underWay = new Map<IncomingMessage, ServerResponse>()
+  const endThoseWithout = (requests: Iterable<IncomingMessage>, isToEnd: (socket: Socket) => boolean) => {
+    const needed = new Set<Socket>()
+    for (const { socket } of requests) needed.add(socket)
+    for (const socket of connections.keys()) if (!needed.has(socket) && isToEnd(socket)) socket.destroy()
+  }
+  const endIdle = () =>
+    endThoseWithout(underWay.keys(), (socket) => socket.bytesRead === connections.get(socket))
+  const endUnsent = () =>
+    endThoseWithout(
+      [...underWay.keys()].filter(({ complete }) => complete),
+      () => true,
+    )
+  const endUnread = (socket: Socket) => setTimeout(() => socket.destroy(), UNREAD_MS_MAX).unref()
+  app.server.closeIdleConnections = endIdle
   app.server.on('connection', (socket: Socket) => {
-    connections.add(socket)
+    connections.set(socket, NOTHING_ANSWERED)
     socket.once('close', () => connections.delete(socket))
   })
-  const endUnsent = () => {
-    for (const socket of connections) if (!answering.has(socket)) socket.destroy()
-  }
+  app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request
+    underWay.set(request, response)
+    response.once('close', () => {
+      underWay.delete(request)
+      if (connections.has(socket)) connections.set(socket, socket.bytesRead)
+      // It may have been told that it can keep its connection.
+      if (isClosing) endIdle()
+    })
+  })
   app.addHook('preClose', async () => {
     isClosing = true
     const timer = setTimeout(endUnsent, UNSENT_MS_MAX)
     app.server.once('close', () => clearTimeout(timer))
+    for (const [{ socket }, { writableEnded }] of underWay) if (writableEnded) endUnread(socket)
   })
   app.addHook('onRequest', (request, reply, done) => {
     if (!isClosing || !PROBES.has(request.routeOptions.url ?? '')) return done()
     reply.status(503).type('text/plain').send('Service Unavailable')
   })
-  // The request is here as a whole.
-  app.addHook('preValidation', ({ raw: { socket } }, reply, done) => {
-    answering.add(socket)
-    reply.raw.once('close', () => answering.delete(socket))
-    done()
-  })
-  app.addHook('onSend', (_request, reply, _payload, done) => {
-    if (isClosing) reply.header('connection', 'close')
+  app.addHook('onSend', ({ raw: { socket } }, reply, _payload, done) => {
+    if (isClosing) {
+      reply.header('connection', 'close')
+      endUnread(socket)
+    }
     done()
   })
 }

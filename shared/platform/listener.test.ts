@@ -139,6 +139,43 @@ test('a server that takes a connection and never answers is given up: another on
   await until('closed', () => open.size === 0)
 })
 
+test('whoever asks for a channel later, and is refused, is heard by the next connection', async (t) => {
+  let connections = 0
+  let refusals = 0
+  const { open, connectionString } = await startServer(t, (asked) => {
+    if (asked === 'connect') connections++
+    if (asked === 'connect') return WELCOME
+    return refusals++ === 0 ? REFUSED : LISTENING
+  })
+  const warnings: unknown[] = []
+  const log = { ...silentLogger, warn: (about: unknown) => void warnings.push(about) }
+  const late = createListener({ connectionString, log })
+  await until('connected', () => connections === 1)
+  // Its own answer has to come first.
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  const heard: unknown[] = []
+  late.listen('any', (payload) => heard.push(payload))
+  await until('listened to', () => heard.length > 0)
+  assert.equal(connections, 2)
+  await until('the first closed', () => open.size === 1)
+  assert.equal(warnings.length, 1)
+  await late.close()
+})
+
+test('a server that goes silent while it is asked to let listen is given up, too', async (t) => {
+  let asked = 0
+  const { open, connectionString } = await startServer(t, (what) => {
+    if (what === 'connect') return WELCOME
+    return asked++ === 0 ? undefined : LISTENING
+  })
+  const patient = createListener({ connectionString, log: silentLogger })
+  const heard: unknown[] = []
+  patient.listen('any', (payload) => heard.push(payload))
+  await until('listened to', () => heard.length > 0)
+  assert.equal(open.size, 1)
+  await patient.close()
+})
+
 test('the system is told to look whether a silent connection is still there, long before it would by itself', async (t) => {
   const { connectionString } = await startServer(t, (asked) => (asked === 'connect' ? WELCOME : LISTENING))
   const told = t.mock.method(Socket.prototype, 'setKeepAlive')

@@ -17,8 +17,8 @@ export interface Listener {
 }
 
 const RECONNECT_MS_MAX = 5_000
-/** A server that takes a connection and says nothing must not keep the listener from trying again, or from closing. */
-const CONNECT_MS_MAX = 5_000
+/** A server that takes a connection and says nothing, at once or to LISTEN, must not keep the listener from trying again, or from closing. */
+const ANSWER_MS_MAX = 5_000
 const CHANNEL = /^[a-z_][a-z0-9_]{0,62}$/
 
 const sessionName = (deployable: string | undefined): string =>
@@ -54,12 +54,19 @@ export function createListener(options: {
     return answer
   }
 
+  /** A standby takes connections and lets nobody listen. Its connection is not kept beside the next attempt's. */
+  const drop = (deaf: pg.Client) => {
+    if (client === deaf) client = undefined
+    deaf.end().catch(() => undefined)
+  }
+
   const connect = async (): Promise<void> => {
     const next = new pg.Client({
       connectionString: options.connectionString,
       application_name: sessionName(options.name),
-      connectionTimeoutMillis: CONNECT_MS_MAX,
-      // Nothing is ever asked over it: that it is dead would never be noticed.
+      connectionTimeoutMillis: ANSWER_MS_MAX,
+      query_timeout: ANSWER_MS_MAX,
+      // Nothing is asked over it once it listens: that it is dead would never be noticed.
       ...noticingSilence,
     })
     const lost = (error?: Error) => {
@@ -83,9 +90,7 @@ export function createListener(options: {
     try {
       for (const channel of handlers.keys()) await ask(next, channel)
     } catch (error) {
-      // A standby takes connections and lets nobody listen. It is not kept beside the next attempt's.
-      client = undefined
-      next.end().catch(() => undefined)
+      drop(next)
       throw error
     }
     attempt = 0
@@ -120,10 +125,17 @@ export function createListener(options: {
       const known = handlers.get(channel) ?? new Set<NoticeHandler>()
       handlers.set(channel, known.add(handler))
       // Asking twice for one channel is harmless; while there is no connection, the next one asks for all.
-      if (!client) return
-      ask(client, channel).then(
+      const asked = client
+      if (!asked) return
+      ask(asked, channel).then(
         () => handler(undefined),
-        (error: unknown) => options.log.warn({ reason: messageOf(error), channel }, 'listen failed'),
+        (error: unknown) => {
+          // The next connection asks for all, this channel too.
+          if (closed || client !== asked) return
+          options.log.warn({ reason: messageOf(error), channel }, 'listen failed')
+          drop(asked)
+          schedule()
+        },
       )
     },
     async close() {
