@@ -67,6 +67,18 @@ for (const isTrusted of [true, false]) {
     assert.equal(got.questions, 4, 'it is known now')
   })
 
+  test(`a packet that lives longer than the first that was lost has the peer asked for as long: ${kind}`, async (t) => {
+    let isBack = false
+    const { code } = await startPeer(t, {
+      isTrusted,
+      says: () => (isBack ? { status: 200, header: 'known' } : { status: 502 }),
+    })
+    const [short, long] = [code(500), code(20_000)]
+    assert.equal(await short, 'connection_failed')
+    isBack = true
+    assert.equal(await long, 'answer_lost')
+  })
+
   test(`a peer that does not know repeats is asked once: ${kind}`, async (t) => {
     const { got, code } = await startPeer(t, { isTrusted, says: () => ({ status: 200 }) })
     assert.equal(await code(), 'connection_failed')
@@ -77,9 +89,11 @@ for (const isTrusted of [true, false]) {
   test(`a peer that answers nothing holds up the packets of that moment alone: ${kind}`, async (t) => {
     const { got, code } = await startPeer(t, { isTrusted, says: () => 'nothing' })
     assert.deepEqual(await Promise.all([code(400), code(300)]), Array(2).fill('connection_failed'))
+    // The last question may have been on its way.
+    assert.equal(await code(400), 'connection_failed')
     const { questions } = got
     assert.ok(questions > 1)
-    assert.equal(await code(), 'connection_failed')
+    assert.equal(await code(400), 'connection_failed')
     assert.equal(got.questions, questions, 'it is asked no more')
   })
 }

@@ -9,8 +9,9 @@ export interface Repeats {
   note(endpoint: string, status: number, header: unknown): void
   /**
    * Whether the endpoint knows repeats. One that has not been heard yet is asked, by `ask` with so many milliseconds each time, until it
-   * answers or `restMs` are over; whoever wants to know meanwhile waits for the same answer. One that did not answer is asked no more: a
-   * peer that is broken behind a gateway must not keep every packet for as long as it lives.
+   * answers or `restMs` are over; whoever wants to know meanwhile waits for the same answer, and has it asked for as long as it can wait
+   * itself. One that did not answer is asked no more: a peer that is broken behind a gateway must not keep every packet for as long as it
+   * lives.
    */
   areKnown(endpoint: string, restMs: number, ask: (timeoutMs: number) => Promise<unknown>): Promise<boolean>
   /** Ends what is asked. */
@@ -19,28 +20,33 @@ export interface Repeats {
 
 const ASK_MS = { first: 50, most: 1_000 }
 const ANSWER_MS_MAX = 5_000
+/** Nobody is asked for longer, however many want to know: no packet lives longer. */
+const ASKING_MS_MAX = 30_000
+
+interface Asking {
+  /** By `performance.now()`. */
+  untilMs: number
+  readonly untilMsMax: number
+  readonly end: Promise<void>
+}
 
 /** Which peers know repeats, as they have said since this process started. */
 export function createRepeats(): Repeats {
   // As many as there are peers.
   const heard = new Map<string, Said>()
-  const asked = new Map<string, Promise<void>>()
+  const asked = new Map<string, Asking>()
   const closing = new AbortController()
   /** False when it was cut short. */
   const pause = (ms: number, signal: AbortSignal) => sleep(ms, true, { signal }).catch(() => false)
 
   const askOn = async (
     endpoint: string,
-    forMs: number,
+    asking: Omit<Asking, 'end'>,
     ask: (timeoutMs: number) => Promise<unknown>,
   ): Promise<void> => {
-    const until = performance.now() + forMs
     for (let waitMs = ASK_MS.first; !heard.has(endpoint); waitMs = Math.min(waitMs * 2, ASK_MS.most)) {
-      const restMs = until - performance.now()
-      if (restMs <= 0) {
-        heard.set(endpoint, 'silent')
-        return
-      }
+      const restMs = asking.untilMs - performance.now()
+      if (restMs <= 0) return
       try {
         await ask(Math.min(Math.ceil(restMs), ANSWER_MS_MAX))
       } catch (error) {
@@ -57,14 +63,21 @@ export function createRepeats(): Repeats {
     },
     async areKnown(endpoint, restMs, ask) {
       if (!heard.has(endpoint)) {
+        const nowMs = performance.now()
+        const untilMs = nowMs + restMs
         let asking = asked.get(endpoint)
-        if (!asking) {
-          asking = askOn(endpoint, restMs, ask).finally(() => asked.delete(endpoint))
+        if (asking) asking.untilMs = Math.min(Math.max(asking.untilMs, untilMs), asking.untilMsMax)
+        else {
+          const terms = { untilMs, untilMsMax: nowMs + ASKING_MS_MAX }
+          const end = askOn(endpoint, terms, ask).finally(() => asked.delete(endpoint))
+          asking = Object.assign(terms, { end })
           asked.set(endpoint, asking)
         }
         const patience = new AbortController()
-        await Promise.race([asking, pause(restMs, patience.signal)])
+        await Promise.race([asking.end, pause(restMs, patience.signal)])
         patience.abort()
+        // Nobody waits longer.
+        if (!heard.has(endpoint) && asking.untilMs <= untilMs) heard.set(endpoint, 'silent')
       }
       return heard.get(endpoint) === 'known'
     },

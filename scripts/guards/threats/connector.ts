@@ -134,9 +134,16 @@ export const connectorThreats: ThreatTable = {
           test: { file: repeatsTest, name: 'a peer that loses its first packet is asked' },
         },
         {
+          name: 'for as long as any of the packets lives that it lost',
+          file: 'connector/http/repeats.ts',
+          text: 'Math.max(asking.untilMs, untilMs)',
+          without: 'asking.untilMs',
+          test: { file: repeatsTest, name: 'a packet that lives longer than the first' },
+        },
+        {
           name: 'a peer that does not answer holds up the packets of a moment alone',
           file: 'connector/http/repeats.ts',
-          text: "heard.set(endpoint, 'silent')",
+          text: "if (!heard.has(endpoint) && asking.untilMs <= untilMs) heard.set(endpoint, 'silent')",
           without: '',
           test: { file: repeatsTest, name: 'a peer that answers nothing holds up' },
         },
