@@ -37,11 +37,18 @@ export function createDrainingServer(
 ): DrainingServer {
   let ending = false
   let open = 0
+  const responses = new Set<ServerResponse>()
   const server = createServer(
     { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_MS, requestTimeout: BODY_MS },
     (request, response) => {
       open++
-      const closed = new Promise((resolve) => response.once('close', resolve))
+      responses.add(response)
+      const closed = new Promise<void>((resolve) =>
+        response.once('close', () => {
+          responses.delete(response)
+          resolve()
+        }),
+      )
       if (ending) response.setHeader('connection', 'close')
       const handled = ending && request.url === '/readyz' ? notReady(response) : handle(request, response)
       const answered = handled.catch((error: unknown) => {
@@ -53,6 +60,11 @@ export function createDrainingServer(
       void Promise.all([closed, answered]).then(() => open--)
     },
   )
+  /** Node takes a connection for idle whose answer is still being written, and would cut it off. */
+  const closeIdle = server.closeIdleConnections.bind(server)
+  server.closeIdleConnections = () => {
+    if (![...responses].some(({ writableEnded }) => writableEnded)) closeIdle()
+  }
   if (direct) receiveFirst(server, direct)
   const announceEnd = () => {
     ending = true

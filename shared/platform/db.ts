@@ -67,8 +67,9 @@ const PLANNING =
 const PLANNING_ONCE = `${PLANNING} -c plan_cache_mode=force_generic_plan`
 
 /**
- * For pg: a connection over a network that has gone silent is held no longer than half a minute. Without the delay it is two hours
- * until the system asks whether the other side is still there.
+ * For pg: a connection over a network that has gone silent is held no longer than half a minute, idle or while an answer is waited for.
+ * Without the delay it is two hours until the system asks whether the other side is still there. It does not ask while something is
+ * sent: how often it sends that again is for the operator to say (docs/operating.md).
  */
 export const noticingSilence = { keepAlive: true, keepAliveInitialDelayMillis: 15_000 } as const
 
