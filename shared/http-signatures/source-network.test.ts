@@ -16,6 +16,9 @@ for (const [source, network] of [
   ['2001:db8:1:2::', '2001:db8:1:2'],
   ['fe80::1%eth0', 'fe80:0:0:0'],
   ['::1', '0:0:0:0'],
+  ['64:ff9b::c000:201', '64:ff9b::c000:201'],
+  ['64:ff9b::192.0.2.1', '64:ff9b::192.0.2.1'],
+  ['64:ff9b:0:0:0:1:c000:201', '64:ff9b:0:0'],
   ['no address', 'no address'],
 ] as const)
   test(`the network of ${source} is ${network}`, () => {
