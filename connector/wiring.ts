@@ -27,14 +27,14 @@ import {
 import { buildConnectorApp, type Connector, type ConnectorContext, type ConnectorSettings } from './app.ts'
 import { type ConnectorConfig, loadConnectorConfig, tigerBeetleOf } from './config.ts'
 import { createOwnLimits, createRedisBuckets, createSharedLimits } from './limits/index.ts'
-import type { Payee } from './pipeline/index.ts'
+import { HOLD_WINDOW_MS, type Payee } from './pipeline/index.ts'
 import { createMemoryTotals, createRedisTotals } from './receipts/stream-totals.ts'
 import type { LedgerAsset, Peer } from './routing/index.ts'
 
 const CONNECTOR = 'connector'
 
 /** For peers whose endpoints are others' word: as many packets at once as to those of the operator, each for as long as it may live. */
-export const outboundOfConnector = { connectionsPerHost: 256, timeoutMsMax: 30_000 }
+export const outboundOfConnector = { connectionsPerHost: 256, timeoutMsMax: HOLD_WINDOW_MS }
 
 /** Starts the ILP connector: packets from peers on CONNECTOR_PORT, the functions' RPC on CONNECTOR_RPC_PORT. */
 export const startConnector: StartDeployable = async (env) => {

@@ -100,17 +100,17 @@ export function createPeerTransport(
 }
 
 /** Of an answer: its status, what it says of repeats, and its body. */
-interface Said {
+interface PlainAnswer {
   status: number
   header: unknown
   content: Buffer
 }
-const ofOurs = ({ head, body }: Answer): Said => ({
+const ofOurs = ({ head, body }: Answer): PlainAnswer => ({
   status: head.status,
   header: head.headers.get(REPEATS_HEADER),
   content: body,
 })
-const ofGuarded = ({ status, headers, body }: HttpResponse): Said => ({
+const ofGuarded = ({ status, headers, body }: HttpResponse): PlainAnswer => ({
   status,
   header: headers[REPEATS_HEADER],
   content: body,

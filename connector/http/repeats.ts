@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault } from '../../shared/platform/index.ts'
+import { HOLD_WINDOW_MS } from '../pipeline/index.ts'
 
 /** What whoever answers at an endpoint makes of a packet that comes again. `silent`: it was asked and did not answer. */
 type Said = 'known' | 'unknown' | 'silent'
@@ -20,12 +21,11 @@ export interface Repeats {
 
 const ASK_MS = { first: 50, most: 1_000 }
 const ANSWER_MS_MAX = 5_000
-/** Nobody is asked for longer, however many want to know: no packet lives longer. */
-const ASKING_MS_MAX = 30_000
 
 interface Asking {
   /** By `performance.now()`. */
   untilMs: number
+  /** Nobody is asked for longer, however many want to know: no packet lives longer. */
   readonly untilMsMax: number
   readonly end: Promise<void>
 }
@@ -68,7 +68,7 @@ export function createRepeats(): Repeats {
         let asking = asked.get(endpoint)
         if (asking) asking.untilMs = Math.min(Math.max(asking.untilMs, untilMs), asking.untilMsMax)
         else {
-          const terms = { untilMs, untilMsMax: nowMs + ASKING_MS_MAX }
+          const terms = { untilMs, untilMsMax: nowMs + HOLD_WINDOW_MS }
           const end = askOn(endpoint, terms, ask).finally(() => asked.delete(endpoint))
           asking = Object.assign(terms, { end })
           asked.set(endpoint, asking)

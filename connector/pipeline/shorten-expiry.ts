@@ -7,7 +7,7 @@ import type { Rejects } from './rejects.ts'
 /** What this node keeps for itself: time for its own answer to travel back, and the least that the next hop must have. */
 const EXPIRATION_WINDOW_MS = 1_000
 /** Longest that money is held for a packet, whatever its sender would allow. */
-const HOLD_WINDOW_MS = 30_000
+export const HOLD_WINDOW_MS = 30_000
 
 /** Gives the next hop a little less time than this node has; R02 when that leaves too little (connector.md §5). */
 export const shortenExpiry =

@@ -157,7 +157,7 @@ export const connectorThreats: ThreatTable = {
         {
           name: 'nobody is given up while the packet lives',
           file: 'connector/wiring.ts',
-          text: 'timeoutMsMax: 30_000',
+          text: 'timeoutMsMax: HOLD_WINDOW_MS',
           without: 'timeoutMsMax: 10_000',
           test: {
             file: 'connector/peered-endpoints.test.ts',
