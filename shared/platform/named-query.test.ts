@@ -17,6 +17,8 @@ before(async () => {
 beforeEach(async () => {
   await pool.query('truncate things')
   client = await pool.connect()
+  // One that is given up while the server works for it may hear of the end of its database.
+  client.on('error', () => undefined)
   heard = []
   const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
   for (const name of ['rowDescription', 'noData', 'parseComplete'])
