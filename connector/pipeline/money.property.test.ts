@@ -4,7 +4,13 @@ import fc from 'fast-check'
 import { auditLedger, type Ledger } from '../../shared/ledger/index.ts'
 import { Fault } from '../../shared/platform/index.ts'
 import { createTestDatabase, type TestDatabase, waitFor } from '../../shared/testing/index.ts'
-import { createReject, type IlpPrepare, type IlpReply, isFulfill } from '../packet/index.ts'
+import {
+  createReject,
+  ILDCP_DESTINATION,
+  type IlpPrepare,
+  type IlpReply,
+  isFulfill,
+} from '../packet/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
 import { exchangePacket, openConnection } from '../stream/connection.ts'
 import {
@@ -52,7 +58,10 @@ let mills: LedgerAsset
 before(async () => {
   database = await createTestDatabase('resources')
   hop = await startTestHop((prepare) =>
-    hopAnswers[prepare.destination.split('.')[2] as HopBehaviour](prepare),
+    // A hop that lost a packet is asked whether it knows repeats, by a packet without money.
+    prepare.destination === ILDCP_DESTINATION
+      ? createReject('F00', { triggeredBy: 'test.hop', message: 'not here' })
+      : hopAnswers[prepare.destination.split('.')[2] as HopBehaviour](prepare),
   )
   node = await startTestNode({
     connectionString: database.connectionString,
