@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAsset } from '../../shared/assets/index.ts'
@@ -25,7 +26,7 @@ import { startTestNode, type TestNode, type TestReceiver } from '../testing/test
 interface Faults {
   /** After accounts were looked up. */
   lookup?: () => Promise<unknown>
-  before?: (events: readonly TransferEvent[]) => void
+  before?: (events: readonly TransferEvent[]) => unknown
   after?: (events: readonly TransferEvent[]) => void
   progress?: () => void
   /** What the ledger says in place of the truth. */
@@ -53,7 +54,7 @@ const faulty = (ledger: Ledger): Ledger => ({
   async createTransfers(events) {
     for (const event of events)
       if ('needs' in event) askedFor.withTransfers.push(...(event.needs ?? []).map(({ id }) => id))
-    faults.before?.(events)
+    await faults.before?.(events)
     const statuses = await ledger.createTransfers(events)
     faults.after?.(events)
     return faults.statuses?.(statuses) ?? statuses
@@ -96,6 +97,7 @@ after(async () => {
 })
 
 afterEach(() => {
+  letCreditsGo()
   faults = {}
 })
 
@@ -244,6 +246,76 @@ test('F25: of many packets at once only those that are wanted are credited, and 
   for (const { reply } of answers)
     if (isReject(reply)) assert.ok(['F99', 'F02'].includes(reply.code), reply.code)
   assert.deepEqual(await state(receiver), ['COMPLETED', 120n])
+})
+
+let letCreditsGo: () => void = () => undefined
+
+/** Credits of this amount wait in front of the ledger until they are let go. */
+function holdCredits(amount: bigint) {
+  const { promise, resolve: letGo } = Promise.withResolvers<void>()
+  letCreditsGo = letGo
+  const { promise: isHeld, resolve: held } = Promise.withResolvers<void>()
+  const before = (events: readonly TransferEvent[]) => {
+    if (!events.some((event) => 'amount' in event && event.amount === amount)) return undefined
+    held()
+    return promise
+  }
+  return { before, isHeld, letGo }
+}
+
+test('F25: a credit whose answer was lost counts while others are on their way: nothing comes in after the payment is full', async () => {
+  const receiver = await node.incomingPayment(usd, 100n)
+  const { before, isHeld, letGo } = holdCredits(40n)
+  let lost = false
+  faults = {
+    before,
+    after: (events) => {
+      if (lost || !events.some((event) => 'amount' in event && event.amount === 60n)) return
+      lost = true
+      throw unknown()
+    },
+  }
+  const first = send(receiver, 40n)
+  await isHeld
+  assert.ok(isFulfill((await send(receiver, 60n)).reply))
+  assert.ok(lost)
+  // With the two that are there or on their way it is full, without the one that was lost it is not.
+  const late = send(receiver, 10n)
+  assert.equal(await Promise.race([late, sleep(300)]), undefined)
+  letGo()
+  assert.ok(isFulfill((await first).reply))
+  assert.match(codeOf((await late).reply), /^F99$|^F02$/)
+  assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
+})
+
+test('F25: a packet is not declined because of another one that then brings nothing', async () => {
+  const receiver = await node.incomingPayment(usd, 100n)
+  const poor = await node.peer(usd, { address: `test.poor${randomUUID().slice(0, 8)}`, liquidity: 5n })
+  const { before, isHeld, letGo } = holdCredits(1_000n)
+  faults = { before }
+  const hopeless = send(receiver, 1_000n, { token: poor.token })
+  await isHeld
+  const wanted = send(receiver, 100n)
+  assert.equal(await Promise.race([wanted, sleep(300)]), undefined)
+  letGo()
+  assert.equal(codeOf((await hopeless).reply), 'T04')
+  assert.ok(isFulfill((await wanted).reply))
+  assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
+})
+
+test('F25: a packet that waits for others does not outlive its own time', async () => {
+  const receiver = await node.incomingPayment(usd, 100n)
+  const { before, isHeld, letGo } = holdCredits(100n)
+  faults = { before }
+  const first = send(receiver, 100n)
+  await isHeld
+  const late = send(receiver, 10n, { lifeMs: 400 })
+  assert.equal(await Promise.race([late, sleep(300)]), undefined)
+  const answer = await Promise.race([late, sleep(2_000)])
+  assert.equal(answer && codeOf(answer.reply), 'R00')
+  letGo()
+  assert.ok(isFulfill((await first).reply))
+  assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
 })
 
 test('across currencies the receiver gets the converted amount and the sender hears of it', async () => {

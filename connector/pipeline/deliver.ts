@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ledger } from '../../shared/ledger/index.ts'
 import { type Clock, type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { CredentialReader } from '../../shared/stream-credentials/index.ts'
@@ -32,7 +33,8 @@ export interface DeliverContext extends AskPayeeContext, ReceiptContext {
  * Delivery to one of this node's incoming payments or wallet addresses. Money moves in one step, and only after the STREAM receiver has said yes,
  * so a Fulfill means that the payee has the money and a Reject that it has not. A payment takes the packet that reaches its
  * amount, even past it, and refuses every later one: with an authentic F99 while its state follows, with F02 afterwards.
- * Packets of one payee are decided one after the other, by reserving; their credits go to the ledger together.
+ * Packets of one payee are decided one after the other, by reserving; their credits go to the ledger together. What only others on their
+ * way would make too much waits for them.
  */
 export function deliver(ctx: DeliverContext): Service<LocalPacket> {
   return async (packet) => {
@@ -94,9 +96,8 @@ async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: Incomi
   // Rates or the wallet may have been waited for: the state must be young when the money moves.
   const delivery = await ctx.deliveries.find(packet.paymentTag)
   if (!delivery || isClosed(ctx, delivery)) return await refuse(ctx, packet, closed(ctx))
-  await delivery.open()
-  if (isExpired(ctx, packet)) return await refuse(ctx, packet, expired(ctx))
-  if (!delivery.reserve(money.amount)) return await refuse(ctx, packet, money.decline())
+  const refusal = await reserve(ctx, packet, delivery, money)
+  if (refusal) return await refuse(ctx, packet, refusal)
   let outcome: Credit
   try {
     outcome = await credit(ctx, packet, delivery, money.amount)
@@ -112,6 +113,34 @@ async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: Incomi
   // A receipt states what arrived: a packet that was credited before counts once.
   const counted = outcome.kind === 'credited' ? money.amount : 0n
   return money.fulfill(await receiptTotal(ctx, money.receiptConnectionId, counted))
+}
+
+/** The answer when there is no room for the packet any more. */
+async function reserve(
+  ctx: DeliverContext,
+  packet: LocalPacket,
+  delivery: Delivery,
+  money: IncomingMoney,
+): Promise<Reply | undefined> {
+  for (;;) {
+    await delivery.open()
+    if (isExpired(ctx, packet)) return expired(ctx)
+    const room = delivery.reserve(money.amount)
+    if (room === 'reserved') return undefined
+    if (room === 'full') return money.decline()
+    await settledOrExpired(ctx, packet, delivery)
+  }
+}
+
+/** Timers take no more than 24 days, and packets of peers may claim to live for years. */
+const WAIT_MS_MAX = 60_000
+
+async function settledOrExpired(ctx: DeliverContext, packet: LocalPacket, delivery: Delivery): Promise<void> {
+  const restMs = Math.min(packet.prepare.expiresAt.getTime() - ctx.clock.nowMs(), WAIT_MS_MAX)
+  const timer = new AbortController()
+  const over = sleep(restMs, undefined, { signal: timer.signal }).catch(() => undefined)
+  await Promise.race([delivery.settled(), over])
+  timer.abort()
 }
 
 async function answerFromLedger(ctx: DeliverContext, packet: LocalPacket): Promise<Reply> {

@@ -42,8 +42,13 @@ export interface Delivery {
   open(): Promise<void>
   /** Its ledger account, as long as it may be missing: the first credit makes it. */
   newAccount(): NewAccount | undefined
-  /** False when the payee has, or is about to have, all that it asked for. */
-  reserve(amount: bigint): boolean
+  /**
+   * `full`: the payee has all that it asked for. `unclear`: it has if what is on its way arrives, or what arrived is counted. Only
+   * `reserved` reserves.
+   */
+  reserve(amount: bigint): 'reserved' | 'full' | 'unclear'
+  /** Nothing is on its way any more. */
+  settled(): Promise<void>
   /** `unchanged`: nothing was credited. `uncertain`: it may have been, now or before; the total is read again. */
   settle(amount: bigint, outcome: 'credited' | 'unchanged' | 'uncertain'): void
   /**
@@ -71,6 +76,8 @@ interface Entry extends Delivery {
   readAtMs: number
   received: bigint
   reserved: bigint
+  /** Credited perhaps, and perhaps not in `received`, until the total is read when nothing is on its way. */
+  doubtful: bigint
   /** All that was ever reserved: tells a reading of the ledger what came in between. */
   everReserved: bigint
   isOpen: boolean
@@ -78,6 +85,7 @@ interface Entry extends Delivery {
   /** The total in memory may be too low. It is read again when nothing is on its way. */
   needsReading: boolean
   reading: Promise<void> | undefined
+  settling: PromiseWithResolvers<void> | undefined
   reported: boolean
   lookedAgain: boolean
 }
@@ -143,11 +151,13 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
     readAtMs: Number.NEGATIVE_INFINITY,
     received: 0n,
     reserved: 0n,
+    doubtful: 0n,
     everReserved: 0n,
     isOpen: false,
     hasAccount: false,
     needsReading: true,
     reading: undefined,
+    settling: undefined,
     reported: false,
     lookedAgain: false,
     async open() {
@@ -163,10 +173,18 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
     reserve(amount) {
       assert(entry.isOpen, 'a payee is opened before money is reserved', entry.payee.id)
       const { incomingAmount } = entry.payee
-      if (incomingAmount !== undefined && entry.received + entry.reserved >= incomingAmount) return false
+      if (incomingAmount !== undefined) {
+        if (entry.received >= incomingAmount) return 'full'
+        if (entry.received + entry.reserved + entry.doubtful >= incomingAmount) return 'unclear'
+      }
       entry.reserved += amount
       entry.everReserved += amount
-      return true
+      return 'reserved'
+    },
+    async settled() {
+      if (entry.reserved === 0n) return
+      entry.settling ??= Promise.withResolvers()
+      await entry.settling.promise
     },
     settle(amount, outcome) {
       entry.reserved -= amount
@@ -175,7 +193,13 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
         entry.received += amount
         entry.hasAccount = true
       }
-      if (outcome === 'uncertain') entry.needsReading = true
+      if (outcome === 'uncertain') {
+        entry.doubtful += amount
+        entry.needsReading = true
+      }
+      if (entry.reserved > 0n) return
+      entry.settling?.resolve()
+      entry.settling = undefined
     },
     takeReport() {
       const { state, incomingAmount } = entry.payee
@@ -213,7 +237,9 @@ async function readTotal(ctx: DeliveriesContext, entry: Entry): Promise<void> {
   const onItsWay = reserved + entry.everReserved - everReserved
   // Of several readings at once the last may be the oldest, and nothing that was received is ever taken back.
   if (total - onItsWay > entry.received) entry.received = total - onItsWay
-  if (onItsWay === 0n) entry.needsReading = false
+  if (onItsWay > 0n) return
+  entry.needsReading = false
+  entry.doubtful = 0n
 }
 
 const accountOf = ({ id, tenantId, asset, accountCode: code }: Payee): NewAccount => ({

@@ -1,12 +1,12 @@
 import type { Counters } from '../counters.ts'
-import { type IlpFulfill, isFulfill } from '../packet/index.ts'
+import { type IlpFulfill, type IlpReject, isFulfill } from '../packet/index.ts'
 import type { IdentifiedPacket, IncomingPacket, Reply, Service } from './model.ts'
 import { packetIdOf } from './movement.ts'
 import { createRecent } from './recent.ts'
 
-/** Fulfils that are remembered, so that a repeated request gets its answer again: a second's worth at full speed, or two. */
+/** Fulfils, and as many Rejects, that are remembered for repeats: a second's worth at full speed, or two. */
 const REMEMBERED_MIN = 5_000
-/** Bytes. STREAM's answers have some hundred. */
+/** Bytes, or characters. STREAM's answers have some hundred. */
 const REMEMBERED_DATA_MAX = 4_096
 
 /** What a repeat must have in common with the packet under the same ids. */
@@ -25,10 +25,18 @@ interface Fulfilled extends Known {
   data: string
 }
 
+interface Rejected extends Known {
+  code: IlpReject['code']
+  triggeredBy: string
+  message: string
+  data: string
+}
+
 /**
  * The same Prepare again is the same packet: while the first is under way the repeat waits for its answer, and afterwards it gets
- * the Fulfill again. A repeat that nobody here remembers goes on, and so does one with another amount or destination under the
- * same condition: the ledger then knows its transfer ids, which follow from account, condition and expiry.
+ * the same answer again. Also a Reject: of two requests with the same bytes the sender may have read the one that was rejected, whichever
+ * came first, and counts on it that nothing moves for the other. A repeat that nobody here remembers goes on, and so does one with another
+ * amount or destination under the same condition: the ledger then knows its transfer ids, which follow from account, condition and expiry.
  */
 export function joinDuplicates(
   ctx: { counters: Counters },
@@ -36,6 +44,8 @@ export function joinDuplicates(
 ): Service<IncomingPacket> {
   const inFlight = new Map<string, InFlight>()
   const fulfilled = createRecent<Fulfilled>(REMEMBERED_MIN)
+  // Apart, so that many Rejects displace no Fulfill.
+  const rejected = createRecent<Rejected>(REMEMBERED_MIN)
 
   return async (packet) => {
     const { prepare, account } = packet
@@ -52,11 +62,17 @@ export function joinDuplicates(
     }
     // Not the same and yet under the same ids: it is not to be confused with what is known.
     if (known) return await next(identified)
+    const refused = rejected.get(packetId)
+    if (refused?.amount === amount && refused.destination === destination) {
+      ctx.counters.count('duplicate_packets')
+      return toReject(refused)
+    }
     const answer = next(identified)
     inFlight.set(packetId, { amount, destination, answer })
     try {
       const reply = await answer
-      if (isFulfill(reply) && reply.data.length <= REMEMBERED_DATA_MAX)
+      if (!isFulfill(reply)) rejected.set(packetId, { amount, destination, ...ofReject(reply) })
+      else if (reply.data.length <= REMEMBERED_DATA_MAX)
         fulfilled.set(packetId, {
           amount,
           destination,
@@ -72,5 +88,20 @@ export function joinDuplicates(
 
 const toFulfill = ({ fulfillment, data }: Fulfilled): IlpFulfill => ({
   fulfillment: Buffer.from(fulfillment, 'latin1'),
+  data: Buffer.from(data, 'latin1'),
+})
+
+/** Every Reject is remembered, because nothing else knows of it: without its words where they are many. */
+function ofReject({ code, triggeredBy, message, data }: IlpReject): Omit<Rejected, keyof Known> {
+  const isShort = message.length + data.length <= REMEMBERED_DATA_MAX
+  return isShort
+    ? { code, triggeredBy, message, data: data.toString('latin1') }
+    : { code, triggeredBy, message: '', data: '' }
+}
+
+const toReject = ({ code, triggeredBy, message, data }: Rejected): IlpReject => ({
+  code,
+  triggeredBy,
+  message,
   data: Buffer.from(data, 'latin1'),
 })

@@ -164,6 +164,8 @@ for (const end of ['the faults end', 'the connector ends, and another one begins
         const { id, incomingAmount } = receiver.payment
         const mine = sumOf(paid.filter((packet) => packet.receiver === receiver))
         assert.equal(await node.credited(id).catch(() => 0n), mine)
+        // The packet that reaches the amount is the last one.
+        if (incomingAmount !== undefined) assert.ok(mine < incomingAmount.value + BigInt(AMOUNT_MAX))
         if (incomingAmount !== undefined && mine >= incomingAmount.value) {
           const state = async () => (await getIncomingPayment(node.node, 'all', id)).state
           await waitFor(async () => (await state()) === 'COMPLETED')

@@ -4,6 +4,7 @@ import { answerFaults } from './answer-faults.ts'
 import { answerPeer } from './answer-peer.ts'
 import { type ChooseContext, chooseDestination } from './choose-destination.ts'
 import { type ConversionContext, convertAmount, createConversion } from './convert.ts'
+import { countPackets } from './count-packets.ts'
 import { type DeliverContext, deliver } from './deliver.ts'
 import { findRoute } from './find-route.ts'
 import { type HoldContext, holdMoney } from './hold-money.ts'
@@ -41,9 +42,9 @@ export interface Pipeline {
 /**
  * The packet's way through the node, in the order in which it must happen:
  *
- * 1. `answerFaults` is outermost but for who only watches: whatever breaks below becomes an answer.
- * 2. `joinDuplicates` before anything that moves money, so that a repeat cannot move it at the same time; and before the limits, so
- *    that a repeat gets the answer of the packet that it is.
+ * 1. `joinDuplicates` is outermost but for who only watches and counts. Before anything that moves money, so that a repeat cannot move it
+ *    at the same time; and before the limits, so that a repeat gets the answer of the packet that it is.
+ * 2. `answerFaults` inside of it: whatever breaks below becomes an answer, and a repeat gets that too.
  * 3. `limitAmount` and `limitTraffic` cost little and protect all the rest; a packet that is too large does not use up the rate.
  * 4. `answerPeer` takes what is meant for this node itself, and `chooseDestination` its receivers', because no peer may answer for
  *    them.
@@ -66,7 +67,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const local = observer.toPayee(options.deliveries, deliver({ ...ctx, convert }))
   const choose = chooseDestination(ctx, local, observer.toPeer(forward))
   const handle = observer.all(
-    answerFaults(ctx, joinDuplicates(ctx, limitAmount(ctx, limitTraffic(ctx, answerPeer(ctx, choose))))),
+    countPackets(
+      ctx,
+      joinDuplicates(ctx, answerFaults(ctx, limitAmount(ctx, limitTraffic(ctx, answerPeer(ctx, choose))))),
+    ),
   )
 
   let inFlight = 0

@@ -8,6 +8,7 @@ import { createCounters } from '../counters.ts'
 import { isFulfill, isReject, parsePrepare, serializePrepare } from '../packet/index.ts'
 import { fulfilWithData, testPrepare } from '../testing/test-hop.ts'
 import { answerFaults } from './answer-faults.ts'
+import { countPackets } from './count-packets.ts'
 import { AnswerUnknown } from './errors.ts'
 import { joinDuplicates } from './join-duplicates.ts'
 import type { IncomingAccount, IncomingPacket, Reply } from './model.ts'
@@ -28,19 +29,23 @@ const packet = (fields: Partial<IncomingAccount> = {}, prepare = testPrepare('te
 
 test('a step that breaks is answered with T00; an answer that is not known is none', async () => {
   const counters = createCounters()
-  const ctx = { rejects, log: silentLogger, counters }
-  const broken = answerFaults(ctx, async () => {
+  const answering = (next: () => Promise<Reply>) =>
+    countPackets(
+      { counters },
+      joinDuplicates({ counters }, answerFaults({ rejects, log: silentLogger }, next)),
+    )
+  const broken = answering(async () => {
     throw new TypeError('bug')
   })
   const reply = await broken(packet())
   assert.ok(isReject(reply))
   assert.deepEqual([reply.code, reply.message], ['T00', 'unexpected internal error'])
-  const unknown = answerFaults(ctx, async () => {
+  const unknown = answering(async () => {
     throw new AnswerUnknown('nobody knows')
   })
   await assert.rejects(unknown(packet()), AnswerUnknown)
-  assert.equal(counters.read().packets_rejected, 1)
-  assert.equal(counters.read().unanswered_packets, 1)
+  const { packets_received, packets_rejected, unanswered_packets } = counters.read()
+  assert.deepEqual([packets_received, packets_rejected, unanswered_packets], [2, 1, 1])
 })
 
 test('only an equal packet is a repeat', async () => {
@@ -108,15 +113,53 @@ test('a fulfilment with much data is not remembered, and asked for anew', async 
   assert.equal(handled, 2)
 })
 
-test('a reject is not remembered: the same packet may find money later', async () => {
-  const answers: Reply[] = [
-    rejects('T04', 'InsufficientBalance'),
-    fulfilWithData(testPrepare('test.x')) as Reply,
+test('what was rejected stays rejected, for whatever reason: the sender may count on any of its answers', async () => {
+  const data = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+  const first: (() => Reply)[] = [
+    () => rejects('T04', 'InsufficientBalance'),
+    () => rejects('F99', '', data),
+    () => rejects('F02', 'x'.repeat(4_097)),
+    () => {
+      throw new TypeError('bug')
+    },
   ]
-  const joined = joinDuplicates({ counters: createCounters() }, async () => answers.shift() as Reply)
-  const prepare = testPrepare('test.x')
-  assert.ok(isReject(await joined(packet({}, prepare))))
+  for (const answer of first) {
+    let handled = 0
+    const counters = createCounters()
+    const joined = joinDuplicates(
+      { counters },
+      answerFaults({ rejects, log: silentLogger }, async ({ prepare }) =>
+        ++handled === 1 ? answer() : (fulfilWithData(prepare) as Reply),
+      ),
+    )
+    const prepare = testPrepare('test.x')
+    const reply = await joined(packet({}, prepare))
+    assert.ok(isReject(reply))
+    const again = await joined(packet({}, prepare))
+    // Words without end are not kept.
+    assert.deepEqual(again, reply.message.length > 4_096 ? { ...reply, message: '' } : reply)
+    assert.deepEqual([handled, counters.read().duplicate_packets], [1, 1])
+    // Another packet that has its ids, of which nothing moved, is a new one, and then it is the one that is known.
+    const smaller = { ...prepare, amount: 1n }
+    for (let repeat = 0; repeat < 2; repeat++) assert.ok(isFulfill(await joined(packet({}, smaller))))
+    assert.deepEqual([handled, counters.read().duplicate_packets], [2, 2])
+  }
+})
+
+test('many rejects displace no fulfilment', async () => {
+  let handled = 0
+  const joined = joinDuplicates({ counters: createCounters() }, async ({ prepare }) => {
+    handled++
+    return prepare.amount === 1n ? (fulfilWithData(prepare) as Reply) : rejects('T04', 'InsufficientBalance')
+  })
+  const prepare = { ...testPrepare('test.x'), amount: 1n }
+  await joined(packet({}, prepare))
+  for (let number = 1; number <= 20_000; number++)
+    await joined(
+      packet({}, { ...prepare, amount: 2n, expiresAt: new Date(prepare.expiresAt.getTime() + number) }),
+    )
   assert.ok(isFulfill(await joined(packet({}, prepare))))
+  assert.equal(handled, 20_001)
 })
 
 test('a record that fails is repeated until it is written, and a packet waits for it a second at most', async () => {

@@ -4,6 +4,7 @@ const lateAnswers = 'connector/pipeline/late-answers.test.ts'
 const forward = 'connector/pipeline/forward.test.ts'
 const lostRecords = 'connector/pipeline/lost-records.property.test.ts'
 const deliver = 'connector/pipeline/deliver.test.ts'
+const steps = 'connector/pipeline/steps.test.ts'
 const rates = 'connector/rates/rates.test.ts'
 const crashes = 'shared/outgoing-payments/crashes.test.ts'
 const ilpPayments = 'shared/outgoing-payments/ilp-payments.test.ts'
@@ -514,6 +515,58 @@ export const moneyFaults: ThreatTable = {
           text: 'if ((await lateAmount(ctx.db)) <= 0n) return',
           without: 'if (payment.id) return',
           test: { file: incoming, name: 'F26: money that comes after an empty' },
+        },
+      ],
+    },
+    {
+      name: 'Packets of one payment at the same time (F25)',
+      guards: [
+        {
+          name: 'what was credited without an answer counts while others are on their way',
+          file: 'connector/pipeline/deliveries.ts',
+          text: 'entry.received + entry.reserved + entry.doubtful >= incomingAmount',
+          without: 'entry.received + entry.reserved >= incomingAmount',
+          test: { file: deliver, name: 'F25: a credit whose answer was lost counts' },
+        },
+        {
+          name: 'nobody is declined for what may bring nothing',
+          file: 'connector/pipeline/deliveries.ts',
+          text: "return 'unclear'",
+          without: "return 'full'",
+          test: { file: deliver, name: 'F25: a packet is not declined because of another one' },
+        },
+        {
+          name: 'who waits for others does so for no longer than it lives',
+          file: 'connector/pipeline/deliver.ts',
+          text: 'await Promise.race([delivery.settled(), over])',
+          without: 'await delivery.settled()',
+          test: { file: deliver, name: 'F25: a packet that waits for others' },
+        },
+      ],
+    },
+    {
+      name: 'One answer to the same bytes',
+      guards: [
+        {
+          name: 'what was rejected stays rejected',
+          file: 'connector/pipeline/join-duplicates.ts',
+          text: 'if (!isFulfill(reply)) rejected.set(',
+          without: 'if (reply.data.length < 0) rejected.set(',
+          test: { file: steps, name: 'what was rejected stays rejected' },
+        },
+        {
+          name: 'also where a step broke',
+          file: 'connector/pipeline/answer-faults.ts',
+          text: 'return ctx.rejects(',
+          without: 'throw error ?? ctx.rejects(',
+          test: { file: steps, name: 'what was rejected stays rejected' },
+        },
+        {
+          name: 'rejects displace no fulfilment',
+          file: 'connector/pipeline/join-duplicates.ts',
+          text: 'const rejected = createRecent<Rejected>(REMEMBERED_MIN)',
+          without: 'const rejected = fulfilled as unknown as ReturnType<typeof createRecent<Rejected>>',
+          test: { file: steps, name: 'many rejects displace no fulfilment' },
         },
       ],
     },
