@@ -3,7 +3,7 @@ import { AMOUNT_MAX, convertFloor, identityRate, type Rate, scaleRate } from '..
 import { amountTooLargeReject, type IlpReject } from '../packet/index.ts'
 import { type Rates, RatesRefusal } from '../rates/index.ts'
 import type { LedgerAsset } from '../routing/index.ts'
-import { refuseToForward } from './forwarded-before.ts'
+import { rejectIfNew } from './forwarded-before.ts'
 import type { IncomingAccount, OutgoingPacket, Reply, ScheduledPacket, Service } from './model.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
 
@@ -98,7 +98,7 @@ export const convertAmount =
     const goOn = (converted: bigint | IlpReject): Promise<Reply> =>
       typeof converted === 'bigint'
         ? next({ ...packet, destinationAmount: converted })
-        : refuseToForward(ctx, packet, converted)
+        : rejectIfNew(ctx, packet, converted)
     const converted = convert(packet.account, packet.peer.asset, packet.prepare.amount)
     return converted instanceof Promise ? converted.then(goOn) : goOn(converted)
   }

@@ -18,7 +18,12 @@ interface Context {
 
 export type Credit =
   /** Now, or by an earlier packet that was this one; `uncertain`: one of the two. */
-  { kind: 'credited' | 'uncertain' } | { kind: 'refused'; reject: Reply }
+  | { kind: 'credited' | 'uncertain' }
+  | { kind: 'refused'; reject: Reply }
+  /** The payee ended before anything was tried. */
+  | { kind: 'closed' }
+  /** The ledger did not answer all of what it was asked, and cannot be asked further: it may still happen. */
+  | { kind: 'abandoned'; reason: string }
 
 export interface CreditInput {
   packet: LocalPacket
@@ -32,7 +37,7 @@ export interface CreditInput {
 }
 
 /** The ledger's own deadline for one call: after that nothing of an abandoned call can still happen. */
-const ABANDONED_CALL_MS = 15_000
+export const ABANDONED_CALL_MS = 15_000
 
 /**
  * Moves a packet's money to the payee: one chain of posted transfers. The same packet again finds its transfers and is a
@@ -56,9 +61,7 @@ export async function creditPayee(ctx: Context, input: CreditInput): Promise<Cre
     reason: transferReason.delivered,
   })
   const readAtMs = await input.mayCredit()
-  // Nothing was tried yet, so this is an ordinary refusal.
-  if (readAtMs === undefined)
-    return { kind: 'refused', reject: ctx.rejects('F02', rejectMessages.wrongState) }
+  if (readAtMs === undefined) return { kind: 'closed' }
   try {
     let outcome = await applyWhileOpen(ctx, input, events, readAtMs)
     // It exists with other fields, which is as good: the id is the payee's.
@@ -70,7 +73,7 @@ export async function creditPayee(ctx: Context, input: CreditInput): Promise<Cre
     return { kind: outcome.kind === 'created' ? 'credited' : 'uncertain' }
   } catch (error) {
     if (error instanceof AnswerUnknown) throw error
-    throw new AnswerUnknown('a packet may have been delivered', { reason: messageOf(error) })
+    return { kind: 'abandoned', reason: messageOf(error) }
   }
 }
 

@@ -7,7 +7,7 @@ import { type IncomingMoney, receiveStreamPacket, type StreamRejects } from '../
 import { answerAgain } from './answer-again.ts'
 import { type AskPayeeContext, askPayee } from './ask-payee.ts'
 import type { Conversion } from './convert.ts'
-import { type Credit, creditPayee } from './credit-payee.ts'
+import { ABANDONED_CALL_MS, type Credit, creditPayee } from './credit-payee.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import { AnswerUnknown } from './errors.ts'
 import type { LocalPacket, Reply, Service } from './model.ts'
@@ -33,8 +33,7 @@ export interface DeliverContext extends AskPayeeContext, ReceiptContext {
  * Delivery to one of this node's incoming payments or wallet addresses. Money moves in one step, and only after the STREAM receiver has said yes,
  * so a Fulfill means that the payee has the money and a Reject that it has not. A payment takes the packet that reaches its
  * amount, even past it, and refuses every later one: with an authentic F99 while its state follows, with F02 afterwards.
- * Packets of one payee are decided one after the other, by reserving; their credits go to the ledger together. What only others on their
- * way would make too much waits for them.
+ * Packets of one payee are decided one after the other, by reserving; their credits go to the ledger together.
  */
 export function deliver(ctx: DeliverContext): Service<LocalPacket> {
   return async (packet) => {
@@ -93,11 +92,9 @@ const isClosed = (ctx: DeliverContext, { payee }: Delivery): boolean =>
   (payee.expiresAt !== undefined && payee.expiresAt.getTime() <= ctx.clock.nowMs())
 
 async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: IncomingMoney): Promise<Reply> {
-  // Rates or the wallet may have been waited for: the state must be young when the money moves.
-  const delivery = await ctx.deliveries.find(packet.paymentTag)
-  if (!delivery || isClosed(ctx, delivery)) return await refuse(ctx, packet, closed(ctx))
-  const refusal = await reserve(ctx, packet, delivery, money)
-  if (refusal) return await refuse(ctx, packet, refusal)
+  const admission = await admit(ctx, packet, money)
+  if ('reply' in admission) return admission.reply
+  const { delivery } = admission
   let outcome: Credit
   try {
     outcome = await credit(ctx, packet, delivery, money.amount)
@@ -105,6 +102,9 @@ async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: Incomi
     await reportProgress(ctx, delivery)
   }
   if (outcome.kind === 'refused') return outcome.reject
+  if (outcome.kind === 'closed') return await refuse(ctx, packet, closed(ctx))
+  if (outcome.kind === 'abandoned')
+    throw new AnswerUnknown('a packet may have been delivered', { reason: outcome.reason })
   ctx.counters.count('packets_delivered')
   // What arrived before did so at the price of then.
   if (outcome.kind === 'uncertain' && isConverted(packet, delivery))
@@ -115,31 +115,36 @@ async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: Incomi
   return money.fulfill(await receiptTotal(ctx, money.receiptConnectionId, counted))
 }
 
-/** The answer when there is no room for the packet any more. */
-async function reserve(
+/** Where its money is reserved, or the answer of a packet for which there is no room. */
+async function admit(
   ctx: DeliverContext,
   packet: LocalPacket,
-  delivery: Delivery,
   money: IncomingMoney,
-): Promise<Reply | undefined> {
-  for (;;) {
+): Promise<{ delivery: Delivery } | { reply: Reply }> {
+  for (let waited = false; ; waited = true) {
+    // Rates, the wallet or others' credits may have been waited for: the state must be young when the money moves.
+    const delivery = await ctx.deliveries.find(packet.paymentTag)
+    if (!delivery || isClosed(ctx, delivery)) return { reply: await refuse(ctx, packet, closed(ctx)) }
     await delivery.open()
-    if (isExpired(ctx, packet)) return expired(ctx)
+    if (isExpired(ctx, packet)) return { reply: await refuse(ctx, packet, expired(ctx)) }
     const room = delivery.reserve(money.amount)
-    if (room === 'reserved') return undefined
-    if (room === 'full') return money.decline()
-    await settledOrExpired(ctx, packet, delivery)
+    if (room === 'reserved') return { delivery }
+    if (room === 'full') return { reply: await refuse(ctx, packet, money.decline()) }
+    // Only new money waits: who repeats what was credited might not live until then.
+    const again = waited ? undefined : await answerAgain(ctx, packet)
+    if (again) return { reply: again }
+    await clearerOrExpired(ctx, packet, delivery)
   }
 }
 
 /** Timers take no more than 24 days, and packets of peers may claim to live for years. */
 const WAIT_MS_MAX = 60_000
 
-async function settledOrExpired(ctx: DeliverContext, packet: LocalPacket, delivery: Delivery): Promise<void> {
+async function clearerOrExpired(ctx: DeliverContext, packet: LocalPacket, delivery: Delivery): Promise<void> {
   const restMs = Math.min(packet.prepare.expiresAt.getTime() - ctx.clock.nowMs(), WAIT_MS_MAX)
   const timer = new AbortController()
   const over = sleep(restMs, undefined, { signal: timer.signal }).catch(() => undefined)
-  await Promise.race([delivery.settled(), over])
+  await Promise.race([delivery.clearer(), over])
   timer.abort()
 }
 
@@ -168,12 +173,22 @@ async function credit(
       newAccount: delivery.newAccount(),
       mayCredit,
     })
-    delivery.settle(amount, outcome.kind === 'refused' ? 'unchanged' : outcome.kind)
+    if (outcome.kind === 'abandoned') settleLater(ctx, delivery, amount)
+    else if (outcome.kind === 'refused' || outcome.kind === 'closed') delivery.settle(amount, 'unchanged')
+    else delivery.settle(amount, outcome.kind)
     return outcome
   } catch (error) {
     delivery.settle(amount, 'uncertain')
     throw error
   }
+}
+
+/** Its room stays taken until nothing can arrive any more. */
+function settleLater(ctx: DeliverContext, delivery: Delivery, amount: bigint): void {
+  ctx.progress.later(ABANDONED_CALL_MS, async () => {
+    delivery.settle(amount, 'uncertain')
+    await reportProgress(ctx, delivery)
+  })
 }
 
 /** How long another connector may have counted alone: its view of the payee was that old at most, and a credit takes a moment. */

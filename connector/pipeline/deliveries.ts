@@ -43,12 +43,12 @@ export interface Delivery {
   /** Its ledger account, as long as it may be missing: the first credit makes it. */
   newAccount(): NewAccount | undefined
   /**
-   * `full`: the payee has all that it asked for. `unclear`: it has if what is on its way arrives, or what arrived is counted. Only
-   * `reserved` reserves.
+   * `full`: the payee has, or is about to have, all that it asked for. `unclear`: it has if what may have been credited was, and that is not
+   * known while other money is on its way. Only `reserved` reserves.
    */
   reserve(amount: bigint): 'reserved' | 'full' | 'unclear'
-  /** Nothing is on its way any more. */
-  settled(): Promise<void>
+  /** It may be clear now, or can be read. */
+  clearer(): Promise<void>
   /** `unchanged`: nothing was credited. `uncertain`: it may have been, now or before; the total is read again. */
   settle(amount: bigint, outcome: 'credited' | 'unchanged' | 'uncertain'): void
   /**
@@ -85,7 +85,7 @@ interface Entry extends Delivery {
   /** The total in memory may be too low. It is read again when nothing is on its way. */
   needsReading: boolean
   reading: Promise<void> | undefined
-  settling: PromiseWithResolvers<void> | undefined
+  clearing: PromiseWithResolvers<void> | undefined
   reported: boolean
   lookedAgain: boolean
 }
@@ -157,7 +157,7 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
     hasAccount: false,
     needsReading: true,
     reading: undefined,
-    settling: undefined,
+    clearing: undefined,
     reported: false,
     lookedAgain: false,
     async open() {
@@ -172,19 +172,16 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
     newAccount: () => (entry.hasAccount ? undefined : accountOf(entry.payee)),
     reserve(amount) {
       assert(entry.isOpen, 'a payee is opened before money is reserved', entry.payee.id)
-      const { incomingAmount } = entry.payee
-      if (incomingAmount !== undefined) {
-        if (entry.received >= incomingAmount) return 'full'
-        if (entry.received + entry.reserved + entry.doubtful >= incomingAmount) return 'unclear'
-      }
+      const room = roomOf(entry)
+      if (room !== 'open') return room
       entry.reserved += amount
       entry.everReserved += amount
       return 'reserved'
     },
-    async settled() {
-      if (entry.reserved === 0n) return
-      entry.settling ??= Promise.withResolvers()
-      await entry.settling.promise
+    async clearer() {
+      if (canClear(entry)) return
+      entry.clearing ??= Promise.withResolvers()
+      await entry.clearing.promise
     },
     settle(amount, outcome) {
       entry.reserved -= amount
@@ -197,9 +194,9 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
         entry.doubtful += amount
         entry.needsReading = true
       }
-      if (entry.reserved > 0n) return
-      entry.settling?.resolve()
-      entry.settling = undefined
+      if (!entry.clearing || !canClear(entry)) return
+      entry.clearing.resolve()
+      entry.clearing = undefined
     },
     takeReport() {
       const { state, incomingAmount } = entry.payee
@@ -218,6 +215,14 @@ function createEntry(ctx: DeliveriesContext, payee: Payee): Entry {
   }
   return entry
 }
+
+function roomOf({ payee, received, reserved, doubtful }: Entry): 'open' | 'full' | 'unclear' {
+  if (payee.incomingAmount === undefined || received + reserved + doubtful < payee.incomingAmount)
+    return 'open'
+  return received + reserved >= payee.incomingAmount ? 'full' : 'unclear'
+}
+
+const canClear = (entry: Entry): boolean => entry.reserved === 0n || roomOf(entry) !== 'unclear'
 
 /** Only then somebody has to know when it is reached. */
 const isShared = ({ othersMayCredit, incomingAmount }: Payee): boolean =>

@@ -1,6 +1,6 @@
 import type { Ledger } from '../../shared/ledger/index.ts'
 import type { PeerDirectory } from '../routing/index.ts'
-import { refuseToForward } from './forwarded-before.ts'
+import { rejectIfNew } from './forwarded-before.ts'
 import type { ForeignPacket, RoutedPacket, Service } from './model.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
 
@@ -25,5 +25,5 @@ export const findRoute =
     })
     return peer
       ? next({ ...packet, peer })
-      : refuseToForward(ctx, packet, ctx.rejects('F02', rejectMessages.unknownDestination))
+      : rejectIfNew(ctx, packet, ctx.rejects('F02', rejectMessages.unknownDestination))
   }

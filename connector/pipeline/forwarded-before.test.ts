@@ -5,7 +5,7 @@ import { uuidv7 } from '../../shared/platform/index.ts'
 import { parsePrepare, serializePrepare } from '../packet/index.ts'
 import { testPrepare } from '../testing/test-hop.ts'
 import { AnswerUnknown } from './errors.ts'
-import { findForwardedBefore, refuseToForward } from './forwarded-before.ts'
+import { findForwardedBefore, rejectIfNew } from './forwarded-before.ts'
 import type { IdentifiedPacket, IncomingPacket } from './model.ts'
 import { coverId, packetIdOf, transferId } from './movement.ts'
 import { createRejects } from './rejects.ts'
@@ -60,8 +60,8 @@ test('a hold that ended gave its money back, unless it was posted beside it', as
 
 test('a Reject is given where nothing moved, and no answer where something did or the ledger cannot tell', async () => {
   const reject = createRejects('test.node')('F02', 'nobody')
-  const refuse = (ledger: Parameters<typeof refuseToForward>[0]['ledger'], changed = packet) =>
-    refuseToForward({ ledger }, changed, reject)
+  const refuse = (ledger: Parameters<typeof rejectIfNew>[0]['ledger'], changed = packet) =>
+    rejectIfNew({ ledger }, changed, reject)
   assert.equal(await refuse(ledgerWith()), reject)
   assert.equal(await refuse(ledgerWith(hold('voided'))), reject)
   await assert.rejects(refuse(ledgerWith(hold('pending'))), AnswerUnknown)

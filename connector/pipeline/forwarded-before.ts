@@ -29,14 +29,10 @@ export const answerForgotten = (state: ForwardedBefore) =>
   new AnswerUnknown('the packet was forwarded before, and its answer is not remembered', { state })
 
 /**
- * The answer to a packet that cannot be forwarded, before its money was held. A Reject says that it moved nothing: that is true unless the
- * packet came before.
+ * The answer to a packet that cannot go on, and has moved nothing this time. A Reject says that it never did: that is true unless it came
+ * before. Throws {@link AnswerUnknown} if its money moved or is held, and when the ledger cannot tell.
  */
-export async function refuseToForward(
-  ctx: Context,
-  packet: IdentifiedPacket,
-  reject: IlpReject,
-): Promise<Reply> {
+export async function rejectIfNew(ctx: Context, packet: IdentifiedPacket, reject: IlpReject): Promise<Reply> {
   // The node's own packets are new each time.
   if (packet.prepare.amount === 0n || packet.account.kind !== 'peer') return reject
   const before = await findForwardedBefore(ctx, packet)

@@ -25,12 +25,7 @@ interface Fulfilled extends Known {
   data: string
 }
 
-interface Rejected extends Known {
-  code: IlpReject['code']
-  triggeredBy: string
-  message: string
-  data: string
-}
+type Rejected = Omit<IlpReject, 'data'> & { data: string }
 
 /**
  * The same Prepare again is the same packet: while the first is under way the repeat waits for its answer, and afterwards it gets
@@ -44,7 +39,7 @@ export function joinDuplicates(
 ): Service<IncomingPacket> {
   const inFlight = new Map<string, InFlight>()
   const fulfilled = createRecent<Fulfilled>(REMEMBERED_MIN)
-  // Apart, so that many Rejects displace no Fulfill.
+  // Apart, so that many Rejects displace no Fulfill, and by all that makes the packet: none moved anything, so its ids are free.
   const rejected = createRecent<Rejected>(REMEMBERED_MIN)
 
   return async (packet) => {
@@ -60,19 +55,19 @@ export function joinDuplicates(
       ctx.counters.count('duplicate_packets')
       return 'answer' in known ? await known.answer : toFulfill(known)
     }
-    // Not the same and yet under the same ids: it is not to be confused with what is known.
-    if (known) return await next(identified)
-    const refused = rejected.get(packetId)
-    if (refused?.amount === amount && refused.destination === destination) {
+    const all = `${packetId} ${amount} ${destination}`
+    const refused = rejected.get(all)
+    if (refused) {
       ctx.counters.count('duplicate_packets')
       return toReject(refused)
     }
     const answer = next(identified)
-    inFlight.set(packetId, { amount, destination, answer })
+    // Not the same and yet under the same ids: it is not to be confused with what is known.
+    if (!known) inFlight.set(packetId, { amount, destination, answer })
     try {
       const reply = await answer
-      if (!isFulfill(reply)) rejected.set(packetId, { amount, destination, ...ofReject(reply) })
-      else if (reply.data.length <= REMEMBERED_DATA_MAX)
+      if (!isFulfill(reply)) rejected.set(all, ofReject(reply))
+      else if (!known && reply.data.length <= REMEMBERED_DATA_MAX)
         fulfilled.set(packetId, {
           amount,
           destination,
@@ -81,7 +76,7 @@ export function joinDuplicates(
         })
       return reply
     } finally {
-      inFlight.delete(packetId)
+      if (!known) inFlight.delete(packetId)
     }
   }
 }
@@ -92,7 +87,7 @@ const toFulfill = ({ fulfillment, data }: Fulfilled): IlpFulfill => ({
 })
 
 /** Every Reject is remembered, because nothing else knows of it: without its words where they are many. */
-function ofReject({ code, triggeredBy, message, data }: IlpReject): Omit<Rejected, keyof Known> {
+function ofReject({ code, triggeredBy, message, data }: IlpReject): Rejected {
   const isShort = message.length + data.length <= REMEMBERED_DATA_MAX
   return isShort
     ? { code, triggeredBy, message, data: data.toString('latin1') }

@@ -1,6 +1,6 @@
 import type { Ledger } from '../../shared/ledger/index.ts'
 import type { Clock } from '../../shared/platform/index.ts'
-import { refuseToForward } from './forwarded-before.ts'
+import { rejectIfNew } from './forwarded-before.ts'
 import type { RoutedPacket, ScheduledPacket, Service } from './model.ts'
 import type { Rejects } from './rejects.ts'
 
@@ -20,7 +20,7 @@ export const shortenExpiry =
     const nowMs = ctx.clock.nowMs()
     const expiresMs = Math.min(sourceExpiry.getTime() - EXPIRATION_WINDOW_MS, nowMs + HOLD_WINDOW_MS)
     if (expiresMs < nowMs + EXPIRATION_WINDOW_MS)
-      return refuseToForward(ctx, packet, ctx.rejects('R02', tooLate(sourceExpiry, nowMs)))
+      return rejectIfNew(ctx, packet, ctx.rejects('R02', tooLate(sourceExpiry, nowMs)))
     return next({ ...packet, expiresAt: new Date(expiresMs) })
   }
 

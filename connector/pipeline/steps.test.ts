@@ -16,6 +16,7 @@ import { createProgressRecorder, type Progress } from './record-progress.ts'
 import { createRejects } from './rejects.ts'
 
 const rejects = createRejects('test.node')
+const emptyLedger = { lookupTransfers: async (ids: readonly string[]) => ids.map(() => undefined) }
 const account: IncomingAccount = {
   kind: 'peer',
   id: '0a1b2c3d-0000-4000-8000-000000000001',
@@ -32,7 +33,7 @@ test('a step that breaks is answered with T00; an answer that is not known is no
   const answering = (next: () => Promise<Reply>) =>
     countPackets(
       { counters },
-      joinDuplicates({ counters }, answerFaults({ rejects, log: silentLogger }, next)),
+      joinDuplicates({ counters }, answerFaults({ rejects, log: silentLogger, ledger: emptyLedger }, next)),
     )
   const broken = answering(async () => {
     throw new TypeError('bug')
@@ -128,7 +129,7 @@ test('what was rejected stays rejected, for whatever reason: the sender may coun
     const counters = createCounters()
     const joined = joinDuplicates(
       { counters },
-      answerFaults({ rejects, log: silentLogger }, async ({ prepare }) =>
+      answerFaults({ rejects, log: silentLogger, ledger: emptyLedger }, async ({ prepare }) =>
         ++handled === 1 ? answer() : (fulfilWithData(prepare) as Reply),
       ),
     )
@@ -144,6 +145,24 @@ test('what was rejected stays rejected, for whatever reason: the sender may coun
     for (let repeat = 0; repeat < 2; repeat++) assert.ok(isFulfill(await joined(packet({}, smaller))))
     assert.deepEqual([handled, counters.read().duplicate_packets], [2, 2])
   }
+})
+
+test('packets that share their ids have each its own Reject', async () => {
+  let answer: (packet: IncomingPacket) => Reply = () => rejects('T04', 'InsufficientBalance')
+  const joined = joinDuplicates({ counters: createCounters() }, async (identified) => answer(identified))
+  const prepare = testPrepare('test.x')
+  const numbered = (amount: bigint) => joined(packet({}, { ...prepare, amount }))
+  assert.ok(isReject(await numbered(10n)))
+  assert.ok(isReject(await numbered(5n)))
+  answer = ({ prepare: { amount } }) =>
+    amount === 2n ? rejects('F08', 'too much') : (fulfilWithData(testPrepare('test.x')) as Reply)
+  assert.ok(isFulfill(await numbered(1n)))
+  // Also beside a packet that was fulfilled.
+  const refused = await numbered(2n)
+  assert.ok(isReject(refused))
+  answer = () => fulfilWithData(testPrepare('test.x')) as Reply
+  assert.deepEqual(await numbered(2n), refused)
+  for (const amount of [10n, 5n]) assert.ok(isReject(await numbered(amount)))
 })
 
 test('many rejects displace no fulfilment', async () => {
