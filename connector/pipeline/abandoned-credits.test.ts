@@ -4,7 +4,7 @@ import { getIncomingPayment } from '../../shared/incoming-payments/index.ts'
 import type { TransferEvent } from '../../shared/ledger/index.ts'
 import { Fault } from '../../shared/platform/index.ts'
 import { createTestDatabase, waitFor } from '../../shared/testing/index.ts'
-import { isFulfill, isReject } from '../packet/index.ts'
+import { type IlpPrepare, isFulfill, isReject } from '../packet/index.ts'
 import { exchangePacket, openConnection } from '../stream/connection.ts'
 import { postPrepare } from '../testing/test-hop.ts'
 import { startTestNode, type TestReceiver } from '../testing/test-node.ts'
@@ -30,21 +30,37 @@ test('F25: a credit that nobody can ask about keeps its room for as long as it m
   try {
     const usd = await node.asset('USD', 2)
     const from = await node.peer(usd, { address: 'test.a', liquidity: 1_000n })
-    const send = (receiver: TestReceiver, amount: bigint) =>
-      exchangePacket(openConnection(receiver), (prepare) => postPrepare(node.url, from.token, prepare), {
+    const send = async (receiver: TestReceiver, amount: bigint, onSend?: (prepare: IlpPrepare) => void) => {
+      const post = (prepare: IlpPrepare) => {
+        onSend?.(prepare)
+        return postPrepare(node.url, from.token, prepare)
+      }
+      const { reply } = await exchangePacket(openConnection(receiver), post, {
         amount,
         minimumAmount: 0n,
-        expiresAt: new Date(Date.now() + 20_000),
+        expiresAt: new Date(Date.now() + 30_000),
         frames: [],
         fulfillable: true,
-      }).then(({ reply }) => reply)
+      })
+      return reply
+    }
     const receiver = await node.incomingPayment(usd, 100n)
     const state = async () => {
       const payment = await getIncomingPayment(node.node, 'all', receiver.payment.id)
       return [payment.state, payment.receivedAmount.value]
     }
 
-    await assert.rejects(send(receiver, 60n), /HTTP 500/)
+    let prepare: IlpPrepare | undefined
+    await assert.rejects(
+      send(receiver, 60n, (sent) => {
+        prepare = sent
+      }),
+      /HTTP 500/,
+    )
+    const again = () => postPrepare(node.url, from.token, prepare!)
+    // It reserves no more, and a Reject would be denied by what still happens.
+    for (let repeat = 0; repeat < 5; repeat++) await assert.rejects(again(), /HTTP 500/)
+    assert.equal(late.length, 2)
     assert.ok(isFulfill(await send(receiver, 40n)))
     // It may be full.
     const refused = await send(receiver, 10n)
@@ -53,6 +69,8 @@ test('F25: a credit that nobody can ask about keeps its room for as long as it m
     const [first] = late
     assert.deepEqual(await node.node.ledger.createTransfers(first!), ['created'])
     await waitFor(async () => (await state())[0] === 'COMPLETED', 20_000)
+    assert.deepEqual(await state(), ['COMPLETED', 100n])
+    assert.ok(isFulfill(await again()))
     assert.deepEqual(await state(), ['COMPLETED', 100n])
   } finally {
     await node.close()

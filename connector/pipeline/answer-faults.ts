@@ -17,8 +17,10 @@ export const answerFaults =
   async (packet) => {
     const { account, prepare } = packet
     const about = { accountId: account.id, destination: prepare.destination }
+    // Not every step is async.
+    const answer = async () => await next(packet)
     try {
-      return await next(packet).catch((error: unknown) => {
+      return await answer().catch((error: unknown) => {
         if (error instanceof AnswerUnknown) throw error
         ctx.log.error({ ...about, err: error }, 'packet failed')
         return rejectIfNew(ctx, packet, ctx.rejects('T00', rejectMessages.internal))

@@ -392,6 +392,23 @@ test('F2: where a step breaks, what was credited before gets no Reject; a new pa
   }
 })
 
+test('what this connector rejected and another one has taken since is fulfilled', async () => {
+  const fresh = await startTestNode({ connectionString: database.connectionString })
+  try {
+    const receiver = await node.incomingPayment(usd)
+    faults = { lookup: () => Promise.reject(new Fault('ledger_unavailable', { retryable: true })) }
+    const refused = await send(receiver, 60n)
+    assert.equal(codeOf(refused.reply), 'T00')
+    faults = {}
+    assert.ok(isFulfill(await postPrepare(fresh.url, from.token, refused.prepare)))
+    const repeats = await Promise.all([1, 2].map(() => postPrepare(node.url, from.token, refused.prepare)))
+    assert.ok(repeats.every(isFulfill))
+    assert.deepEqual(await state(receiver), ['PROCESSING', 60n])
+  } finally {
+    await fresh.close()
+  }
+})
+
 test('across currencies the receiver gets the converted amount and the sender hears of it', async () => {
   const receiver = await node.incomingPayment(eur)
   const before = await node.balance(eur.id)

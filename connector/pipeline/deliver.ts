@@ -27,7 +27,11 @@ export interface DeliverContext extends AskPayeeContext, ReceiptContext {
   log: Logger
   counters: Counters
   rejects: Rejects
+  abandoned: AbandonedPackets
 }
+
+/** Packets whose credit was tried and may still happen: see `withhold-answer`. */
+export type AbandonedPackets = Set<string>
 
 /**
  * Delivery to one of this node's incoming payments or wallet addresses. Money moves in one step, and only after the STREAM receiver has said yes,
@@ -173,7 +177,7 @@ async function credit(
       newAccount: delivery.newAccount(),
       mayCredit,
     })
-    if (outcome.kind === 'abandoned') settleLater(ctx, delivery, amount)
+    if (outcome.kind === 'abandoned') settleLater(ctx, packet, delivery, amount)
     else if (outcome.kind === 'refused' || outcome.kind === 'closed') delivery.settle(amount, 'unchanged')
     else delivery.settle(amount, outcome.kind)
     return outcome
@@ -184,8 +188,10 @@ async function credit(
 }
 
 /** Its room stays taken until nothing can arrive any more. */
-function settleLater(ctx: DeliverContext, delivery: Delivery, amount: bigint): void {
+function settleLater(ctx: DeliverContext, packet: LocalPacket, delivery: Delivery, amount: bigint): void {
+  ctx.abandoned.add(packet.packetId)
   ctx.progress.later(ABANDONED_CALL_MS, async () => {
+    ctx.abandoned.delete(packet.packetId)
     delivery.settle(amount, 'uncertain')
     await reportProgress(ctx, delivery)
   })

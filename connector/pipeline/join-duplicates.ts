@@ -1,5 +1,7 @@
+import type { Ledger } from '../../shared/ledger/index.ts'
 import type { Counters } from '../counters.ts'
 import { type IlpFulfill, type IlpReject, isFulfill } from '../packet/index.ts'
+import { findForwardedBefore } from './forwarded-before.ts'
 import type { IdentifiedPacket, IncomingPacket, Reply, Service } from './model.ts'
 import { packetIdOf } from './movement.ts'
 import { createRecent } from './recent.ts'
@@ -34,7 +36,7 @@ type Rejected = Omit<IlpReject, 'data'> & { data: string }
  * amount or destination under the same condition: the ledger then knows its transfer ids, which follow from account, condition and expiry.
  */
 export function joinDuplicates(
-  ctx: { counters: Counters },
+  ctx: { counters: Counters; ledger: Pick<Ledger, 'lookupTransfers'> },
   next: Service<IdentifiedPacket>,
 ): Service<IncomingPacket> {
   const inFlight = new Map<string, InFlight>()
@@ -57,11 +59,7 @@ export function joinDuplicates(
     }
     const all = `${packetId} ${amount} ${destination}`
     const refused = rejected.get(all)
-    if (refused) {
-      ctx.counters.count('duplicate_packets')
-      return toReject(refused)
-    }
-    const answer = next(identified)
+    const answer = refused ? answerRefused(ctx, identified, toReject(refused), next) : next(identified)
     // Not the same and yet under the same ids: it is not to be confused with what is known.
     if (!known) inFlight.set(packetId, { amount, destination, answer })
     try {
@@ -79,6 +77,18 @@ export function joinDuplicates(
       if (!known) inFlight.delete(packetId)
     }
   }
+}
+
+/** Another connector may have taken it since. */
+async function answerRefused(
+  ctx: Parameters<typeof joinDuplicates>[0],
+  packet: IdentifiedPacket,
+  reject: IlpReject,
+  next: Service<IdentifiedPacket>,
+): Promise<Reply> {
+  ctx.counters.count('duplicate_packets')
+  const before = await findForwardedBefore(ctx, packet)
+  return before === 'never' || before === 'ended' ? reject : await next(packet)
 }
 
 const toFulfill = ({ fulfillment, data }: Fulfilled): IlpFulfill => ({

@@ -17,10 +17,11 @@ import { createRejects } from './rejects.ts'
 import { type PeerTransport, sendToPeer } from './send-to-peer.ts'
 import { shortenExpiry } from './shorten-expiry.ts'
 import { validateFulfilment } from './validate-fulfilment.ts'
+import { withholdAnswer } from './withhold-answer.ts'
 
 export type PipelineOptions = Omit<
   HoldContext & DeliverContext & ConversionContext & LimitContext,
-  'rejects' | 'convert'
+  'rejects' | 'convert' | 'abandoned'
 > &
   ChooseContext & {
     directory: Pick<PeerDirectory, 'findRoute'>
@@ -56,7 +57,7 @@ export interface Pipeline {
  */
 export function createPipeline(options: PipelineOptions): Pipeline {
   const rejects = createRejects(options.ilpAddress)
-  const ctx = { ...options, rejects }
+  const ctx = { ...options, rejects, abandoned: new Set<string>() }
   const convert = createConversion(ctx)
 
   const forward = findRoute(
@@ -69,7 +70,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const handle = observer.all(
     countPackets(
       ctx,
-      joinDuplicates(ctx, answerFaults(ctx, limitAmount(ctx, limitTraffic(ctx, answerPeer(ctx, choose))))),
+      joinDuplicates(
+        ctx,
+        answerFaults(ctx, withholdAnswer(ctx, limitAmount(ctx, limitTraffic(ctx, answerPeer(ctx, choose))))),
+      ),
     ),
   )
 

@@ -33,12 +33,19 @@ test('a step that breaks is answered with T00; an answer that is not known is no
   const answering = (next: () => Promise<Reply>) =>
     countPackets(
       { counters },
-      joinDuplicates({ counters }, answerFaults({ rejects, log: silentLogger, ledger: emptyLedger }, next)),
+      joinDuplicates(
+        { counters, ledger: emptyLedger },
+        answerFaults({ rejects, log: silentLogger, ledger: emptyLedger }, next),
+      ),
     )
   const broken = answering(async () => {
     throw new TypeError('bug')
   })
   const reply = await broken(packet())
+  const brokenAtOnce = answering(() => {
+    throw new TypeError('bug')
+  })
+  assert.deepEqual(await brokenAtOnce(packet()), reply)
   assert.ok(isReject(reply))
   assert.deepEqual([reply.code, reply.message], ['T00', 'unexpected internal error'])
   const unknown = answering(async () => {
@@ -46,12 +53,12 @@ test('a step that breaks is answered with T00; an answer that is not known is no
   })
   await assert.rejects(unknown(packet()), AnswerUnknown)
   const { packets_received, packets_rejected, unanswered_packets } = counters.read()
-  assert.deepEqual([packets_received, packets_rejected, unanswered_packets], [2, 1, 1])
+  assert.deepEqual([packets_received, packets_rejected, unanswered_packets], [3, 2, 1])
 })
 
 test('only an equal packet is a repeat', async () => {
   let handled = 0
-  const joined = joinDuplicates({ counters: createCounters() }, async (identified) => {
+  const joined = joinDuplicates({ counters: createCounters(), ledger: emptyLedger }, async (identified) => {
     handled++
     return fulfilWithData(identified.prepare) as Reply
   })
@@ -80,7 +87,7 @@ test('a repeat gets the same bytes again, and what is remembered for it keeps no
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
   // As a socket or the pool of Buffers hands them out: a small piece of something large.
   const cutOut = (value: Buffer) => Buffer.concat([value, Buffer.alloc(64 * 1024)]).subarray(0, value.length)
-  const joined = joinDuplicates({ counters: createCounters() }, async () => ({
+  const joined = joinDuplicates({ counters: createCounters(), ledger: emptyLedger }, async () => ({
     fulfillment: cutOut(bytes.subarray(128, 160)),
     data: cutOut(bytes),
   }))
@@ -104,7 +111,7 @@ function collectedBuffers(): number {
 
 test('a fulfilment with much data is not remembered, and asked for anew', async () => {
   let handled = 0
-  const joined = joinDuplicates({ counters: createCounters() }, async () => {
+  const joined = joinDuplicates({ counters: createCounters(), ledger: emptyLedger }, async () => {
     handled++
     return { fulfillment: Buffer.alloc(32), data: Buffer.alloc(4_097) }
   })
@@ -128,7 +135,7 @@ test('what was rejected stays rejected, for whatever reason: the sender may coun
     let handled = 0
     const counters = createCounters()
     const joined = joinDuplicates(
-      { counters },
+      { counters, ledger: emptyLedger },
       answerFaults({ rejects, log: silentLogger, ledger: emptyLedger }, async ({ prepare }) =>
         ++handled === 1 ? answer() : (fulfilWithData(prepare) as Reply),
       ),
@@ -149,7 +156,9 @@ test('what was rejected stays rejected, for whatever reason: the sender may coun
 
 test('packets that share their ids have each its own Reject', async () => {
   let answer: (packet: IncomingPacket) => Reply = () => rejects('T04', 'InsufficientBalance')
-  const joined = joinDuplicates({ counters: createCounters() }, async (identified) => answer(identified))
+  const joined = joinDuplicates({ counters: createCounters(), ledger: emptyLedger }, async (identified) =>
+    answer(identified),
+  )
   const prepare = testPrepare('test.x')
   const numbered = (amount: bigint) => joined(packet({}, { ...prepare, amount }))
   assert.ok(isReject(await numbered(10n)))
@@ -167,7 +176,7 @@ test('packets that share their ids have each its own Reject', async () => {
 
 test('many rejects displace no fulfilment', async () => {
   let handled = 0
-  const joined = joinDuplicates({ counters: createCounters() }, async ({ prepare }) => {
+  const joined = joinDuplicates({ counters: createCounters(), ledger: emptyLedger }, async ({ prepare }) => {
     handled++
     return prepare.amount === 1n ? (fulfilWithData(prepare) as Reply) : rejects('T04', 'InsufficientBalance')
   })

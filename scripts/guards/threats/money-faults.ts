@@ -594,6 +594,23 @@ export const moneyFaults: ThreatTable = {
           test: { file: steps, name: 'what was rejected stays rejected' },
         },
         {
+          name: 'unless another connector has taken it since',
+          file: 'connector/pipeline/join-duplicates.ts',
+          text: "return before === 'never' || before === 'ended' ? reject : await next(packet)",
+          without: 'void before\n  return next.length > 9 ? await next(packet) : reject',
+          test: { file: deliver, name: 'what this connector rejected and another one has taken' },
+        },
+        {
+          name: 'what may still happen gets no answer',
+          file: 'connector/pipeline/withhold-answer.ts',
+          text: 'if (ctx.abandoned.has(packet.packetId))',
+          without: 'if (ctx.abandoned.size < 0)',
+          test: {
+            file: 'connector/pipeline/abandoned-credits.test.ts',
+            name: 'F25: a credit that nobody can ask about',
+          },
+        },
+        {
           name: 'also where a step broke',
           file: 'connector/pipeline/answer-faults.ts',
           text: 'return rejectIfNew(ctx, packet, ',
