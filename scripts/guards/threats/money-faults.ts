@@ -574,7 +574,7 @@ export const moneyFaults: ThreatTable = {
         {
           name: 'what may still arrive keeps its room',
           file: 'connector/pipeline/deliver.ts',
-          text: "if (outcome.kind === 'abandoned') settleLater(ctx, delivery, amount)",
+          text: "if (outcome.kind === 'abandoned') settleLater(ctx, packet, delivery, amount)",
           without: "if (outcome.kind === 'abandoned') delivery.settle(amount, 'uncertain')",
           test: {
             file: 'connector/pipeline/abandoned-credits.test.ts',
