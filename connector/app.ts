@@ -12,6 +12,7 @@ import {
   createPacketObserver,
   createPipeline,
   createProgressRecorder,
+  type KeptPackets,
   type Payees,
   type Pipeline,
   type PipelineOptions,
@@ -29,7 +30,7 @@ import { createPeerDirectory, type Peer, type PeerDirectory } from './routing/in
 import { createRpcServer, createSessions, observeCalls, type SendRecords } from './rpc/index.ts'
 import type { StreamRejects } from './stream/index.ts'
 
-/** What the connector stands on. The database is behind these few functions: none of them is called for an ordinary packet. */
+/** What the connector stands on. The database is behind these few functions: none of them is called for an ordinary packet of others. */
 export interface ConnectorContext {
   ledger: Ledger
   clock: Clock
@@ -50,6 +51,7 @@ export interface ConnectorContext {
   /** Where wallets decide about packets that bring words of their sender. */
   partialDecisions?: PartialDecisions
   records: SendRecords
+  kept: KeptPackets
   /** For receipts. */
   streamTotals: StreamTotals
   /** What peers may send. */
@@ -129,6 +131,7 @@ export async function buildConnectorApp(
     log,
     counters,
     directory,
+    kept: ctx.kept,
     transport,
     rates,
     progress,
@@ -140,7 +143,7 @@ export async function buildConnectorApp(
     ilpAddressOf: ctx.ilpAddressOf,
   })
   telemetry.instruments.observe('upesi_packets_in_flight', () => [{ value: pipeline.inFlight }])
-  const sessions = createSessions({ pipeline, ledger, records: ctx.records, clock, log })
+  const sessions = createSessions({ pipeline, ledger, records: ctx.records, kept: ctx.kept, clock, log })
   const packets = createPacketServer({ ...settings, pipeline, directory, ready: ctx.ready, log })
   const rpc = createRpcServer({
     ledger,

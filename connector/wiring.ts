@@ -7,7 +7,13 @@ import {
 } from '../shared/incoming-payments/index.ts'
 import { accountCode, createTigerBeetleLedger } from '../shared/ledger/index.ts'
 import { createNodeContext, type NodeContext, type NodeContextOptions } from '../shared/node-context/index.ts'
-import { getSendProgress, recordSendProgress } from '../shared/outgoing-payments/index.ts'
+import {
+  findKeptPackets,
+  getSendProgress,
+  keepPacket,
+  recordAnswers,
+  recordSendProgress,
+} from '../shared/outgoing-payments/index.ts'
 import { listRoutedPeers, PEERS_CHANNEL, type RoutedPeer } from '../shared/peers/index.ts'
 import {
   connectRedis,
@@ -151,8 +157,14 @@ export function connectorContext(
     }),
     records: {
       getSendProgress: (id) => getSendProgress(node, id),
-      recordSendProgress: (outgoingPaymentId, totals) =>
-        recordSendProgress(node, { outgoingPaymentId, ...totals }),
+      recordSendProgress: (outgoingPaymentId, totals, answered) =>
+        recordSendProgress(node, { outgoingPaymentId, ...totals, answered }),
+      recordAnswers: (input) => recordAnswers(node, input),
+    },
+    kept: {
+      sender: connectorId,
+      keep: (packet) => keepPacket(node, packet),
+      find: (outgoingPaymentId) => findKeptPackets(node, outgoingPaymentId),
     },
     async ready() {
       await node.db.execute(sql`select 1`)

@@ -122,8 +122,8 @@ export async function sweep(
       const killed = await kill.done
       const { outgoing, incomingPaymentId } = driven
       const wallet = await walletProblems(banks, BigInt(outgoing.sentAmount.value), opened)
-      // What docs/architecture.md declares: packets on their way when their own connector died, or for which the peer was away too long.
-      const isDeclared = scene.payee[0] === 'b' && (scene.killed === 'a' || killed.awayMs > AWAY_MS_MAX)
+      // What docs/architecture.md declares: packets whose payee's node was away for longer than they live.
+      const isDeclared = scene.killed === 'b' && killed.awayMs > AWAY_MS_MAX
       const audited = await auditor.audit(
         isDeclared
           ? {

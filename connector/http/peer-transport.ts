@@ -83,14 +83,19 @@ export function createPeerTransport(
     }
     if (!asks || !wasSent(failure)) throw failure
     const restMs = startedAtMs + timeoutMs - performance.now()
-    const isKnown = await repeats.areKnown(target.endpoint, restMs, (ms) =>
-      send(peer, serializePrepare(ildcpQuestion(options.clock.fromNow(ms))), ms, false),
-    )
+    const isKnown = await repeats.areKnown(target.endpoint, restMs, (ms) => askAbout(peer, ms))
     throw isKnown ? lost(failure) : failure
   }
+  const askAbout = (peer: Peer, timeoutMs: number): Promise<Buffer> =>
+    send(peer, serializePrepare(ildcpQuestion(options.clock.fromNow(timeoutMs))), timeoutMs, false)
 
   return {
     post: (peer, body, timeoutMs) => send(peer, body, timeoutMs),
+    async knowsRepeats(peer, timeoutMs) {
+      const { endpoint } = targetOf(peer)
+      const said = await repeats.learn(endpoint, timeoutMs, (ms) => askAbout(peer, ms))
+      return said === 'silent' ? undefined : said === 'known'
+    },
     // Packets under way are over when the node drains; idle connections end now.
     async close() {
       repeats.close()

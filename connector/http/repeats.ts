@@ -15,6 +15,8 @@ export interface Repeats {
    * lives.
    */
   areKnown(endpoint: string, restMs: number, ask: (timeoutMs: number) => Promise<unknown>): Promise<boolean>
+  /** What the endpoint says: one that did not answer is asked anew, once for all who want to know. */
+  learn(endpoint: string, restMs: number, ask: (timeoutMs: number) => Promise<unknown>): Promise<Said>
   /** Ends what is asked. */
   close(): void
 }
@@ -80,6 +82,11 @@ export function createRepeats(): Repeats {
         if (!heard.has(endpoint) && asking.untilMs <= untilMs) heard.set(endpoint, 'silent')
       }
       return heard.get(endpoint) === 'known'
+    },
+    async learn(endpoint, restMs, ask) {
+      if (heard.get(endpoint) === 'silent') heard.delete(endpoint)
+      await this.areKnown(endpoint, restMs, ask)
+      return heard.get(endpoint) ?? 'silent'
     },
     close: () => closing.abort(),
   }

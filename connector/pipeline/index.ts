@@ -3,6 +3,8 @@
  * means that the ledger has the posting and a Reject that it has none; where neither can be said there is no answer at all; and
  * the same packet never moves money twice.
  */
+
+export type { AskedAgain } from './ask-again.ts'
 export {
   createDeliveries,
   type Deliveries,
@@ -10,7 +12,9 @@ export {
   type Payees,
 } from './deliveries.ts'
 export { AnswerUnknown } from './errors.ts'
+export type { KeptPackets } from './keep-packet.ts'
 export type { IncomingAccount, Reply } from './model.ts'
+export { packetIdOf } from './movement.ts'
 export { createPacketObserver, type PacketObserver } from './observe-packets.ts'
 export { createPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts'
 export { createProgressRecorder, type ProgressRecorder, type WriteProgress } from './record-progress.ts'

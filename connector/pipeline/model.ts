@@ -32,6 +32,8 @@ export interface IncomingPacket {
   account: IncomingAccount
   prepare: PreparePacket
   trail?: PacketTrail
+  /** Of this node's own packets that are to outlive their connector: opens what the receiver says. */
+  answerKey?: Buffer
   /** Called when its money is held: from then on the ledger shows that it is under way. */
   onHeld?: () => void
 }
@@ -70,6 +72,8 @@ export interface ScheduledPacket extends RoutedPacket {
 export interface OutgoingPacket extends ScheduledPacket {
   /** In the next hop's asset. */
   destinationAmount: bigint
+  /** It may not leave before. */
+  kept?: Promise<void>
 }
 
 /** `bytes`: the answer as the next hop wrote it, relayed unchanged. */

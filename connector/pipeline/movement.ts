@@ -79,8 +79,13 @@ export function legsOf(packet: IdentifiedPacket, destination: Destination): Leg[
 /** What is done with a leg. Each step of a packet has ids of its own. */
 export type Step = 'move' | 'post' | 'void' | 'late'
 
+export interface PacketIdentity {
+  account: Pick<IncomingPacket['account'], 'id'>
+  prepare: Pick<IncomingPacket['prepare'], 'expiresAt'>
+}
+
 /** Account, condition and expiry make a packet; its first transfer has this id. */
-export const packetIdOf = (packet: IncomingPacket, conditionHex: string): LedgerId =>
+export const packetIdOf = (packet: PacketIdentity, conditionHex: string): LedgerId =>
   deriveTransferId('packet', packet.account.id, conditionHex, packet.prepare.expiresAt.getTime(), 'source')
 
 /** The id of a packet's transfer: it follows from what makes the packet the same packet, so a repeat is the same transfer. */

@@ -1,7 +1,9 @@
+import type { FoundPacket } from '../../shared/outgoing-payments/index.ts'
 import { type IlpPrepare, parsePrepare, serializePrepare } from '../packet/index.ts'
 import type { PeerDirectory } from '../routing/index.ts'
 import { answerFaults } from './answer-faults.ts'
 import { answerPeer } from './answer-peer.ts'
+import { type AskedAgain, askAgain } from './ask-again.ts'
 import { type ChooseContext, chooseDestination } from './choose-destination.ts'
 import { type ConversionContext, convertAmount, createConversion } from './convert.ts'
 import { countPackets } from './count-packets.ts'
@@ -9,9 +11,10 @@ import { type DeliverContext, deliver } from './deliver.ts'
 import { findRoute } from './find-route.ts'
 import { type HoldContext, holdMoney } from './hold-money.ts'
 import { joinDuplicates } from './join-duplicates.ts'
+import { type KeptPackets, keepPacket } from './keep-packet.ts'
 import { limitAmount } from './limit-amount.ts'
 import { type LimitContext, limitTraffic } from './limit-traffic.ts'
-import type { IncomingAccount, Reply } from './model.ts'
+import type { IncomingAccount, IncomingPacket, Reply } from './model.ts'
 import type { PacketObserver } from './observe-packets.ts'
 import { createRejects } from './rejects.ts'
 import { type PeerTransport, sendToPeer } from './send-to-peer.ts'
@@ -24,7 +27,8 @@ export type PipelineOptions = Omit<
   'rejects' | 'convert' | 'abandoned'
 > &
   ChooseContext & {
-    directory: Pick<PeerDirectory, 'findRoute'>
+    directory: Pick<PeerDirectory, 'findRoute' | 'findPeer'>
+    kept: Pick<KeptPackets, 'keep' | 'sender'>
     transport: PeerTransport
     observer: PacketObserver
   }
@@ -32,8 +36,10 @@ export type PipelineOptions = Omit<
 export interface Pipeline {
   /** A Prepare's bytes from a peer. They are patched in place. Throws `InvalidPacket`, and `AnswerUnknown` when no answer is true. */
   receive(account: IncomingAccount, bytes: Buffer): Promise<Reply>
-  /** A packet of this node's own payments and probes. */
-  send(account: IncomingAccount, prepare: IlpPrepare): Promise<Reply>
+  /** A packet of this node's own payments and probes. With an `answerKey` it is kept while it is under way. */
+  send(account: IncomingAccount, prepare: IlpPrepare, answerKey?: Buffer): Promise<Reply>
+  /** What became of a payment's packet whose connector is gone, as far as it can be told by `untilMs`: see `ask-again`. */
+  askAgain(kept: FoundPacket, untilMs: number): Promise<AskedAgain>
   /** When each packet that an account has under way is answered, or at least seen in the ledger by everybody. */
   allHeld(accountId: string): Promise<void>
   /** Packets under way. */
@@ -51,7 +57,8 @@ export interface Pipeline {
  *    them.
  * 5. Forwarded: `findRoute` and `shortenExpiry` refuse new packets for little; `convertAmount` may wait for rates, so the expiry is fixed before
  *    it and the price as late as can be.
- * 6. `holdMoney` around everything that can fulfil: money is held before the packet leaves, and settled by what really came back,
+ * 6. `keepPacket` begins to write this node's own packets down, while `holdMoney` holds their money; they leave when both are done.
+ *    `holdMoney` around everything that can fulfil: money is held before the packet leaves, and settled by what really came back,
  *    which is why `validateFulfilment` is inside of it: a wrong fulfilment must void the hold.
  * 7. `sendToPeer` is innermost.
  */
@@ -62,7 +69,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   const forward = findRoute(
     ctx,
-    shortenExpiry(ctx, convertAmount(ctx, convert, holdMoney(ctx, validateFulfilment(ctx, sendToPeer(ctx))))),
+    shortenExpiry(
+      ctx,
+      convertAmount(ctx, convert, keepPacket(ctx, holdMoney(ctx, validateFulfilment(ctx, sendToPeer(ctx))))),
+    ),
   )
   const { observer } = options
   const local = observer.toPayee(options.deliveries, deliver({ ...ctx, convert }))
@@ -78,18 +88,22 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   )
 
   let inFlight = 0
-  const receive = async (account: IncomingAccount, bytes: Buffer, onHeld?: () => void): Promise<Reply> => {
+  const receive = async (
+    account: IncomingAccount,
+    bytes: Buffer,
+    own?: Pick<IncomingPacket, 'onHeld' | 'answerKey'>,
+  ): Promise<Reply> => {
     const prepare = parsePrepare(bytes)
     inFlight++
     try {
-      return await handle({ account, prepare, ...(onHeld && { onHeld }) })
+      return await handle({ account, prepare, ...own })
     } finally {
       inFlight--
     }
   }
 
   const unheld = new Map<string, Set<Promise<void>>>()
-  const send = async (account: IncomingAccount, prepare: IlpPrepare): Promise<Reply> => {
+  const send = async (account: IncomingAccount, prepare: IlpPrepare, answerKey?: Buffer): Promise<Reply> => {
     const held = Promise.withResolvers<void>()
     const others = unheld.get(account.id) ?? new Set()
     unheld.set(account.id, others.add(held.promise))
@@ -99,7 +113,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       if (others.size === 0 && unheld.get(account.id) === others) unheld.delete(account.id)
     }
     try {
-      return await receive(account, serializePrepare(prepare), end)
+      return await receive(account, serializePrepare(prepare), {
+        onHeld: end,
+        ...(answerKey && { answerKey }),
+      })
     } finally {
       end()
     }
@@ -108,6 +125,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   return {
     receive: (account, bytes) => receive(account, bytes),
     send,
+    async askAgain(kept, untilMs) {
+      inFlight++
+      try {
+        return await askAgain(ctx, kept, untilMs)
+      } finally {
+        inFlight--
+      }
+    },
     async allHeld(accountId) {
       await Promise.all([...(unheld.get(accountId) ?? [])])
     },

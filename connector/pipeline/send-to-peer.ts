@@ -12,6 +12,8 @@ import { type Rejects, rejectMessages } from './rejects.ts'
  */
 export interface PeerTransport {
   post(peer: Peer, body: Buffer, timeoutMs: number): Promise<Buffer>
+  /** Whether the peer knows a packet that comes again. It is asked where it has not said so yet; `undefined`: it does not answer. */
+  knowsRepeats(peer: Peer, timeoutMs: number): Promise<boolean | undefined>
 }
 
 const REPEAT_MS_MIN = 50
@@ -37,6 +39,7 @@ export const sendToPeer =
   async (packet) => {
     const { peer, expiresAt, destinationAmount } = packet
     const { bytes } = patchPrepare(packet.prepare, { amount: destinationAmount, expiresAt })
+    await packet.kept
     let isLost = false
     for (let delayMs = REPEAT_MS_MIN; ; delayMs = Math.min(delayMs * 2, REPEAT_MS_MAX)) {
       const timeoutMs = expiresAt.getTime() - ctx.clock.nowMs()

@@ -16,6 +16,7 @@ export interface PeerDirectoryOptions {
 /** Peers, routes and tokens in memory: packets ask the database for nothing. */
 export interface PeerDirectory {
   findRoute(query: RouteQuery): Peer | undefined
+  findPeer(id: string): Peer | undefined
   /** By the bearer token of a request. */
   findPeerByToken(token: string): Promise<Peer | undefined>
   /** By the hex SHA-256 of its token, among those that are loaded. */
@@ -71,6 +72,7 @@ export async function createPeerDirectory(options: PeerDirectoryOptions): Promis
 
   return {
     findRoute: (query) => table.findRoute(query),
+    findPeer: (id) => table.findPeer(id),
     findPeerByTokenHash: (tokenHash) => table.findPeerByTokenHash(tokenHash),
     async findPeerByToken(token) {
       const tokenHash = hash('sha256', token, 'hex')

@@ -18,6 +18,7 @@ export interface RouteQuery {
 export interface RouteTable {
   /** The peer with the longest matching prefix, by whole segments. */
   findRoute(query: RouteQuery): Peer | undefined
+  findPeer(id: string): Peer | undefined
   /** By the hex SHA-256 of a bearer token. */
   findPeerByTokenHash(tokenHash: string): Peer | undefined
   readonly size: number
@@ -26,6 +27,7 @@ export interface RouteTable {
 /** An immutable table: every change of a peer makes a new one. */
 export function buildRouteTable(peers: readonly Peer[]): RouteTable {
   const byTokenHash = new Map(peers.flatMap((peer) => peer.incomingTokenHashes.map((hash) => [hash, peer])))
+  const byId = new Map(peers.map((peer) => [peer.id, peer]))
   const byTenant = new Map<string, Map<string, Peer[]>>()
   /** What lies beyond is no prefix: addresses of receivers are long. */
   let longest = 0
@@ -43,6 +45,7 @@ export function buildRouteTable(peers: readonly Peer[]): RouteTable {
 
   return {
     size: peers.length,
+    findPeer: (id) => byId.get(id),
     findPeerByTokenHash: (tokenHash) => byTokenHash.get(tokenHash),
     findRoute({ tenantId, destination, assetId, incomingPeerId, ownAddress = '' }) {
       const byPrefix = byTenant.get(tenantId)

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ConnectorRefusal, type PacketCounts, type SendInput } from '../../shared/connector-client/index.ts'
 import type { Account, Ledger } from '../../shared/ledger/index.ts'
 import { convertCeil, maximum, minimum, type Rate } from '../../shared/money/index.ts'
+import type { AnsweredPacket } from '../../shared/outgoing-payments/index.ts'
 import type { Clock, Logger } from '../../shared/platform/index.ts'
 import type { RejectCount } from '../stream/index.ts'
 
@@ -17,8 +18,22 @@ export interface SendTotals {
 export interface SendRecords {
   /** What was recorded last, and whether the payment may still be sent. */
   getSendProgress(outgoingPaymentId: string): Promise<SendTotals & { state: string }>
-  /** Running totals. Older figures change nothing. */
-  recordSendProgress(outgoingPaymentId: string, totals: SendTotals): Promise<void>
+  /** Running totals. Older figures change nothing. `answered`: ids of kept packets that they count, which are forgotten with it. */
+  recordSendProgress(
+    outgoingPaymentId: string,
+    totals: SendTotals,
+    answered: readonly string[],
+  ): Promise<void>
+  /**
+   * Adds what kept packets of another connector brought, and forgets all that are over. Those that somebody has forgotten before count already. Nothing
+   * counts that would be more than was debited.
+   */
+  recordAnswers(input: {
+    outgoingPaymentId: string
+    debitsPosted: bigint
+    answered: readonly AnsweredPacket[]
+    over: readonly string[]
+  }): Promise<void>
 }
 
 interface Context {

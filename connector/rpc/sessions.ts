@@ -7,9 +7,17 @@ import {
   type SettleResult,
 } from '../../shared/connector-client/index.ts'
 import type { Ledger } from '../../shared/ledger/index.ts'
+import type { FoundPacket } from '../../shared/outgoing-payments/index.ts'
 import { type Clock, Fault, isUuid, type Logger, messageOf } from '../../shared/platform/index.ts'
-import type { IncomingAccount, Pipeline } from '../pipeline/index.ts'
-import { addRejects, createStreamPayment, InvalidDestination, type StreamPayment } from '../stream/index.ts'
+import { type IncomingAccount, type KeptPackets, type Pipeline, packetIdOf } from '../pipeline/index.ts'
+import {
+  addRejects,
+  answerKeyOf,
+  createStreamPayment,
+  InvalidDestination,
+  type StreamPayment,
+} from '../stream/index.ts'
+import { createLeftBehind, type LeftBehind } from './left-behind.ts'
 import {
   getSendable,
   readAccountAhead,
@@ -19,9 +27,11 @@ import {
 } from './send-ledger.ts'
 
 export interface SessionsContext {
-  pipeline: Pick<Pipeline, 'send' | 'allHeld'>
+  pipeline: Pick<Pipeline, 'send' | 'askAgain' | 'allHeld'>
   ledger: Ledger
   records: SendRecords
+  kept: KeptPackets
+  leftBehind: LeftBehind
   clock: Clock
   log: Logger
 }
@@ -55,6 +65,8 @@ interface Session {
   final: SendResult | undefined
   usedAtMs: number
   recorded: SendTotals | undefined
+  /** Kept packets that count in `known`, and not in `recorded` yet. */
+  answered: string[]
 }
 
 /**
@@ -62,7 +74,8 @@ interface Session {
  * are recorded before anybody is told. A final answer stays for {@link SESSION_LIFE_MS}; a failure that may be retried is final
  * for its callers only, because the next call is the retry.
  */
-export function createSessions(ctx: SessionsContext): Sessions {
+export function createSessions(given: Omit<SessionsContext, 'leftBehind'>): Sessions {
+  const ctx = { ...given, leftBehind: createLeftBehind(given) }
   const sessions = new Map<string, Session>()
   const closing = new AbortController()
 
@@ -79,6 +92,7 @@ export function createSessions(ctx: SessionsContext): Sessions {
         final: undefined,
         usedAtMs: 0,
         recorded: undefined,
+        answered: [],
       }
       sessions.set(session.id, session)
     }
@@ -118,8 +132,9 @@ export function createSessions(ctx: SessionsContext): Sessions {
       return await session.slice
     },
     async settle({ outgoingPaymentId, budgetMs }) {
+      const untilMs = ctx.clock.nowMs() + budgetMs
       const session = sessions.get(outgoingPaymentId)
-      if (!session) return { status: 'unknown' }
+      if (!session) return await settleUnknown(ctx, outgoingPaymentId, untilMs)
       session.usedAtMs = ctx.clock.nowMs()
       // A slice that runs is waited for first: only then may the payment be drained.
       const settling = (session.slice ?? Promise.resolve())
@@ -132,7 +147,7 @@ export function createSessions(ctx: SessionsContext): Sessions {
         })
       const isSettled = await withinMs(settling, budgetMs)
       const { known } = session
-      if (!known) return { status: 'unknown' }
+      if (!known) return await settleUnknown(ctx, outgoingPaymentId, untilMs)
       const { rejects: _rejects, ...totals } = known
       return { status: isSettled ? 'settled' : 'pending', ...totals }
     },
@@ -173,15 +188,27 @@ async function runSlice(
 ): Promise<SendResult> {
   const untilMs = ctx.clock.nowMs() + input.budgetMs
   const ahead = session.known ? undefined : readAccountAhead(ctx, session.id)
-  const recorded = await getSendable(ctx, session.id)
+  const finding = findAhead(ctx, session.id)
+  let recorded = await getSendable(ctx, session.id)
   await adoptLimits(session, input)
+  const found = await finding
   // Another connector has sent since: what is known here is too little, and would be sent a second time.
-  if (session.recorded && isFurther(recorded, session.recorded)) {
+  if (session.recorded && (isFurther(recorded, session.recorded) || hasOthers(ctx, found))) {
     await drain(session)
     forgetTotals(session)
   }
   if (!session.known) {
-    const totals = await readSendTotals(ctx, input, { recorded, ahead, untilMs, signal })
+    if (found.length > 0) {
+      if (!(await ctx.leftBehind.settle(session.id, found, untilMs))) return progressOf(input)
+      recorded = await getSendable(ctx, session.id)
+    }
+    const totals = await readSendTotals(ctx, input, {
+      recorded,
+      // What was read before is no longer so.
+      ahead: found.length === 0 ? ahead : undefined,
+      untilMs,
+      signal,
+    })
     // Nothing is certain yet; the caller's own figures are the best there are.
     if (!totals) return progressOf(input)
     session.known = totals
@@ -198,6 +225,31 @@ async function runSlice(
   if (result.status === 'done' || (result.status === 'failed' && !result.failure.retryable))
     session.final = result
   return result
+}
+
+/** Of a payment that this process did not send another connector may have left packets: nothing can be decided before they have their end. */
+async function settleUnknown(
+  ctx: SessionsContext,
+  outgoingPaymentId: string,
+  untilMs: number,
+): Promise<SettleResult> {
+  if (!isUuid(outgoingPaymentId)) return { status: 'unknown' }
+  const found = await ctx.kept.find(outgoingPaymentId)
+  if (found.length === 0 || (await ctx.leftBehind.settle(outgoingPaymentId, found, untilMs)))
+    return { status: 'unknown' }
+  const { state: _state, rejects: _rejects, ...totals } = await ctx.records.getSendProgress(outgoingPaymentId)
+  return { status: 'pending', ...totals }
+}
+
+/** Those of this connector are in its own totals, or will be. */
+const hasOthers = ({ kept }: SessionsContext, found: readonly FoundPacket[]): boolean =>
+  found.some(({ sender }) => sender !== kept.sender)
+
+/** Mostly there is nothing, and then it takes no time: the payment's own row is read meanwhile. */
+function findAhead(ctx: SessionsContext, outgoingPaymentId: string): ReturnType<KeptPackets['find']> {
+  const finding = ctx.kept.find(outgoingPaymentId)
+  finding.catch(() => undefined)
+  return finding
 }
 
 /** Also when nothing of it has arrived yet: what is under way counts. */
@@ -239,8 +291,9 @@ function openPayment(ctx: SessionsContext, session: Session): StreamPayment {
     asset: input.sourceAsset,
   }
   try {
+    const answerKey = answerKeyOf(input.destination)
     return createStreamPayment(
-      { send: (prepare) => ctx.pipeline.send(account, prepare), clock: ctx.clock },
+      { send: (prepare) => ctx.pipeline.send(account, prepare, answerKey), clock: ctx.clock },
       {
         ...input,
         sentAmount: known?.sentAmount ?? input.sentAmount,
@@ -300,22 +353,27 @@ const totalsOf = ({ earlier }: Session, own: SendTotals): SendTotals => ({
 
 function keepTotals(session: Session, own: SendTotals): void {
   session.known = totalsOf(session, own)
+  const account = { id: session.id }
+  for (const key of session.payment?.takeAnswered() ?? [])
+    session.answered.push(packetIdOf({ account, prepare: key }, key.executionCondition.toString('hex')))
 }
 
 function forgetTotals(session: Session): void {
   session.payment = undefined
   session.known = undefined
   session.earlier = undefined
+  session.answered = []
 }
 
 /** Before anybody is told. Throws a Fault when the database is away: the totals stay here, and the next call tries again. */
 async function record(ctx: SessionsContext, session: Session): Promise<void> {
-  const { known, recorded } = session
-  if (!known || (recorded && isSame(known, recorded))) return
+  const { known, recorded, answered } = session
+  if (!known || (recorded && isSame(known, recorded) && answered.length === 0)) return
   for (let attempt = 1; ; attempt++) {
     try {
-      await ctx.records.recordSendProgress(session.id, known)
+      await ctx.records.recordSendProgress(session.id, known, answered)
       session.recorded = known
+      session.answered = session.answered.slice(answered.length)
       return
     } catch (error) {
       if (attempt >= RECORD_ATTEMPTS) throw error
@@ -335,5 +393,7 @@ const isSame = (a: SendTotals, b: SendTotals): boolean =>
 async function retire(ctx: SessionsContext, session: Session): Promise<SendResult> {
   await drain(session)
   await record(ctx, session)
+  // What is known here is not all.
+  if (hasOthers(ctx, await ctx.kept.find(session.id))) forgetTotals(session)
   return { ...progressOf(session.input), ...told(session.known) }
 }

@@ -1,5 +1,6 @@
-import { randomBytes } from 'node:crypto'
+import { createSecretKey, randomBytes } from 'node:crypto'
 import type { StreamDestination } from '../../shared/connector-client/index.ts'
+import { maximum } from '../../shared/money/index.ts'
 import {
   type ConnectionKeys,
   deriveConnectionKeys,
@@ -68,12 +69,15 @@ export interface PacketAnswer {
   authentic?: StreamPacket
 }
 
+/** What makes a packet of one account the packet that it is. */
+export type PacketKey = Pick<IlpPrepare, 'executionCondition' | 'expiresAt'>
+
 /** Sends one packet and checks its answer. */
 export async function exchangePacket(
   connection: Connection,
   send: SendPacket,
   request: PacketRequest,
-): Promise<PacketAnswer> {
+): Promise<PacketAnswer & { key: PacketKey }> {
   const { keys } = connection
   const sequence = connection.nextSequence()
   const data = sealStreamPacket(keys.encryption, {
@@ -83,20 +87,31 @@ export async function exchangePacket(
     frames: request.frames,
   })
   const fulfillment = fulfillmentOf(keys.fulfillment, data)
-  const reply = withSender(
-    await send({
-      destination: connection.ilpAddress,
-      amount: request.amount,
-      executionCondition: request.fulfillable ? conditionOf(fulfillment) : randomBytes(32),
-      expiresAt: request.expiresAt,
-      data,
-    }),
-  )
+  const key = {
+    executionCondition: request.fulfillable ? conditionOf(fulfillment) : randomBytes(32),
+    expiresAt: request.expiresAt,
+  }
+  const { ilpAddress: destination } = connection
+  const reply = withSender(await send({ ...key, destination, amount: request.amount, data }))
   if (isFulfill(reply) && !(request.fulfillable && reply.fulfillment.equals(fulfillment)))
-    return { reply: createReject('F05', { triggeredBy: '', message: 'fulfilment of another packet' }) }
+    return { key, reply: createReject('F05', { triggeredBy: '', message: 'fulfilment of another packet' }) }
   const type = isFulfill(reply) ? packetType.fulfill : packetType.reject
   const inner = openStreamPacket(keys.encryption, reply.data)
-  return inner?.type === type && inner.sequence === sequence ? { reply, authentic: inner } : { reply }
+  return inner?.type === type && inner.sequence === sequence
+    ? { key, reply, authentic: inner }
+    : { key, reply }
+}
+
+/** Reads the answers to packets for this receiver, and makes no fulfilment. 32 bytes. Throws {@link InvalidDestination}. */
+export const answerKeyOf = (to: PayTo): Buffer => openConnection(to).keys.encryption.export()
+
+/** What the receiver says that arrived of a packet that it fulfilled, and at least what the packet demanded: whoever fulfilled got that. */
+export function readDelivered(answerKey: Buffer, prepare: IlpPrepare, fulfill: IlpFulfill): bigint {
+  const key = createSecretKey(answerKey)
+  const asked = openStreamPacket(key, prepare.data)
+  const answered = openStreamPacket(key, fulfill.data)
+  const isAnswer = asked && answered?.type === packetType.fulfill && answered.sequence === asked.sequence
+  return maximum(asked?.amount ?? 0n, isAnswer ? answered.amount : 0n)
 }
 
 /** Who rejected goes into the payment's row and to its wallet: an address, and not the 32 KiB that somebody on the path writes there. */

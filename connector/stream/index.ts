@@ -4,7 +4,7 @@
  * nothing is believed about what arrived unless it decrypts under the connection's key. No I/O happens here: the receiver
  * returns decisions, the sender sends through a function that it is given.
  */
-export type { PayTo, SendPacket } from './connection.ts'
+export { answerKeyOf, type PacketKey, type PayTo, readDelivered, type SendPacket } from './connection.ts'
 export { InvalidDestination, ProbeFailed, type ProbeFailureCode } from './errors.ts'
 export type { PaymentFailureCode } from './payment-progress.ts'
 export { type ProbeContext, probePath } from './probe-path.ts'

@@ -1,6 +1,6 @@
 import type { SendResult } from '../../shared/connector-client/index.ts'
 import { assert, type Clock, unreachable } from '../../shared/platform/index.ts'
-import { exchangePacket, openConnection, type PayTo, type SendPacket } from './connection.ts'
+import { exchangePacket, openConnection, type PacketKey, type PayTo, type SendPacket } from './connection.ts'
 import type { Frame } from './frames.ts'
 import { dataFrame, MONEY_STREAM } from './money-stream.ts'
 import { createPaymentProgress, type PaymentLimits, type SentPacket } from './payment-progress.ts'
@@ -38,6 +38,8 @@ export interface StreamPayment {
    * every later run: only the ledger knows what was sent then.
    */
   run(options: RunOptions): Promise<StreamPaymentResult>
+  /** Packets whose answers are in the totals of the last run, as many as were not taken before. */
+  takeAnswered(): PacketKey[]
 }
 
 const IDLE_MS = 10_000
@@ -66,6 +68,8 @@ export function createStreamPayment(ctx: StreamPaymentContext, input: StreamPaym
   let idleSpentMs = 0
   let lost: { error: unknown } | undefined
   let wake = () => {}
+  /** In the next totals, and in those that were told. */
+  const answered: { next: PacketKey[]; told: PacketKey[] } = { next: [], told: [] }
 
   async function deliver(packet: SentPacket): Promise<void> {
     try {
@@ -77,6 +81,7 @@ export function createStreamPayment(ctx: StreamPaymentContext, input: StreamPaym
         fulfillable: true,
       })
       progress.settle(packet, answer, ctx.clock.nowMs())
+      answered.next.push(answer.key)
     } catch (error) {
       progress.lose()
       lost ??= { error }
@@ -102,8 +107,12 @@ export function createStreamPayment(ctx: StreamPaymentContext, input: StreamPaym
     signal?.removeEventListener('abort', wake)
   }
 
+  function tell() {
+    answered.told.push(...answered.next.splice(0))
+    return progress.totals()
+  }
   const result = (outcome: { status: 'done' | 'progress' }): StreamPaymentResult => ({
-    ...progress.totals(),
+    ...tell(),
     ...outcome,
   })
 
@@ -120,7 +129,7 @@ export function createStreamPayment(ctx: StreamPaymentContext, input: StreamPaym
       const nowMs = ctx.clock.nowMs()
       const step = progress.next(nowMs)
       if (step.kind === 'done') return result({ status: 'done' })
-      if (step.kind === 'failed') return { ...progress.totals(), status: 'failed', failure: step.failure }
+      if (step.kind === 'failed') return { ...tell(), status: 'failed', failure: step.failure }
       if (signal?.aborted || nowMs >= endsAtMs) return result({ status: 'progress' })
       if (step.kind === 'send') launch(step.plan)
       else if (step.kind === 'wait')
@@ -130,6 +139,7 @@ export function createStreamPayment(ctx: StreamPaymentContext, input: StreamPaym
   }
 
   return {
+    takeAnswered: () => answered.told.splice(0),
     async run(options) {
       assert(!running, 'a payment runs once at a time')
       running = true

@@ -114,7 +114,9 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
   })
   const sent = new Map<string, SendTotals>()
   const real = { ...connectorContext(node, config), ...(await openShared(node, config)) }
-  const wired: ConnectorContext = options.recordInRows ? real : { ...real, records: recordsIn(sent) }
+  const wired: ConnectorContext = options.recordInRows
+    ? real
+    : { ...real, records: recordsIn(sent, real.records) }
   const ctx = { ...wired, ...options.change?.(wired, node) }
   const connector = await buildConnectorApp(ctx, connectorSettings(config))
   const http = createTrustedHttp()
@@ -182,10 +184,26 @@ const nothingSent: SendTotals = {
   rejects: [],
 }
 
-const recordsIn = (sent: Map<string, SendTotals>): ConnectorContext['records'] => ({
+const recordsIn = (
+  sent: Map<string, SendTotals>,
+  rows: ConnectorContext['records'],
+): ConnectorContext['records'] => ({
   getSendProgress: async (id) => ({ ...(sent.get(id) ?? nothingSent), state: 'SENDING' }),
-  recordSendProgress: async (id, totals) => {
+  recordSendProgress: async (id, totals, answered) => {
     sent.set(id, totals)
+    // There is no row of the payment, but there are those of its packets.
+    await rows.recordSendProgress(id, totals, answered)
+  },
+  async recordAnswers(input) {
+    const { sentAmount, deliveredAmount, packets, rejects } = sent.get(input.outgoingPaymentId) ?? nothingSent
+    const fulfilled = packets.fulfilled + input.answered.length
+    sent.set(input.outgoingPaymentId, {
+      sentAmount: input.answered.reduce((sum, packet) => sum + packet.sentAmount, sentAmount),
+      deliveredAmount: input.answered.reduce((sum, packet) => sum + packet.deliveredAmount, deliveredAmount),
+      packets: { ...packets, fulfilled, sent: Math.max(packets.sent, fulfilled + packets.rejected) },
+      rejects,
+    })
+    await rows.recordAnswers(input)
   },
 })
 

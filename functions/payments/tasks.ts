@@ -5,6 +5,7 @@ import {
 import {
   cancelUnfundedPayments,
   type SendingContext,
+  sweepKeptPackets,
   sweepOutgoingPayments,
 } from '../../shared/outgoing-payments/index.ts'
 import type { Task } from '../../shared/schedule/index.ts'
@@ -17,6 +18,7 @@ const WALLET_ADDRESS_IDLE_MS_MIN = 2_000
 const SWEEP_MS = 10_000
 const RECONCILE_MS = 60_000
 const HOLDS_MS = 60_000
+const KEPT_PACKETS_MS = 600_000
 const SWEEP_SIZE = 500
 
 export interface PaymentsTaskOptions {
@@ -65,6 +67,7 @@ export function paymentsTasks(
       },
     },
     sweep('outgoing-sweep', SWEEP_MS, () => sweepOutgoingPayments(ctx, { limit: SWEEP_SIZE })),
+    sweep('kept-packets', KEPT_PACKETS_MS, () => sweepKeptPackets(ctx, { limit: SWEEP_SIZE })),
     once('incoming-sweep', SWEEP_MS, () => findIncomingPaymentsToProcess(ctx, SWEEP_SIZE)),
     once('incoming-reconcile', RECONCILE_MS, () => reconcileIncomingPayments(ctx)),
     // Every process with a Postgres ledger does it, but none may be running where functions only exist while they are invoked.

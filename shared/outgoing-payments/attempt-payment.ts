@@ -12,6 +12,7 @@ import {
 import type { SendingContext } from './context.ts'
 import { openDataToTransmit } from './data-to-transmit.ts'
 import { type Failure, failureOf, failureOfError, reportedFailure, SLICE_MS } from './failures.ts'
+import { hasKeptPackets } from './kept-packets.ts'
 import type { OutgoingPaymentRow } from './store.ts'
 
 /** What one attempt brought. `sentAmount`: what the decision knew of; more in the ledger means that it must be taken again. */
@@ -111,8 +112,8 @@ async function readProgress(
 
 /**
  * Asked before a payment fails. The books do not show everything: a connector that holds a fulfilment, and could not post it before
- * the hold ended, still posts it; and a slice whose worker is gone may be about to send. A connector that is away or was started
- * anew has neither. A local payment is one step in the ledger.
+ * the hold ended, still posts it; and a slice whose worker is gone may be about to send. A connector that is away may have left packets
+ * for the next one to ask about (`kept-packets`). A local payment is one step in the ledger.
  */
 export async function isUnderWay(
   ctx: SendingContext,
@@ -132,7 +133,7 @@ export async function isUnderWay(
     return pending
   } catch (error) {
     failureOfError(error, ctx.log, payment.id)
-    return false
+    return await hasKeptPackets(ctx.db, payment.id)
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { identityRate, parseRate } from '../money/index.ts'
+import { uuidv7 } from '../platform/index.ts'
 import { createReceiver } from '../receivers/index.ts'
 import { REMOTE_URL } from '../testing/fake-remote.ts'
 import { createPaymentWorld, type PaymentWorld } from '../testing/payment-world.ts'
@@ -9,6 +10,7 @@ import {
   getOutgoingPayment,
   getOutgoingPaymentLiquidity,
   getSendProgress,
+  keepPacket,
   type OutgoingPayment,
   processOutgoingPayment,
   recordSendProgress,
@@ -336,6 +338,41 @@ test('a connector that stays away until the quote is over fails the payment, but
   const failed = await read(payment)
   assert.deepEqual([failed.state, failed.errorCode, await held(payment)], ['FAILED', 'quote_expired', 50n])
 })
+
+test('a payment whose packets nobody has asked about yet does not fail while the connector is away', async () => {
+  const payment = await funded(world.remote.addPayment().url)
+  const packet = {
+    id: uuidv7(),
+    outgoingPaymentId: payment.id,
+    tenantId: payment.tenantId,
+    sender: uuidv7(),
+    peerId: uuidv7(),
+    expiresAt: world.clock.now(),
+    prepare: Buffer.alloc(100),
+    answerKey: Buffer.alloc(32),
+  }
+  await keepPacket(world.ctx, packet)
+  world.connector.isDown = true
+  world.clock.advance(310_000)
+  for (let wait = 0; wait < 5; wait++) {
+    await world.runJobs()
+    world.clock.advance(10_000)
+  }
+  assert.equal((await read(payment)).state, 'SENDING')
+  await recordSendProgress(world.ctx, {
+    outgoingPaymentId: payment.id,
+    ...nothingSent,
+    answered: [packet.id],
+  })
+  await world.runJobs()
+  assert.deepEqual([(await read(payment)).state, await held(payment)], ['FAILED', 50n])
+})
+const nothingSent = {
+  sentAmount: 0n,
+  deliveredAmount: 0n,
+  packets: { sent: 0, fulfilled: 0, rejected: 0 },
+  rejects: [],
+}
 
 test('with a part sent and the connector gone for good the payment ends after its attempts', async () => {
   world.connector.maxPacketAmount = 10n

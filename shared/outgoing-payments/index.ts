@@ -31,6 +31,13 @@ export {
   withdrawOutgoingPayment,
 } from './event-liquidity.ts'
 export type { Grant, GrantSpent } from './grant-spending.ts'
+export {
+  type FoundPacket,
+  findKeptPackets,
+  type KeptPacket,
+  keepPacket,
+  sweepKeptPackets,
+} from './kept-packets.ts'
 export { type AnyPayment, type AnyPaymentFilter, listAnyPayments, type PaymentType } from './list-payments.ts'
 export { type AccountTransfers, listAccountTransfers } from './list-transfers.ts'
 export type {
@@ -42,6 +49,7 @@ export type {
   PacketRejects,
 } from './model.ts'
 export { processOutgoingPayment } from './process-outgoing-payment.ts'
+export type { AnsweredPacket } from './progress-store.ts'
 export {
   findGrantSpent,
   findOutgoingPayment,
@@ -49,6 +57,7 @@ export {
   getOutgoingPaymentLiquidity,
   getSendProgress,
   listOutgoingPayments,
+  recordAnswers,
   recordSendProgress,
 } from './read-outgoing-payments.ts'
 export { sealedPaymentColumns } from './sealed-columns.ts'

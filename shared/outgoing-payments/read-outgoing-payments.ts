@@ -8,7 +8,13 @@ import { OutgoingPaymentRefusal } from './errors.ts'
 import type { Grant, GrantSpent } from './grant-spending.ts'
 import { selectSpent } from './grant-spending-store.ts'
 import type { OutgoingPayment, OutgoingPaymentFilter, OutgoingPaymentState } from './model.ts'
-import { raiseProgress, type SendProgress, selectProgress } from './progress-store.ts'
+import {
+  type AnsweredPacket,
+  addAnswers,
+  raiseProgress,
+  type SendProgress,
+  selectProgress,
+} from './progress-store.ts'
 import { type OutgoingPaymentRow, selectPayment, selectPayments, withSent } from './store.ts'
 
 export const unknownPayment = (): OutgoingPaymentRefusal =>
@@ -80,12 +86,25 @@ export async function getOutgoingPaymentLiquidity(
   return accounts.map((account) => account && availableCredit(account))
 }
 
-/** Running totals while a payment is sent. They only grow: an older report changes nothing. */
+/** Running totals while a payment is sent. They only grow: an older report changes nothing. Kept packets that they count are forgotten. */
 export async function recordSendProgress(
   ctx: { db: Db },
-  input: SendProgress & { outgoingPaymentId: string },
+  input: SendProgress & { outgoingPaymentId: string; answered?: readonly string[] },
 ): Promise<void> {
   await raiseProgress(ctx.db, { ...input, id: input.outgoingPaymentId })
+}
+
+/** What packets brought that another sender left: see `progress-store`. */
+export async function recordAnswers(
+  ctx: { db: Db },
+  input: {
+    outgoingPaymentId: string
+    debitsPosted: bigint
+    answered: readonly AnsweredPacket[]
+    over: readonly string[]
+  },
+): Promise<void> {
+  await addAnswers(ctx.db, { ...input, id: input.outgoingPaymentId })
 }
 
 /** Where a sender that starts anew goes on, and whether it may: only in SENDING. Throws `unknown_payment`. */

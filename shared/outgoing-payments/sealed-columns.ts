@@ -1,5 +1,6 @@
 import type { SealedColumn } from '../platform/index.ts'
 import { dataToTransmitPlace } from './data-to-transmit.ts'
+import { answerKeyPlace } from './kept-packets.ts'
 
 export const sealedPaymentColumns: readonly SealedColumn[] = [
   {
@@ -8,5 +9,12 @@ export const sealedPaymentColumns: readonly SealedColumn[] = [
     key: 'id',
     keyType: 'uuid',
     place: (row) => dataToTransmitPlace(row.id),
+  },
+  {
+    table: 'kept_packets',
+    column: 'answer_key_sealed',
+    key: 'id',
+    keyType: 'uuid',
+    place: (row) => answerKeyPlace(row.id),
   },
 ]

@@ -257,8 +257,9 @@ export const connectorThreats: ThreatTable = {
         {
           name: 'what another connector has sent is not sent again',
           file: 'connector/rpc/sessions.ts',
-          text: 'session.recorded && isFurther(recorded, session.recorded)',
-          without: 'session.recorded && recorded.sentAmount < 0n && isFurther(recorded, session.recorded)',
+          text: 'session.recorded && (isFurther(recorded, session.recorded) || hasOthers(ctx, found))',
+          without:
+            'session.recorded && recorded.sentAmount < 0n && (isFurther(recorded, session.recorded) || hasOthers(ctx, found))',
           test: { file: replicas, name: 'a payment that is sent in turns by both' },
         },
       ],

@@ -5,6 +5,8 @@ const forward = 'connector/pipeline/forward.test.ts'
 const lostRecords = 'connector/pipeline/lost-records.property.test.ts'
 const deliver = 'connector/pipeline/deliver.test.ts'
 const steps = 'connector/pipeline/steps.test.ts'
+const leftBehind = 'connector/rpc/left-behind.test.ts'
+const keptPackets = 'shared/outgoing-payments/kept-packets.test.ts'
 const rates = 'connector/rates/rates.test.ts'
 const crashes = 'shared/outgoing-payments/crashes.test.ts'
 const ilpPayments = 'shared/outgoing-payments/ilp-payments.test.ts'
@@ -515,6 +517,106 @@ export const moneyFaults: ThreatTable = {
           text: 'if ((await lateAmount(ctx.db)) <= 0n) return',
           without: 'if (payment.id) return',
           test: { file: incoming, name: 'F26: money that comes after an empty' },
+        },
+      ],
+    },
+    {
+      name: 'A connector that dies while it sends (F31)',
+      guards: [
+        {
+          name: 'a packet leaves when it is kept, not before',
+          file: 'connector/pipeline/send-to-peer.ts',
+          text: '    await packet.kept\n',
+          without: '    packet.kept?.catch(() => undefined)\n',
+          test: { file: leftBehind, name: 'does not leave when it cannot be kept' },
+        },
+        {
+          name: 'what it left is asked for before anything is sent',
+          file: 'connector/rpc/sessions.ts',
+          text: 'const found = await finding',
+          without: 'const found = (await finding).slice(0, 0)',
+          test: { file: leftBehind, name: 'the next one asks for it, and counts it as it arrived' },
+        },
+        {
+          name: 'and before it is said where the payment stands',
+          file: 'connector/rpc/sessions.ts',
+          text: 'if (found.length === 0 || (await',
+          without: 'if (found.length >= 0 || (await',
+          test: { file: leftBehind, name: 'is asked for by who only wants to know' },
+        },
+        {
+          name: 'also by a connector that has sent part of the payment itself',
+          file: 'connector/rpc/sessions.ts',
+          text: 'found.some(({ sender }) => sender !== kept.sender)',
+          without: 'found.some(({ sender }) => sender === kept.sender && sender === undefined)',
+          test: { file: leftBehind, name: 'and the same without a question in between' },
+        },
+        {
+          name: 'what is held is kept, too',
+          file: 'connector/pipeline/keep-packet.ts',
+          text: 'onHeld: () => void isDone.then(packet.onHeld)',
+          without: '...(packet.onHeld && { onHeld: packet.onHeld })',
+          test: { file: leftBehind, name: 'is there before a slice ends' },
+        },
+        {
+          name: 'only who forgets a packet counts it',
+          file: 'shared/outgoing-payments/progress-store.ts',
+          text: "'a (id uuid, sent numeric, delivered numeric)')} join gone using (id)",
+          without: "'a (id uuid, sent numeric, delivered numeric)')} left join gone using (id)",
+          test: { file: keptPackets, name: 'whoever records a packet counts it, once' },
+        },
+        {
+          name: 'and nothing that was counted without being forgotten',
+          file: 'shared/outgoing-payments/progress-store.ts',
+          text: 'and p.recorded_sent_amount + c.sent <= ',
+          without: 'and p.recorded_sent_amount >= 0 * ',
+          test: { file: keptPackets, name: 'what would be more than was debited' },
+        },
+        {
+          name: 'a payment does not fail while packets of it may be asked about',
+          file: 'shared/outgoing-payments/attempt-payment.ts',
+          text: 'return await hasKeptPackets(ctx.db, payment.id)',
+          without: 'return (await hasKeptPackets(ctx.db, payment.id)) && payment.id === ""',
+          test: {
+            file: 'shared/outgoing-payments/ilp-payments.test.ts',
+            name: 'a payment whose packets nobody has asked about yet',
+          },
+        },
+        {
+          name: 'what was posted and not counted counts as it arrived',
+          file: 'connector/pipeline/ask-again.ts',
+          text: "isFulfill(answer) ? { kind: 'answered', amount: source.amount, reply } : { kind: 'unasked' }",
+          without:
+            "isFulfill(answer) && source.amount < 0n ? { kind: 'answered', amount: source.amount, reply } : { kind: 'unasked' }",
+          test: { file: leftBehind, name: 'the next one asks for it, and counts it as it arrived' },
+        },
+        {
+          name: 'a hold that has ended is no reason to drop a Fulfill',
+          file: 'connector/pipeline/ask-again.ts',
+          text: "source.state === 'voided') return { kind: 'over' }",
+          without: "source.state === 'voided' || source.state === 'expired') return { kind: 'over' }",
+          test: { file: leftBehind, name: 'whose hold has ended is posted late' },
+        },
+        {
+          name: 'only peers that know repeats are asked',
+          file: 'connector/pipeline/ask-again.ts',
+          text: "if (isKnown === false) return 'unasked'\n      if (isKnown) {",
+          without: 'if (isKnown !== undefined) {',
+          test: { file: leftBehind, name: 'at a peer that would take it for another packet' },
+        },
+        {
+          name: 'nothing is decided while a peer has not answered',
+          file: 'connector/rpc/left-behind.ts',
+          text: 'return over.length === asked.length',
+          without: 'return over.length <= asked.length',
+          test: { file: leftBehind, name: 'at a peer that is away is asked for again' },
+        },
+        {
+          name: 'a packet that counts is forgotten with the record that counts it',
+          file: 'shared/outgoing-payments/progress-store.ts',
+          text: 'with forgotten as (delete from kept_packets where id',
+          without: 'with forgotten as (delete from kept_packets where false and id',
+          test: { file: leftBehind, name: 'before its money was held is no more' },
         },
       ],
     },
