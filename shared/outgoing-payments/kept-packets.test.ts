@@ -75,7 +75,8 @@ test('whoever records a packet counts it, once, however many know its answer at 
     const others = () =>
       recordAnswers(world.ctx, {
         outgoingPaymentId: id,
-        debitsPosted: 80n,
+        // More than is counted, so that nothing else keeps it from counting twice.
+        debitsPosted: 800n,
         answered: answersOf(packets),
         over: idsOf(packets),
       })
