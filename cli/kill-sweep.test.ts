@@ -4,7 +4,6 @@ import { type Scene, scenes, sweep } from './kill-sweep/sweep.ts'
 
 /** Of a hundred places over a payment's life; `npm run kill-sweep` goes through all of them. */
 const slices: { killed: string; places: readonly number[] }[] = [
-  // Where no packet dies with its connector: those take half a minute to settle.
   { killed: "payer's node, remote", places: [33] },
   { killed: "payee's node, remote", places: [66] },
   { killed: "payer's node, local", places: [50] },

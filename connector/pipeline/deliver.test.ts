@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, test } from 'node:test'
+import { after, afterEach, before, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAsset } from '../../shared/assets/index.ts'
 import { completeIncomingPayment, getIncomingPayment } from '../../shared/incoming-payments/index.ts'
@@ -99,6 +99,13 @@ afterEach(() => {
   letCreditsGo()
   faults = {}
 })
+
+/** A connector of the same node that remembers nothing of what this one did. */
+async function startFresh(t: TestContext, env: Record<string, string> = {}): Promise<TestNode> {
+  const fresh = await startTestNode({ connectionString: database.connectionString, env })
+  t.after(() => fresh.close())
+  return fresh
+}
 
 interface SendOptions {
   minimumAmount?: bigint
@@ -292,25 +299,21 @@ test('F25: a credit whose answer was lost counts while others are on their way: 
   assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
 })
 
-test('F25: it waits no longer than until it is clear: that there is room after all', async () => {
+test('F25: it waits no longer than until it is clear: that there is room after all', async (t) => {
   const receiver = await node.incomingPayment(usd, 120n)
-  const fresh = await startTestNode({ connectionString: database.connectionString })
-  try {
-    // What another connector credited comes again here, and could count twice.
-    const known = await send(receiver, 60n, { url: fresh.url })
-    const { before, isHeld, letGo } = holdCredits(40n)
-    faults = { before }
-    const first = send(receiver, 40n)
-    await isHeld
-    assert.ok(isFulfill(await postPrepare(node.url, from.token, known.prepare)))
-    const late = send(receiver, 10n)
-    assert.equal(await Promise.race([late, sleep(300)]), undefined)
-    letGo()
-    for (const { reply } of await Promise.all([first, late])) assert.ok(isFulfill(reply))
-    assert.deepEqual(await state(receiver), ['PROCESSING', 110n])
-  } finally {
-    await fresh.close()
-  }
+  const fresh = await startFresh(t)
+  // What another connector credited comes again here, and could count twice.
+  const known = await send(receiver, 60n, { url: fresh.url })
+  const { before, isHeld, letGo } = holdCredits(40n)
+  faults = { before }
+  const first = send(receiver, 40n)
+  await isHeld
+  assert.ok(isFulfill(await postPrepare(node.url, from.token, known.prepare)))
+  const late = send(receiver, 10n)
+  assert.equal(await Promise.race([late, sleep(300)]), undefined)
+  letGo()
+  for (const { reply } of await Promise.all([first, late])) assert.ok(isFulfill(reply))
+  assert.deepEqual(await state(receiver), ['PROCESSING', 110n])
 })
 
 test('F25: a packet that waits for others does not outlive its own time', async () => {
@@ -332,81 +335,65 @@ test('F26: a packet that waits while its payment ends is refused', async () => {
   await first
 })
 
-test('what was credited does not wait for others when it comes again', async () => {
-  const fresh = await startTestNode({ connectionString: database.connectionString })
-  try {
-    const { receiver, first, letGo } = await startUnclear(100n)
-    const { reply, prepare } = await send(receiver, 30n, { url: fresh.url })
-    assert.ok(isFulfill(reply))
-    const again = await Promise.race([postPrepare(node.url, from.token, prepare), sleep(2_000)])
-    assert.ok(again && isFulfill(again))
-    letGo()
-    assert.ok(isFulfill((await first).reply))
-    // Two connectors each counted their own.
-    assert.deepEqual(await state(receiver), ['COMPLETED', 130n])
-  } finally {
-    await fresh.close()
-  }
+test('what was credited does not wait for others when it comes again', async (t) => {
+  const fresh = await startFresh(t)
+  const { receiver, first, letGo } = await startUnclear(100n)
+  const { reply, prepare } = await send(receiver, 30n, { url: fresh.url })
+  assert.ok(isFulfill(reply))
+  const again = await Promise.race([postPrepare(node.url, from.token, prepare), sleep(2_000)])
+  assert.ok(again && isFulfill(again))
+  letGo()
+  assert.ok(isFulfill((await first).reply))
+  // Two connectors each counted their own.
+  assert.deepEqual(await state(receiver), ['COMPLETED', 130n])
 })
 
-test('what was credited stays fulfilled when its payment ends while it comes again', async () => {
-  const fresh = await startTestNode({ connectionString: database.connectionString })
-  try {
-    const receiver = await node.incomingPayment(usd)
-    const { reply, prepare } = await send(receiver, 50n, { url: fresh.url })
-    assert.ok(isFulfill(reply))
-    let ended = false
-    faults = {
-      lookup: async () => {
-        if (ended) return
-        ended = true
-        await completeIncomingPayment(fresh.node, 'all', receiver.payment.id)
-        // What was read of its state is too old to credit by now.
-        await sleep(600)
-      },
-    }
-    assert.ok(isFulfill(await postPrepare(node.url, from.token, prepare)))
-    assert.ok(ended)
-    assert.deepEqual(await state(receiver), ['COMPLETED', 50n])
-  } finally {
-    await fresh.close()
+test('what was credited stays fulfilled when its payment ends while it comes again', async (t) => {
+  const fresh = await startFresh(t)
+  const receiver = await node.incomingPayment(usd)
+  const { reply, prepare } = await send(receiver, 50n, { url: fresh.url })
+  assert.ok(isFulfill(reply))
+  let ended = false
+  faults = {
+    lookup: async () => {
+      if (ended) return
+      ended = true
+      await completeIncomingPayment(fresh.node, 'all', receiver.payment.id)
+      // What was read of its state is too old to credit by now.
+      await sleep(600)
+    },
   }
+  assert.ok(isFulfill(await postPrepare(node.url, from.token, prepare)))
+  assert.ok(ended)
+  assert.deepEqual(await state(receiver), ['COMPLETED', 50n])
 })
 
-test('F2: where a step breaks, what was credited before gets no Reject; a new packet gets one, and keeps it', async () => {
-  const fresh = await startTestNode({ connectionString: database.connectionString })
-  try {
-    const receiver = await node.incomingPayment(usd)
-    const { prepare } = await send(receiver, 50n, { url: fresh.url })
-    const broken = () => Promise.reject(new Fault('database_unavailable', { retryable: true }))
-    faults = { lookup: broken }
-    await assert.rejects(postPrepare(node.url, from.token, prepare), /HTTP 500/)
-    const refused = await send(receiver, 10n)
-    assert.equal(codeOf(refused.reply), 'T00')
-    faults = {}
-    assert.ok(isFulfill(await postPrepare(node.url, from.token, prepare)))
-    assert.deepEqual(await postPrepare(node.url, from.token, refused.prepare), refused.reply)
-    assert.deepEqual(await state(receiver), ['PROCESSING', 50n])
-  } finally {
-    await fresh.close()
-  }
+test('F2: where a step breaks, what was credited before gets no Reject; a new packet gets one, and keeps it', async (t) => {
+  const fresh = await startFresh(t)
+  const receiver = await node.incomingPayment(usd)
+  const { prepare } = await send(receiver, 50n, { url: fresh.url })
+  const broken = () => Promise.reject(new Fault('database_unavailable', { retryable: true }))
+  faults = { lookup: broken }
+  await assert.rejects(postPrepare(node.url, from.token, prepare), /HTTP 500/)
+  const refused = await send(receiver, 10n)
+  assert.equal(codeOf(refused.reply), 'T00')
+  faults = {}
+  assert.ok(isFulfill(await postPrepare(node.url, from.token, prepare)))
+  assert.deepEqual(await postPrepare(node.url, from.token, refused.prepare), refused.reply)
+  assert.deepEqual(await state(receiver), ['PROCESSING', 50n])
 })
 
-test('what this connector rejected and another one has taken since is fulfilled', async () => {
-  const fresh = await startTestNode({ connectionString: database.connectionString })
-  try {
-    const receiver = await node.incomingPayment(usd)
-    faults = { lookup: () => Promise.reject(new Fault('ledger_unavailable', { retryable: true })) }
-    const refused = await send(receiver, 60n)
-    assert.equal(codeOf(refused.reply), 'T00')
-    faults = {}
-    assert.ok(isFulfill(await postPrepare(fresh.url, from.token, refused.prepare)))
-    const repeats = await Promise.all([1, 2].map(() => postPrepare(node.url, from.token, refused.prepare)))
-    assert.ok(repeats.every(isFulfill))
-    assert.deepEqual(await state(receiver), ['PROCESSING', 60n])
-  } finally {
-    await fresh.close()
-  }
+test('what this connector rejected and another one has taken since is fulfilled', async (t) => {
+  const fresh = await startFresh(t)
+  const receiver = await node.incomingPayment(usd)
+  faults = { lookup: () => Promise.reject(new Fault('ledger_unavailable', { retryable: true })) }
+  const refused = await send(receiver, 60n)
+  assert.equal(codeOf(refused.reply), 'T00')
+  faults = {}
+  assert.ok(isFulfill(await postPrepare(fresh.url, from.token, refused.prepare)))
+  const repeats = await Promise.all([1, 2].map(() => postPrepare(node.url, from.token, refused.prepare)))
+  assert.ok(repeats.every(isFulfill))
+  assert.deepEqual(await state(receiver), ['PROCESSING', 60n])
 })
 
 test('across currencies the receiver gets the converted amount and the sender hears of it', async () => {
@@ -512,8 +499,7 @@ test('F39: the same Prepare again is fulfilled again and credited once, also by 
     assert.ok(isFulfill(again))
     assert.deepEqual(again.fulfillment, reply.fulfillment)
   }
-  const second = await startTestNode({ connectionString: database.connectionString })
-  t.after(() => second.close())
+  const second = await startFresh(t)
   const replies = await Promise.all([1, 2, 3].map(() => postPrepare(second.url, from.token, prepare)))
   assert.ok(replies.every(isFulfill))
   assert.deepEqual(await state(receiver), ['PROCESSING', 30n])
@@ -527,8 +513,7 @@ test('a repeat that only the ledger remembers is fulfilled again when its paymen
   const { prepare, reply } = await send(receiver, 100n, { lifeMs: 2_500 })
   assert.ok(isFulfill(reply))
   assert.deepEqual(await state(receiver), ['COMPLETED', 100n])
-  const second = await startTestNode({ connectionString: database.connectionString })
-  t.after(() => second.close())
+  const second = await startFresh(t)
   const again = await postPrepare(second.url, from.token, prepare)
   assert.ok(isFulfill(again), 'a Reject would deny what was credited')
   assert.deepEqual(again.fulfillment, reply.fulfillment)
@@ -544,11 +529,7 @@ test('a repeat that only the ledger remembers is fulfilled again when its paymen
 
 test('a repeat across currencies is fulfilled again whatever the price has become, and credited once', async (t) => {
   const fallen = await startTestHttpServer(() => ({ body: '{"base":"USD","rates":{"EUR":0.8}}' }))
-  const second = await startTestNode({
-    connectionString: database.connectionString,
-    env: { EXCHANGE_RATES_URL: fallen.url },
-  })
-  t.after(() => second.close())
+  const second = await startFresh(t, { EXCHANGE_RATES_URL: fallen.url })
   t.after(() => fallen.close())
   // At the new price the first arrives with less than its sender wants, the other with another amount than it did.
   for (const minimumAmount of [0n, 699n]) {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ledger } from '../../shared/ledger/index.ts'
 import { type Clock, type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { CredentialReader } from '../../shared/stream-credentials/index.ts'
@@ -14,6 +13,7 @@ import type { LocalPacket, Reply, Service } from './model.ts'
 import { type ReceiptContext, receiptTotal } from './receipt-total.ts'
 import type { ProgressRecorder } from './record-progress.ts'
 import { type Rejects, rejectMessages } from './rejects.ts'
+import { withinMs } from './within-ms.ts'
 
 export interface DeliverContext extends AskPayeeContext, ReceiptContext {
   reader: CredentialReader
@@ -119,6 +119,9 @@ async function takeMoney(ctx: DeliverContext, packet: LocalPacket, money: Incomi
   return money.fulfill(await receiptTotal(ctx, money.receiptConnectionId, counted))
 }
 
+/** Timers take no more than 24 days, and packets of peers may claim to live for years. */
+const WAIT_MS_MAX = 60_000
+
 /** Where its money is reserved, or the answer of a packet for which there is no room. */
 async function admit(
   ctx: DeliverContext,
@@ -137,19 +140,9 @@ async function admit(
     // Only new money waits: who repeats what was credited might not live until then.
     const again = waited ? undefined : await answerAgain(ctx, packet)
     if (again) return { reply: again }
-    await clearerOrExpired(ctx, packet, delivery)
+    const restMs = packet.prepare.expiresAt.getTime() - ctx.clock.nowMs()
+    await withinMs(delivery.clearer(), Math.min(restMs, WAIT_MS_MAX))
   }
-}
-
-/** Timers take no more than 24 days, and packets of peers may claim to live for years. */
-const WAIT_MS_MAX = 60_000
-
-async function clearerOrExpired(ctx: DeliverContext, packet: LocalPacket, delivery: Delivery): Promise<void> {
-  const restMs = Math.min(packet.prepare.expiresAt.getTime() - ctx.clock.nowMs(), WAIT_MS_MAX)
-  const timer = new AbortController()
-  const over = sleep(restMs, undefined, { signal: timer.signal }).catch(() => undefined)
-  await Promise.race([delivery.clearer(), over])
-  timer.abort()
 }
 
 async function answerFromLedger(ctx: DeliverContext, packet: LocalPacket): Promise<Reply> {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Logger, messageOf } from '../../shared/platform/index.ts'
 import type { Counters } from '../counters.ts'
+import { withinMs } from './within-ms.ts'
 
 export interface Progress {
   incomingPaymentId: string
@@ -70,16 +71,5 @@ export function createProgressRecorder(ctx: {
       for (const timer of waiting) clearTimeout(timer)
       await withinMs(Promise.allSettled(running), timeoutMs)
     },
-  }
-}
-
-/** By a timer of its own: to abort one that is waited for costs more than most of what is waited for here, with each packet. */
-async function withinMs(work: Promise<unknown>, timeoutMs: number): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, timeoutMs)
-  try {
-    await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

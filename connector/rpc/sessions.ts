@@ -373,7 +373,7 @@ async function record(ctx: SessionsContext, session: Session): Promise<void> {
     try {
       await ctx.records.recordSendProgress(session.id, known, answered)
       session.recorded = known
-      session.answered = session.answered.slice(answered.length)
+      session.answered = []
       return
     } catch (error) {
       if (attempt >= RECORD_ATTEMPTS) throw error

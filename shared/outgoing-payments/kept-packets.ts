@@ -36,7 +36,8 @@ const keeps: BatchedStatement<Sealed, never> = {
   query: (packets) => sql`
     insert into kept_packets (id, outgoing_payment_id, tenant_id, sender, peer_id, expires_at, prepare, answer_key_sealed)
     select * from unnest(${packets.map(({ id }) => id)}::uuid[], ${packets.map((each) => each.outgoingPaymentId)}::uuid[],
-      ${packets.map(({ tenantId }) => tenantId)}::uuid[], ${packets.map(({ sender }) => sender)}::uuid[], ${packets.map(({ peerId }) => peerId)}::uuid[], ${packets.map(({ expiresAt }) => expiresAt)}::timestamptz[],
+      ${packets.map(({ tenantId }) => tenantId)}::uuid[], ${packets.map(({ sender }) => sender)}::uuid[],
+      ${packets.map(({ peerId }) => peerId)}::uuid[], ${packets.map(({ expiresAt }) => expiresAt)}::timestamptz[],
       ${packets.map(({ prepare }) => prepare)}::bytea[], ${packets.map((each) => each.sealedAnswerKey)}::text[])
     on conflict do nothing`,
   map: noAnswer,

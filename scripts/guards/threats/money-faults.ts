@@ -640,8 +640,8 @@ export const moneyFaults: ThreatTable = {
         {
           name: 'who waits for others does so for no longer than it lives',
           file: 'connector/pipeline/deliver.ts',
-          text: 'await Promise.race([delivery.clearer(), over])',
-          without: 'await delivery.clearer()',
+          text: 'await withinMs(delivery.clearer(), Math.min(restMs, WAIT_MS_MAX))',
+          without: 'void withinMs\n    void restMs\n    await delivery.clearer()',
           test: { file: deliver, name: 'F25: a packet that waits for others' },
         },
         {
